@@ -1,0 +1,1 @@
+"""Exact k-means segmentation of very large images and whole image databases."""

@@ -1,0 +1,109 @@
+"""The seam between what a run computes and where it is computed."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Item, Value]):
+    """What became of one item."""
+
+    item: Item
+    value: Value | None
+    """What the task returned; None if it failed."""
+    error: Exception | None
+    """Why it failed, after the last attempt; None if it did not."""
+    attempts: int
+    """How often it was tried, at least 1."""
+    seconds: float
+    """Time of the last attempt where it ran, seconds."""
+
+    def unwrap(self) -> Value:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]
+
+
+class Engine(ABC):
+    """Runs tasks on items. Functions, items and values pickle; nothing else is assumed.
+
+    A task is tried again where its error may pass (`OSError`: a network file system, an object
+    store); every other error is the item's outcome at once.
+    """
+
+    workers: int
+    """Processes that run tasks."""
+    threads: int
+    """Tasks at the same time, over all workers."""
+    memory: int
+    """Bytes a worker may use."""
+
+    @abstractmethod
+    def map(
+        self, task: Callable[[Item], Value], items: Iterable[Item], *, name: str
+    ) -> Iterator[Outcome[Item, Value]]:
+        """Yield an outcome per item, in any order; items are taken as there is room.
+
+        Closing the iterator cancels what has not run. `name` is what the dashboard shows.
+        """
+
+    @abstractmethod
+    def map_reduce(
+        self,
+        task: Callable[[Item], Value],
+        items: Sequence[Item],
+        merge: Callable[[Value, Value], Value],
+        *,
+        name: str,
+        near: Callable[[Item], Hashable] | None = None,
+        watch: Callable[[Outcome[Item, None]], None] | None = None,
+    ) -> Value:
+        """Return all values merged into one; `merge` is associative and commutative.
+
+        Values stay where they were computed until they are merged. Items with the same `near`
+        key prefer the worker that ran that key before, so that what it holds is found again.
+        `watch` is told of each finished item. The first failure is raised, the rest cancelled.
+
+        Raises
+        ------
+        ValueError
+            If there are no items.
+        """
+
+    def close(self) -> None:
+        """Let the workers go."""
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def tree(values: Iterable[Value], merge: Callable[[Value, Value], Value]) -> Value:
+    """Return `values` merged pair by pair, then the pairs, as every engine does it.
+
+    Holds at most the logarithm of the number of values at a time.
+
+    >>> tree("abcde", lambda a, b: f"({a}{b})")
+    '(((ab)(cd))e)'
+    """
+    heights: list[tuple[int, Value]] = []
+    for value in values:
+        height = 0
+        while heights and heights[-1][0] == height:
+            value, height = merge(heights.pop()[1], value), height + 1
+        heights.append((height, value))
+    if not heights:
+        raise ValueError("nothing to merge: no items were given")
+    merged = heights.pop()[1]
+    while heights:
+        merged = merge(heights.pop()[1], merged)
+    return merged

@@ -1,0 +1,45 @@
+"""What can go wrong, as one small tree.
+
+::
+
+    ChunkmeansError
+    ├── ConfigError     the config, or a word of the command line       exit 2
+    ├── SourceError     an image that is missing, broken or refused     that image fails, exit 1
+    ├── ChunkError      a chunk of an image that could not be computed  that image fails, exit 1
+    ├── ResultError     an output that clashes or is damaged            exit 2
+    └── ClusterError    the machines: no workers, lost scheduler        exit 3
+
+Every message says what was asked, what was found, where, and what to do.
+"""
+
+
+class ChunkmeansError(Exception):
+    """Base of every error that chunkmeans raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(ChunkmeansError):
+    """The config asks for something that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class SourceError(ChunkmeansError):
+    """An image cannot be read, or is not what its name or header says."""
+
+
+class ChunkError(ChunkmeansError):
+    """A chunk of an image could not be computed."""
+
+
+class ResultError(ChunkmeansError):
+    """An output clashes with what is asked, is incomplete or is damaged."""
+
+    exit_code = 2
+
+
+class ClusterError(ChunkmeansError):
+    """The machines that should compute are not there."""
+
+    exit_code = 3

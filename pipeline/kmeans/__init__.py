@@ -1,0 +1,1 @@
+"""Exact k-means on arrays: no files, no Dask."""

@@ -1,0 +1,1 @@
+"""Where pixels come from: one module per family of formats."""
