@@ -19,8 +19,11 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase begins: ``read``, ``iterate``, ``label`` or ``pyramid`` of an image or the
-    collection, or ``images``, where each unit is one whole small image."""
+    """A phase begins.
+
+    ``read``, ``iterate``, ``label`` or ``pyramid`` of an image or of the collection; or
+    ``images``, where each unit is one whole small image.
+    """
 
     phase: str
     subject: str

@@ -5,7 +5,7 @@ All coordinates are pixels along the axes of an image without its channels.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import lcm, prod
 
 
@@ -94,7 +94,7 @@ def split(box: Box, edge: Sequence[int]) -> Iterator[Box]:
     for a, b, e in zip(box.start, box.stop, edge, strict=True):
         inner = range((a // e + 1) * e, b, e)
         points = [a, *inner, b]
-        cuts.append(list(zip(points[:-1], points[1:], strict=True)) if b > a else [])
+        cuts.append(list(pairwise(points)) if b > a else [])
     for spans in product(*cuts):
         yield Box(tuple(s[0] for s in spans), tuple(s[1] for s in spans))
 

@@ -78,7 +78,7 @@ class Engine(ABC):
 
     def close(self) -> None:
         """Let the workers go."""
-        return None
+        return
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,119 @@
+"""What the iteration yields and what is left of it: plain values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One turn of Lloyd's loop, groups in the order of the initial means."""
+
+    index: int
+    """Which turn, from 1."""
+    means: Floats
+    """Means after this turn's update, (k, c), in the image's own units."""
+    residual: float
+    """E: sum of the k Euclidean norms of the means' moves, in the scaled metric."""
+    inertia: float
+    """Sum of squared distances to the means *before* the update, in the scaled metric."""
+    counts: Counts
+    """Samples per group under the means before the update, (k,)."""
+    refilled: int = 0
+    """Emptied groups that took a far sample as their new mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One of the random starts: how it ended."""
+
+    inertia: float
+    """Of the labels it would write."""
+    iterations: int
+    residual: float
+    """Of its last iteration."""
+    converged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A finished fit. Row i of every array belongs to label i + 1; darkest first."""
+
+    means: Floats
+    """(k, c), in the image's own units."""
+    order: NDArray[np.int64]
+    """Rows of `means` in the order of the initial means, (k,): the order that decides ties."""
+    weights: Floats
+    """Factor per channel that scales differences, (c,): ones where nothing is scaled."""
+    counts: Counts
+    """Pixels per label, as written, (k,)."""
+    deviations: Floats
+    """Standard deviation of the pixels of each label around their own average, (k, c)."""
+    inertia: float
+    """Sum of squared distances of the labelled pixels to `means`, in the scaled metric."""
+    converged: bool
+    """Whether E <= T ended the loop, and not ``max_iterations``."""
+    residuals: Floats
+    """E of every iteration, (n,)."""
+    inertias: Floats
+    """Inertia of every iteration, (n,)."""
+    history: Counts
+    """Counts of every iteration, (n, k)."""
+    starts: tuple[Start, ...]
+    """Every start, in order; more than one where ``restarts`` asks for it."""
+    best: int
+    """Which of `starts` this is, from 0."""
+
+    @property
+    def k(self) -> int:
+        """Number of labels."""
+        return len(self.means)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model as JSON values."""
+        return {
+            "means": self.means.tolist(),
+            "order": self.order.tolist(),
+            "weights": self.weights.tolist(),
+            "counts": self.counts.tolist(),
+            "deviations": self.deviations.tolist(),
+            "inertia": self.inertia,
+            "converged": self.converged,
+            "residuals": self.residuals.tolist(),
+            "inertias": self.inertias.tolist(),
+            "history": self.history.tolist(),
+            "starts": [
+                {
+                    "inertia": s.inertia,
+                    "iterations": s.iterations,
+                    "residual": s.residual,
+                    "converged": s.converged,
+                }
+                for s in self.starts
+            ],
+            "best": self.best,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Model":
+        """Return the model that `to_dict` wrote."""
+        k = len(data["means"])
+        return cls(
+            means=np.array(data["means"], np.float64).reshape(k, -1),
+            order=np.array(data["order"], np.int64),
+            weights=np.array(data["weights"], np.float64),
+            counts=np.array(data["counts"], np.int64),
+            deviations=np.array(data["deviations"], np.float64).reshape(k, -1),
+            inertia=float(data["inertia"]),
+            converged=bool(data["converged"]),
+            residuals=np.array(data["residuals"], np.float64),
+            inertias=np.array(data["inertias"], np.float64),
+            history=np.array(data["history"], np.int64).reshape(-1, k),
+            starts=tuple(Start(**s) for s in data["starts"]),
+            best=int(data["best"]),
+        )
