@@ -1,0 +1,82 @@
+"""Where an image lies: paths, URLs and files inside installed packages. No pixels, no formats."""
+
+import os
+import re
+from collections.abc import Mapping
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SourceError
+
+PACKAGE = "package://"
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)(://|::)")
+
+
+def scheme(path: str) -> str:
+    """Return the scheme of a URL, or an empty text for a local path.
+
+    >>> scheme("s3://bucket/a.zarr"), scheme("simplecache::s3://bucket/a.png"), scheme("C:/a.png")
+    ('s3', 'simplecache', '')
+    """
+    found = _SCHEME.match(path)
+    return found.group(1).lower() if found else ""
+
+
+def is_url(path: str) -> bool:
+    """Whether `path` is opened through fsspec rather than the file system."""
+    return scheme(path) not in {"", "file", "package"}
+
+
+def local(path: str) -> str:
+    """Local path of a file that is named by its path, a ``file://`` or a ``package://`` URL.
+
+    Raises
+    ------
+    SourceError
+        If a ``package://`` URL names a package or a file that is not installed.
+    """
+    if path.startswith(PACKAGE):
+        return _inside_package(path)
+    return path[len("file://") :] if path.startswith("file://") else path
+
+
+def _inside_package(url: str) -> str:
+    """``package://skimage/data/coins.png`` as a path on this machine; imports no submodule."""
+    name, _, rest = url[len(PACKAGE) :].partition("/")
+    parts = rest.split("/")
+    if not name.isidentifier() or not rest or ".." in parts:
+        raise SourceError(f"{url}: not of the form package://<package>/<path of a file in it>")
+    if find_spec(name) is None:
+        raise SourceError(f"{url}: no Python package {name!r} is installed here")
+    found = resources.files(name).joinpath(*parts)
+    if not isinstance(found, Path):
+        raise SourceError(f"{url}: package {name!r} is not installed as plain files")
+    if not found.exists():
+        raise SourceError(f"{url}: package {name!r} has no {rest!r} (looked at {found})")
+    return str(found)
+
+
+def file_fingerprint(path: str, storage_options: Mapping[str, Any] | None = None) -> str:
+    """Text that changes with a file's content: size and time of change, or the store's own tag.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    """
+    if is_url(path):
+        import fsspec
+
+        system, inner = fsspec.core.url_to_fs(path, **(storage_options or {}))
+        return described(system.info(inner))
+    found = os.stat(local(path))
+    return f"{found.st_size} bytes, changed {found.st_mtime_ns} ns"
+
+
+def described(entry: Mapping[str, Any]) -> str:
+    """Size and whatever a file system gives as a version of one of its files."""
+    names = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified")
+    version = next((f"{n} {entry[n]}" for n in (*names, "updated", "created") if entry.get(n)), "")
+    return f"{entry.get('size')} bytes, {version}"
