@@ -24,8 +24,8 @@ class Iteration:
     """Sum of squared distances to the means *before* the update, in the scaled metric."""
     counts: Counts
     """Samples per group under the means before the update, (k,)."""
-    refilled: int = 0
-    """Emptied groups that took a far sample as their new mean."""
+    refilled: tuple[int, ...] = ()
+    """Emptied groups that took a far sample as their new mean, by index."""
 
 
 @dataclass(frozen=True, slots=True)

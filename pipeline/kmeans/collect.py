@@ -1,0 +1,110 @@
+"""Pixels collapsed to what k-means needs of them.
+
+The samples of an image are a multiset of vectors. Parts of it are collected apart and merged in
+any order; where vectors repeat, the merged table stands for all pixels, exactly.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.kmeans.distinct import Distinct, DistinctCounter
+from pipeline.kmeans.moments import Moments
+from pipeline.kmeans.samples import Samples, Values, canonical
+from pipeline.kmeans.table import Table, TableCounter, fits
+
+Vectors = Table | Distinct
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What one read of some pixels leaves: a commutative monoid under `merge`."""
+
+    vectors: Vectors
+    """All distinct vectors, or a sketch of them."""
+    rest: Moments | None
+    """Exact totals of all pixels, one group, where `vectors` is only a sketch."""
+    lowest: Values
+    """Least number of each channel, (c,)."""
+    highest: Values
+    """Greatest number of each channel, (c,)."""
+    pixels: int
+    """Valid pixels."""
+    invalid: int
+    """Pixels that do not count (nodata, masked, not finite)."""
+
+    def merge(self, other: "Collected") -> "Collected":
+        """Return what both parts together leave."""
+        vectors = self.vectors.merge(other.vectors)  # type: ignore[arg-type]
+        return Collected(
+            vectors,
+            None if vectors.complete else self.moments().merge(other.moments()),
+            np.minimum(self.lowest, other.lowest),
+            np.maximum(self.highest, other.highest),
+            self.pixels + other.pixels,
+            self.invalid + other.invalid,
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the distinct vectors stand for all pixels."""
+        return self.vectors.complete
+
+    def moments(self) -> Moments:
+        """Return the exact totals of all pixels, as one group."""
+        if self.rest is not None:
+            return self.rest
+        return Moments.of(self.samples())
+
+    def seeds(self) -> Samples:
+        """Return the vectors that initial means are drawn from.
+
+        The same whether all vectors are kept or a sketch: the whole table of integer vectors of
+        up to 24 bits, else the `SKETCH` vectors of lowest hash.
+        """
+        if isinstance(self.vectors, Distinct):
+            return self.vectors.sketch().samples()
+        return self.vectors.samples()
+
+    def samples(self) -> Samples:
+        """Return the distinct vectors (all, or the sketch) in lexicographic order."""
+        return self.vectors.samples()
+
+
+class Collector:
+    """Collects the samples of some pixels, block by block."""
+
+    def __init__(self, dtype: np.dtype[Any], channels: int) -> None:
+        if dtype != canonical(dtype):
+            raise TypeError(f"samples are collected as {canonical(dtype)}, found {dtype}")
+        self.counter = (
+            TableCounter(dtype, channels)
+            if fits(dtype, channels)
+            else DistinctCounter(dtype, channels)
+        )
+        number = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+        self.lowest = np.full(channels, number.max, dtype)
+        self.highest = np.full(channels, number.min, dtype)
+        self.pixels = 0
+        self.invalid = 0
+
+    def add(self, values: Values, invalid: int = 0) -> None:
+        """Take valid samples (n, c), and the number of pixels that do not count."""
+        self.invalid += invalid
+        self.pixels += len(values)
+        if len(values):
+            self.lowest = np.minimum(self.lowest, values.min(axis=0))
+            self.highest = np.maximum(self.highest, values.max(axis=0))
+            self.counter.add(values)
+
+    def result(self) -> Collected:
+        """Return what was collected."""
+        return Collected(
+            self.counter.result(),
+            self.counter.rest,
+            self.lowest,
+            self.highest,
+            self.pixels,
+            self.invalid,
+        )

@@ -1,0 +1,217 @@
+"""Distinct sample vectors and how often each occurs; of too many, those of lowest hash.
+
+A `Distinct` holds either every distinct vector of a multiset of samples (then k-means on it is
+k-means on all samples), or the `SKETCH` vectors of lowest hash, whose counts are exact all the
+same: a vector among the lowest of the whole is among the lowest of every part, so no part ever
+drops it (bottom-k sampling; Cohen and Kaplan, PODC 2007). The hash depends on the vector alone,
+so merging in any order gives the same vectors and counts.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.kmeans.moments import Moments
+from pipeline.kmeans.samples import Ints, Samples, Values
+
+SKETCH = 2**17
+"""Vectors a sketch holds."""
+LIMIT = 2**22
+"""Most distinct vectors that are all kept; beyond, only a sketch is."""
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Distinct vectors with their counts, ordered by hash, equal hashes lexicographically."""
+
+    values: Values
+    """(n, c), canonical dtype."""
+    counts: Ints
+    """How often each occurs, (n,)."""
+    hashes: Hashes
+    """(n,), ascending."""
+    complete: bool
+    """Whether no vector is missing."""
+
+    def merge(self, other: "Distinct") -> "Distinct":
+        """Return the distinct vectors of both parts together."""
+        values = np.concatenate([self.values, other.values])
+        counts = np.concatenate([self.counts, other.counts])
+        hashes = np.concatenate([self.hashes, other.hashes])
+        order = by_hash(values, hashes)
+        values, counts, hashes = values[order], counts[order], hashes[order]
+        same = (hashes[1:] == hashes[:-1]) & (values[1:] == values[:-1]).all(axis=1)
+        first = np.flatnonzero(np.concatenate([[True], ~same]))[: len(values)]
+        merged = Distinct(
+            values[first],
+            np.add.reduceat(counts, first) if len(first) else counts,
+            hashes[first],
+            self.complete and other.complete,
+        )
+        return merged if merged.complete and len(first) <= LIMIT else merged.sketch()
+
+    def sketch(self) -> "Distinct":
+        """Return the vectors of lowest hash only."""
+        keep = slice(0, SKETCH)
+        return Distinct(self.values[keep], self.counts[keep], self.hashes[keep], complete=False)
+
+    def samples(self) -> Samples:
+        """Return the vectors in lexicographic order."""
+        order = np.lexsort(self.values.T[::-1])
+        return Samples(self.values[order], self.counts[order])
+
+
+def by_hash(values: Values, hashes: Hashes) -> Ints:
+    """Return the order of vectors by hash, different vectors of one hash lexicographically."""
+    order = np.argsort(hashes, kind="stable")
+    ordered = hashes[order]
+    twins = np.flatnonzero(ordered[1:] == ordered[:-1])
+    if (values[order[twins]] != values[order[twins + 1]]).any():
+        order = np.lexsort((*values.T[::-1], hashes))
+    return order
+
+
+class DistinctCounter:
+    """Counts distinct vectors as samples come; keeps a sketch where they rarely repeat."""
+
+    def __init__(self, dtype: np.dtype[Any], channels: int) -> None:
+        self.complete = True
+        self.rest: Moments | None = None
+        """Exact totals of all samples, once not all vectors are kept."""
+        self._dtype, self._channels = dtype, channels
+        self._seen = 0
+        self._highest = np.uint64(2**64 - 1)
+        self._make_room(SKETCH, None)
+
+    def add(self, values: Values) -> None:
+        """Count the samples (n, c)."""
+        if values.dtype.kind == "f":
+            values = values + 0.0  # -0.0 equals 0.0, so it has to be the same bits
+        start, kept = 0, 0
+        while True:
+            start, self._found = insert(
+                values, start, self._values, self._counts, self._hashes, self._slots,
+                self._found, self._highest,
+            )  # fmt: skip
+            if self.complete:
+                kept = start
+            if start == len(values):
+                break
+            self._overflow(self._seen + start)
+        self._seen += len(values)
+        if not self.complete and kept < len(values):
+            self._count_rest(Samples(values[kept:]))
+
+    def result(self) -> Distinct:
+        """Return what was counted."""
+        counted = self._known()
+        return counted if self.complete else counted.sketch()
+
+    def _overflow(self, seen: int) -> None:
+        """Double the room, or go over to the sketch where vectors repeat too little for it."""
+        known = self._known()
+        size = 2 * len(self._hashes)
+        if self.complete and (size > LIMIT or 2 * self._found > seen):
+            self.complete = False
+            self._count_rest(Samples(known.values, known.counts))
+        if self.complete:
+            self._make_room(size, known)
+        else:
+            known = known.sketch()
+            self._highest = known.hashes[-1]
+            self._make_room(2 * SKETCH, known)
+
+    def _make_room(self, size: int, known: Distinct | None) -> None:
+        """Take new arrays of `size` vectors and enter the `known` ones."""
+        self._values: Values = np.empty((size, self._channels), self._dtype)
+        self._counts: Ints = np.empty(size, np.int64)
+        self._hashes: Hashes = np.empty(size, np.uint64)
+        self._slots: NDArray[np.int32] = np.full(4 * size, -1, np.int32)
+        self._found: int = 0 if known is None else len(known.counts)
+        if known is not None:
+            self._values[: self._found] = known.values
+            self._counts[: self._found] = known.counts
+            self._hashes[: self._found] = known.hashes
+            place(self._hashes, self._found, self._slots)
+
+    def _known(self) -> Distinct:
+        """Return the vectors found so far, in order."""
+        values, hashes = self._values[: self._found], self._hashes[: self._found]
+        order = by_hash(values, hashes)
+        counts = self._counts[: self._found]
+        return Distinct(values[order], counts[order], hashes[order], self.complete)
+
+    def _count_rest(self, samples: Samples) -> None:
+        more = Moments.of(samples)
+        self.rest = more if self.rest is None else self.rest.merge(more)
+
+
+@njit(nogil=True, cache=True)
+def hash_of(values: Values, row: int) -> np.uint64:
+    """Hash of a sample, the same for equal numbers of any type of the same kind.
+
+    Each channel is stirred by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+    """
+    h = np.uint64(0x9E3779B97F4A7C15)
+    for ch in range(values.shape[1]):
+        h ^= np.float64(values[row, ch] + 0.0).view(np.uint64)
+        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        h ^= h >> np.uint64(31)
+    return h
+
+
+@njit(nogil=True, cache=True)
+def insert(
+    new: Values, start: int, values: Values, counts: Ints, hashes: Hashes,
+    slots: NDArray[np.int32], found: int, highest: np.uint64,
+) -> tuple[int, int]:  # fmt: skip
+    """Count samples from row `start` on, those of a hash up to `highest`, until the room is full.
+
+    Returns the row that found no room (or the number of rows) and the number of vectors.
+    """
+    n, c = new.shape
+    room = len(hashes)
+    wrap = np.uint64(len(slots) - 1)
+    for row in range(start, n):
+        h = hash_of(new, row)
+        if h > highest:
+            continue
+        at = h & wrap
+        while True:
+            entry = slots[at]
+            if entry < 0:
+                if found == room:
+                    return row, found
+                slots[at] = found
+                for ch in range(c):
+                    values[found, ch] = new[row, ch]
+                counts[found] = 1
+                hashes[found] = h
+                found += 1
+                break
+            same = hashes[entry] == h
+            if same:
+                for ch in range(c):
+                    same = same and values[entry, ch] == new[row, ch]
+            if same:
+                counts[entry] += 1
+                break
+            at = (at + np.uint64(1)) & wrap
+    return n, found
+
+
+@njit(nogil=True, cache=True)
+def place(hashes: Hashes, found: int, slots: NDArray[np.int32]) -> None:
+    """Enter the first `found` vectors into empty slots."""
+    wrap = np.uint64(len(slots) - 1)
+    for entry in range(found):
+        at = hashes[entry] & wrap
+        while slots[at] >= 0:
+            at = (at + np.uint64(1)) & wrap
+        slots[at] = entry

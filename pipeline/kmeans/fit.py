@@ -1,0 +1,245 @@
+"""From collected samples to a model: seeding, restarts, Lloyd, labels in their order."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ChunkError, ConfigError
+from pipeline.kmeans.collect import Collected
+from pipeline.kmeans.lloyd import (
+    Empty,
+    Far,
+    Metric,
+    PartialSums,
+    Pixels,
+    brightness_order,
+    inertia,
+    lloyd,
+)
+from pipeline.kmeans.model import Iteration, Model, Start
+from pipeline.kmeans.moments import Moments
+from pipeline.kmeans.samples import Floats, Ints, Samples
+from pipeline.kmeans.seeding import Draws, plusplus_means, random_means
+
+Part = TypeVar("Part")
+
+LARGEST = 1e150
+"""Largest magnitude of a number whose squared differences stay finite, over 65,535 channels."""
+
+ROWS_PER_THREAD = 2**17
+"""Fewer rows than this are not worth a thread of their own."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit; the names are those of the config."""
+
+    k: int
+    init: Literal["random", "kmeans++"] | Floats = "random"
+    """A seeding, or given means (k, c)."""
+    restarts: int = 1
+    threshold: float = 0.0
+    max_iterations: int = 1000
+    empty: Empty = "farthest"
+    seed: int = 0
+    scale: Literal["none", "standard", "range"] | tuple[float, ...] = "none"
+
+
+@dataclass(frozen=True)
+class TablePixels:
+    """`Pixels` that are a table in memory, worked on by threads."""
+
+    table: Samples
+    metric: Metric
+    threads: int = 1
+
+    def sums(self, means: Floats) -> PartialSums:
+        """Return exact sums and counts by nearest mean."""
+        return reduce(PartialSums.merge, self._each(lambda part: self.metric.sums(part, means)))
+
+    def farthest(self, means: Floats, number: int) -> Far:
+        """Return the distinct samples farthest from their own mean."""
+        return self.metric.farthest(self.table.values, means, number)
+
+    def moments(self, means: Floats) -> Moments:
+        """Return exact counts, sums and squares by nearest mean."""
+        return reduce(Moments.merge, self._each(lambda part: self.metric.moments(part, means)))
+
+    def _each(self, work: Callable[[Samples], Part]) -> list[Part]:
+        values, counts = self.table.values, self.table.counts
+        parts = max(1, min(self.threads, len(values) // ROWS_PER_THREAD))
+        edges = [len(values) * i // parts for i in range(parts + 1)]
+        pieces = [
+            Samples(values[a:b], None if counts is None else counts[a:b])
+            for a, b in pairwise(edges)
+        ]
+        if parts == 1:
+            return [work(pieces[0])]
+        with ThreadPoolExecutor(parts) as pool:
+            return list(pool.map(work, pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The start that was kept: means that are ready to label, not yet a record of the labels.
+
+    Groups are in the order of the initial means, without those that had no sample at the end.
+    """
+
+    means: Floats
+    """(k, c); ties go to the lowest row."""
+    numbers: NDArray[np.uint16]
+    """Label of each row, 1..k from dark to bright, (k,)."""
+    metric: Metric
+    iterations: tuple[Iteration, ...]
+    """Of this start; their rows are still those of all initial means."""
+    kept: Ints
+    """Initial means that the rows are, (k,)."""
+    starts: tuple[Start, ...]
+    best: int
+
+    def model(self, written: Moments, whole: Moments) -> Model:
+        """Return the model of labels that were written.
+
+        Parameters
+        ----------
+        written
+            Exact totals of the pixels by row of `means`.
+        whole
+            Exact totals of all pixels as one group.
+        """
+        order = np.argsort(self.numbers)
+        history = np.array([i.counts for i in self.iterations]).reshape(
+            -1, len(self.iterations[0].means)
+        )
+        total = inertia(PartialSums(written.counts, written.sums), self.means, whole, self.metric)
+        starts = self.starts
+        if len(starts) == 1:
+            starts = (replace(starts[0], inertia=total),)
+        return Model(
+            means=self.means[order],
+            order=self.numbers.astype(np.int64) - 1,
+            weights=self.metric.weights,
+            counts=written.counts[order],
+            deviations=written.deviations()[order],
+            inertia=total,
+            converged=starts[self.best].converged,
+            residuals=np.array([i.residual for i in self.iterations]),
+            inertias=np.array([i.inertia for i in self.iterations]),
+            history=history[:, self.kept[order]],
+            starts=starts,
+            best=self.best,
+        )
+
+
+def fit(
+    collected: Collected,
+    settings: Settings,
+    pixels: Callable[[Metric], Pixels],
+    watch: Callable[[int, Iteration], None] = lambda restart, iteration: None,
+) -> Fit:
+    """Run every start to its end and keep the one of lowest inertia (the first of equals).
+
+    Parameters
+    ----------
+    collected
+        What the read of all pixels left; at least one of them is valid.
+    settings
+        How to fit.
+    pixels
+        Makes the samples that answer for given means.
+    watch
+        Called after each iteration with the number of its start, from 0.
+
+    Raises
+    ------
+    ConfigError
+        If given means or weights do not fit the channels.
+    ChunkError
+        If the numbers are too large to be squared, or a group is emptied that must not be.
+    """
+    _check_magnitude(collected)
+    metric = metric_of(collected, settings)
+    samples, whole, answering = collected.seeds(), collected.moments(), pixels(metric)
+    given = not isinstance(settings.init, str)
+    ends: list[tuple[float, tuple[Iteration, ...], Ints]] = []
+    starts = []
+    restarts = 1 if given else settings.restarts
+    for restart in range(restarts):
+        iterations = []
+        loop = lloyd(
+            initial_means(samples, settings, metric, restart), answering, whole, metric,
+            threshold=settings.threshold, max_iterations=settings.max_iterations,
+            empty=settings.empty,
+        )  # fmt: skip
+        for iteration in loop:
+            watch(restart, iteration)
+            iterations.append(iteration)
+        last = iterations[-1]
+        kept = np.array([i for i, n in enumerate(last.counts) if n or i in last.refilled], np.int64)
+        final = last.inertia
+        if restarts > 1:
+            means = last.means[kept]
+            final = inertia(answering.sums(means), means, whole, metric)
+        ends.append((final, tuple(iterations), kept))
+        starts.append(Start(final, last.index, last.residual, last.residual <= settings.threshold))
+    best = min(range(restarts), key=lambda i: ends[i][0])
+    _, kept_iterations, kept = ends[best]
+    means = kept_iterations[-1].means[kept]
+    numbers = np.empty(len(means), np.uint16)
+    numbers[brightness_order(means)] = np.arange(1, len(means) + 1)
+    return Fit(means, numbers, metric, kept_iterations, kept, tuple(starts), best)
+
+
+def initial_means(samples: Samples, settings: Settings, metric: Metric, restart: int) -> Floats:
+    """Return the initial means of a start, at most (k, c)."""
+    if settings.init == "random":
+        return random_means(samples, settings.k, Draws(settings.seed, restart))
+    if settings.init == "kmeans++":
+        return plusplus_means(samples, settings.k, Draws(settings.seed, restart), metric)
+    means = np.array(settings.init, np.float64)
+    channels = samples.values.shape[1]
+    if means.ndim != 2 or means.shape[1] != channels:
+        raise ConfigError(
+            f"kmeans.init: the given means have {means.shape[-1]} channels, the image has "
+            f"{channels}; give one number per channel, or choose images.channels"
+        )
+    return means
+
+
+def metric_of(collected: Collected, settings: Settings) -> Metric:
+    """Return the metric that `settings.scale` asks for; a constant channel keeps weight 1."""
+    channels = len(collected.lowest)
+    if settings.scale == "none":
+        return Metric(np.ones(channels))
+    if settings.scale == "standard":
+        spread = collected.moments().deviations()[0]
+    elif settings.scale == "range":
+        lowest, highest = collected.lowest.tolist(), collected.highest.tolist()
+        spread = np.array([float(b - a) for a, b in zip(lowest, highest, strict=True)])
+    else:
+        if len(settings.scale) != channels:
+            raise ConfigError(
+                f"features.scale: {len(settings.scale)} weights for {channels} channels; give one "
+                "weight per channel"
+            )
+        return Metric(np.array(settings.scale, np.float64))
+    weights = np.ones(channels)
+    weights[spread > 0] = 1.0 / spread[spread > 0]
+    return Metric(weights)
+
+
+def _check_magnitude(collected: Collected) -> None:
+    """Refuse numbers whose squared differences would overflow a float64."""
+    extreme = max(abs(float(v)) for v in (*collected.lowest, *collected.highest))
+    if extreme > LARGEST:
+        raise ChunkError(
+            f"a pixel holds {extreme:g}; squared distances are computed in float64 and need "
+            f"numbers up to {LARGEST:g}: set images.nodata if it stands for missing data"
+        )

@@ -1,0 +1,243 @@
+"""The compiled loops over samples. All release the GIL; none of them rounds a sum.
+
+Distances are sums of squared differences in float64, channels in fixed order, without fused or
+reordered arithmetic: a sample's label depends on the sample and the means alone. Samples are
+taken in blocks that stay in the first-level cache, turned so that the compiler works on several
+samples at a time; that changes no bit of any distance.
+
+Canonical sample types are u1, u2, i2, i8, u8, f4 and f8 (see `samples.canonical`).
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipeline.kmeans.exact import CARRY_EVERY, add_square, add_times, carry, parts
+
+Values = NDArray[Any]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BLOCK = 256
+"""Samples worked on at a time; a block of six channels fits the first-level cache."""
+
+
+@njit(nogil=True, cache=True)
+def nearest_block(
+    turned: Floats, size: int, means: Floats, weights: Floats, scaled: bool, work: Floats,
+    best: Floats, label: Ints,
+) -> None:  # fmt: skip
+    """Nearest mean of each sample of a block: `best` squared distance, `label` its index.
+
+    `turned` is (c, BLOCK), `means` (k, c); a tie goes to the lowest index.
+    """
+    k, c = means.shape
+    for p in range(size):
+        best[p] = np.inf
+        label[p] = 0
+    for i in range(k):
+        m = means[i, 0]
+        if scaled:
+            w = weights[0]
+            for p in range(size):
+                t = (turned[0, p] - m) * w
+                work[p] = t * t
+        else:
+            for p in range(size):
+                t = turned[0, p] - m
+                work[p] = t * t
+        for ch in range(1, c):
+            m = means[i, ch]
+            if scaled:
+                w = weights[ch]
+                for p in range(size):
+                    t = (turned[ch, p] - m) * w
+                    work[p] += t * t
+            else:
+                for p in range(size):
+                    t = turned[ch, p] - m
+                    work[p] += t * t
+        for p in range(size):
+            closer = work[p] < best[p]
+            best[p] = work[p] if closer else best[p]
+            label[p] = i if closer else label[p]
+
+
+@njit(nogil=True, cache=True)
+def assign(
+    values: Values, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
+    out: NDArray[Any],
+) -> None:  # fmt: skip
+    """Write ``numbers[index of the nearest mean]`` of each sample, (n, c) and (k, c) to (n,)."""
+    n, c = values.shape
+    turned = np.empty((c, BLOCK), np.float64)
+    work, best = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.float64)
+    label = np.empty(BLOCK, np.int64)
+    for start in range(0, n, BLOCK):
+        size = min(BLOCK, n - start)
+        for p in range(size):
+            for ch in range(c):
+                turned[ch, p] = values[start + p, ch]
+        nearest_block(turned, size, means, weights, scaled, work, best, label)
+        for p in range(size):
+            out[start + p] = numbers[label[p]]
+
+
+@njit(nogil=True, cache=True)
+def add_small(
+    values: Values, counts: Ints, labels: NDArray[np.uint16], number: Ints, sums: Ints
+) -> None:
+    """Add samples of at most 16 bits to their groups' `number` (k,) and `sums` (k, c).
+
+    `counts` (n,) says how often each sample occurs; empty: once. int64 holds 2**47 pixels.
+    """
+    n, c = values.shape
+    weighted = counts.size > 0
+    for p in range(n):
+        i = labels[p]
+        count = counts[p] if weighted else 1
+        number[i] += count
+        for ch in range(c):
+            sums[i, ch] += np.int64(values[p, ch]) * count
+
+
+@njit(nogil=True, cache=True)
+def add_wide(
+    values: Values, counts: Ints, labels: NDArray[np.uint16], number: Ints, sums: Ints
+) -> None:
+    """Add samples of any type to their groups' `number` (k,) and limbs of `sums` (k, c, limbs)."""
+    n, c = values.shape
+    flat, limbs = sums.reshape(-1), sums.shape[2]
+    weighted = counts.size > 0
+    since = 0
+    for p in range(n):
+        i = np.int64(labels[p])
+        count = counts[p] if weighted else 1
+        number[i] += count
+        for ch in range(c):
+            magnitude, shift, sign = parts(values[p, ch])
+            add_times(flat, (i * c + ch) * limbs, magnitude, count, shift, sign)
+        since += 1
+        if since == CARRY_EVERY:
+            carry(sums.reshape(-1, sums.shape[2]))
+            since = 0
+
+
+@njit(nogil=True, cache=True)
+def add_squares(values: Values, counts: Ints, labels: NDArray[np.uint16], squares: Ints) -> None:
+    """Add the squares of samples of any type to the limbs of their groups, (k, c, limbs)."""
+    n, c = values.shape
+    flat, limbs = squares.reshape(-1), squares.shape[2]
+    weighted = counts.size > 0
+    since = 0
+    for p in range(n):
+        i = np.int64(labels[p])
+        count = counts[p] if weighted else 1
+        for ch in range(c):
+            magnitude, shift, _ = parts(values[p, ch])
+            add_square(flat, (i * c + ch) * limbs, magnitude, count, 2 * shift)
+        since += 1
+        if since == CARRY_EVERY:
+            carry(squares.reshape(-1, squares.shape[2]))
+            since = 0
+
+
+@njit(nogil=True, cache=True)
+def farthest(
+    values: Values, means: Floats, weights: Floats, scaled: bool, number: int
+) -> tuple[Ints, Floats]:
+    """Rows and squared distances of the `number` distinct samples farthest from their own mean.
+
+    Greatest distance first; a tie goes to the lexicographically smaller sample.
+    """
+    n, c = values.shape
+    rows = np.empty(number, np.int64)
+    far = np.empty(number, np.float64)
+    found = 0
+    turned = np.empty((c, BLOCK), np.float64)
+    work, best = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.float64)
+    label = np.empty(BLOCK, np.int64)
+    for start in range(0, n, BLOCK):
+        size = min(BLOCK, n - start)
+        for p in range(size):
+            for ch in range(c):
+                turned[ch, p] = values[start + p, ch]
+        nearest_block(turned, size, means, weights, scaled, work, best, label)
+        for p in range(size):
+            d, row = best[p], start + p
+            if found == number and d < far[found - 1]:
+                continue
+            at, known = found, False
+            while at > 0:
+                if d < far[at - 1]:
+                    break
+                if d == far[at - 1]:
+                    order = compare(values, row, rows[at - 1])
+                    if order == 0:
+                        known = True
+                        break
+                    if order > 0:
+                        break
+                at -= 1
+            if known or at == number:
+                continue
+            last = min(found, number - 1)
+            for j in range(last, at, -1):
+                rows[j], far[j] = rows[j - 1], far[j - 1]
+            rows[at], far[at] = row, d
+            found = min(found + 1, number)
+    return rows[:found], far[:found]
+
+
+@njit(nogil=True, cache=True)
+def compare(values: Values, a: int, b: int) -> int:
+    """Lexicographic order of two rows: -1, 0 or 1."""
+    for ch in range(values.shape[1]):
+        if values[a, ch] < values[b, ch]:
+            return -1
+        if values[a, ch] > values[b, ch]:
+            return 1
+    return 0
+
+
+@njit(nogil=True, cache=True)
+def squared_distances(
+    values: Values, mean: Floats, weights: Floats, scaled: bool, out: Floats
+) -> None:
+    """Write the squared distance of each sample to one mean, (n, c) and (c,) to (n,)."""
+    n, c = values.shape
+    for p in range(n):
+        d = 0.0
+        for ch in range(c):
+            t = np.float64(values[p, ch]) - mean[ch]
+            if scaled:
+                t *= weights[ch]
+            d += t * t
+        out[p] = d
+
+
+@njit(nogil=True, cache=True)
+def count_codes(values: Values, offset: int, bits: int, table: NDArray[np.uint32]) -> None:
+    """Count integer samples of at most 24 bits: ``table[code] += 1``.
+
+    The code has the channels side by side, the first in the highest bits, each raised by
+    `offset` to be unsigned: codes are ordered as the samples are, lexicographically.
+    """
+    n, c = values.shape
+    if c == 1:
+        for p in range(n):
+            table[np.int64(values[p, 0]) + offset] += np.uint32(1)
+    elif c == 3:
+        for p in range(n):
+            code = (np.int64(values[p, 0]) + offset) << (2 * bits)
+            code |= (np.int64(values[p, 1]) + offset) << bits
+            code |= np.int64(values[p, 2]) + offset
+            table[code] += np.uint32(1)
+    else:
+        for p in range(n):
+            code = np.int64(0)
+            for ch in range(c):
+                code = (code << bits) | (np.int64(values[p, ch]) + offset)
+            table[code] += np.uint32(1)

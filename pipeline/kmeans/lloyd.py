@@ -1,0 +1,244 @@
+"""Lloyd's iteration with Gonzalez and Woods' stopping rule.
+
+Digital Image Processing, 4th ed., section 10.5: assign every sample to its nearest mean, replace
+each mean by the average of its samples, and stop when E, the sum of the Euclidean norms of the
+means' moves, is at most the threshold T. The samples are not here: whoever has them answers for
+given means with exact `PartialSums`, from a table, from pixels in memory or from a cluster.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import fsum, sqrt
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ChunkError
+from pipeline.kmeans import kernels
+from pipeline.kmeans.exact import Exact, add_dyadics, dyadic, form, rounded
+from pipeline.kmeans.model import Iteration
+from pipeline.kmeans.moments import Moments
+from pipeline.kmeans.samples import Floats, Ints, Samples, Values
+
+ROWS = 2**16
+"""Samples labelled before their sums are taken, so that the labels stay in the cache."""
+
+Empty = Literal["farthest", "keep", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class PartialSums:
+    """Exact sums and counts of some samples by nearest mean: a commutative monoid."""
+
+    counts: Ints
+    """(k,)."""
+    sums: Exact
+    """(k, c)."""
+
+    def merge(self, other: "PartialSums") -> "PartialSums":
+        """Return the sums of both parts together."""
+        return PartialSums(self.counts + other.counts, self.sums + other.sums)
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """The distinct samples farthest from their own mean, greatest distance first."""
+
+    values: Values
+    """(m, c); of equal distances the lexicographically smaller comes first."""
+    distances: Floats
+    """Squared, in the scaled metric, (m,)."""
+
+    def merge(self, other: "Far", number: int) -> "Far":
+        """Return the farthest `number` of both parts."""
+        values = np.concatenate([self.values, other.values])
+        distances = np.concatenate([self.distances, other.distances])
+        order = np.lexsort((*values.T[::-1], -distances))
+        values, distances = values[order], distances[order]
+        new = np.ones(len(values), bool)
+        new[1:] = (values[1:] != values[:-1]).any(axis=1)
+        return Far(values[new][:number], distances[new][:number])
+
+
+class Pixels(Protocol):
+    """Samples, wherever they are, that answer for given means (k, c)."""
+
+    def sums(self, means: Floats) -> PartialSums:
+        """Return exact sums and counts by nearest mean."""
+        ...
+
+    def farthest(self, means: Floats, number: int) -> Far:
+        """Return the distinct samples farthest from their own mean."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How far two samples are apart: Euclidean, each channel's difference times its weight."""
+
+    weights: Floats
+    """(c,), positive."""
+
+    @property
+    def scaled(self) -> bool:
+        """Whether any weight is not one."""
+        return bool((self.weights != 1.0).any())
+
+    def labels(
+        self, values: Values, means: Floats, numbers: NDArray[Any], out: NDArray[Any]
+    ) -> None:
+        """Write ``numbers[nearest]`` of each sample, (n, c) to (n,); ties to the lowest index."""
+        kernels.assign(values, means, self.weights, self.scaled, numbers, out)
+
+    def sums(self, samples: Samples, means: Floats) -> PartialSums:
+        """Return the exact sums and counts of samples by nearest mean."""
+        values, weights = samples.values, samples.weights
+        k, c = means.shape
+        f = form(values.dtype)
+        small = values.dtype.itemsize <= 2
+        counts = np.zeros(k, np.int64)
+        sums = np.zeros((k, c) if small else (k, c, f.sum_limbs), np.int64)
+        add = kernels.add_small if small else kernels.add_wide
+        numbers = np.arange(k, dtype=np.uint16)
+        labels = np.empty(min(ROWS, len(values)), np.uint16)
+        for start in range(0, len(values), ROWS):
+            block = values[start : start + ROWS]
+            self.labels(block, means, numbers, labels)
+            add(block, weights[start : start + ROWS], labels, counts, sums)
+        if small:
+            wide = np.zeros((k, c, f.sum_limbs), np.int64)
+            wide[..., 0], wide[..., 1] = sums & 0xFFFFFFFF, sums >> 32
+            sums = wide
+        return PartialSums(counts, Exact.of(sums, f.sum_exponent))
+
+    def moments(self, samples: Samples, means: Floats) -> Moments:
+        """Return exact counts, sums and squares of samples by nearest mean."""
+        labels = np.empty(len(samples.values), np.uint16)
+        self.labels(samples.values, means, np.arange(len(means), dtype=np.uint16), labels)
+        return Moments.of(samples, labels, len(means))
+
+    def farthest(self, values: Values, means: Floats, number: int) -> Far:
+        """Return the distinct samples farthest from their own mean."""
+        rows, distances = kernels.farthest(values, means, self.weights, self.scaled, number)
+        return Far(values[rows], distances)
+
+    def length(self, move: Floats) -> float:
+        """Return the Euclidean norm of a difference (c,)."""
+        total = 0.0
+        for difference, weight in zip(move.tolist(), self.weights.tolist(), strict=True):
+            scaled = difference * weight
+            total += scaled * scaled
+        return sqrt(total)
+
+
+def lloyd(
+    means: Floats,
+    pixels: Pixels,
+    whole: Moments,
+    metric: Metric,
+    *,
+    threshold: float = 0.0,
+    max_iterations: int = 1000,
+    empty: Empty = "farthest",
+) -> Iterator[Iteration]:
+    """Yield the iterations from the initial `means` (k, c) until E <= `threshold`.
+
+    Parameters
+    ----------
+    pixels
+        Answers with exact sums for given means.
+    whole
+        Exact totals of all samples as one group; the inertia is computed from them.
+    threshold
+        T, in the metric's units, at least 0.
+    max_iterations
+        The most iterations, at least 1.
+    empty
+        What happens to a group that no sample is nearest to: ``farthest`` moves its mean onto
+        the sample farthest from its own mean, ``keep`` leaves it, ``error`` raises.
+
+    Raises
+    ------
+    ChunkError
+        If a group is emptied and `empty` is ``error``.
+    """
+    for index in range(1, max_iterations + 1):
+        iteration = turn(index, means, pixels, whole, metric, empty)
+        yield iteration
+        if iteration.residual <= threshold:
+            return
+        means = iteration.means
+
+
+def turn(
+    index: int, means: Floats, pixels: Pixels, whole: Moments, metric: Metric, empty: Empty
+) -> Iteration:
+    """Return one iteration: sums, new means, residual and inertia."""
+    partial = pixels.sums(means)
+    filled = partial.counts > 0
+    emptied = np.flatnonzero(~filled)
+    moved = means.copy()
+    moved[filled] = partial.sums.floats()[filled] / partial.counts[filled, None].astype(np.float64)
+    refilled: tuple[int, ...] = ()
+    if len(emptied) and empty == "error":
+        raise ChunkError(
+            f"group {emptied[0] + 1} of {len(means)} has no sample in iteration {index}; lower "
+            "kmeans.k, or set kmeans.empty to farthest or keep"
+        )
+    if len(emptied) and empty == "farthest":
+        far = pixels.farthest(means, len(emptied))
+        away = far.distances > 0
+        refilled = tuple(emptied[: int(away.sum())].tolist())
+        moved[list(refilled)] = far.values[away].astype(np.float64)
+    return Iteration(
+        index=index,
+        means=moved,
+        residual=residual(means, moved, metric),
+        inertia=inertia(partial, means, whole, metric),
+        counts=partial.counts,
+        refilled=refilled,
+    )
+
+
+def residual(old: Floats, new: Floats, metric: Metric) -> float:
+    """Return E, the sum of the norms of the means' moves, (k, c) and (k, c)."""
+    return fsum(metric.length(move) for move in new - old)
+
+
+def inertia(partial: PartialSums, means: Floats, whole: Moments, metric: Metric) -> float:
+    """Return the sum of squared distances to the means that `partial` was taken for.
+
+    The exact value of ``sum over channels of w**2 (Q - 2 sum(m S) + sum(n m**2))``, with Q the
+    sum of squares of all samples, rounded once.
+    """
+    c = means.shape[1]
+    sums, squares = partial.sums.integers(), whole.squares.integers()
+    low, low_squares = partial.sums.exponent, whole.squares.exponent
+    counts = partial.counts.tolist()
+    terms = []
+    for ch, (weight, column) in enumerate(
+        zip(metric.weights.tolist(), means.T.tolist(), strict=True)
+    ):
+        channel = [(squares[ch], low_squares)]
+        for i, mean in enumerate(column):
+            if counts[i]:
+                m, e = dyadic(mean)
+                channel.append((-2 * m * sums[i * c + ch], e + low))
+                channel.append((counts[i] * m * m, 2 * e))
+        total, exponent = add_dyadics(channel)
+        w, e = dyadic(weight)
+        terms.append((total * w * w, exponent + 2 * e))
+    return rounded(*add_dyadics(terms))
+
+
+def brightness_order(means: Floats) -> Ints:
+    """Return the rows of `means` (k, c) from dark to bright: channel average, then lexicographic.
+
+    >>> brightness_order(np.array([[5.0, 1.0], [2.0, 2.0], [1.0, 5.0]])).tolist()
+    [1, 2, 0]
+    """
+    total = np.zeros(len(means))
+    for column in means.T:
+        total += column
+    return np.lexsort((*means.T[::-1], total / means.shape[1]))

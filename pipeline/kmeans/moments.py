@@ -1,0 +1,72 @@
+"""Exact counts, sums and sums of squares of samples, by group."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.kmeans import kernels
+from pipeline.kmeans.exact import Exact, form
+from pipeline.kmeans.samples import Floats, Ints, Samples
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Exact totals of samples, by group."""
+
+    counts: Ints
+    """(k,)."""
+    sums: Exact
+    """(k, c)."""
+    squares: Exact
+    """Sums of squares, (k, c)."""
+
+    @classmethod
+    def of(
+        cls, samples: Samples, labels: NDArray[np.uint16] | None = None, k: int = 1
+    ) -> "Moments":
+        """Return the totals of samples whose groups are `labels`, (n,) from 0; None: one group."""
+        values = samples.values
+        if labels is None:
+            labels = np.zeros(len(values), np.uint16)
+        f, c = form(values.dtype), values.shape[1]
+        counts = np.zeros(k, np.int64)
+        sums = np.zeros((k, c, f.sum_limbs), np.int64)
+        squares = np.zeros((k, c, f.square_limbs), np.int64)
+        kernels.add_wide(values, samples.weights, labels, counts, sums)
+        kernels.add_squares(values, samples.weights, labels, squares)
+        return cls(counts, Exact.of(sums, f.sum_exponent), Exact.of(squares, f.square_exponent))
+
+    def merge(self, other: "Moments") -> "Moments":
+        """Return the totals of both parts together."""
+        return Moments(
+            self.counts + other.counts, self.sums + other.sums, self.squares + other.squares
+        )
+
+    def total(self) -> "Moments":
+        """Return the totals of all groups together, as one group."""
+        return Moments(
+            self.counts.sum(keepdims=True),
+            _one(self.sums.total()),
+            _one(self.squares.total()),
+        )
+
+    def deviations(self) -> Floats:
+        """Return the standard deviation around each group's own average, (k, c); 0 if empty.
+
+        The variance is the exact rational ``(n Q - S**2) / n**2``, rounded once.
+        """
+        k, c = self.sums.limbs.shape[:2]
+        out = np.zeros((k, c))
+        sums, squares = self.sums.integers(), self.squares.integers()
+        shift = 2 * self.sums.exponent
+        for i, n in enumerate(self.counts.tolist()):
+            for ch in range(c if n else 0):
+                spread = n * squares[i * c + ch] - sums[i * c + ch] ** 2
+                down = n * n << max(0, -shift)
+                out[i, ch] = ((spread << max(0, shift)) / down) ** 0.5
+        return out
+
+
+def _one(total: Exact) -> Exact:
+    return Exact(total.limbs[None], total.exponent)

@@ -1,0 +1,49 @@
+"""Sample vectors as the algorithm takes them: numbers of a few canonical types."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[Any]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+ONCE: Ints = np.empty(0, np.int64)
+"""Counts of samples that occur once each, as kernels take them."""
+
+
+def canonical(dtype: np.dtype[Any] | type | str) -> np.dtype[Any]:
+    """Return the type in which samples of `dtype` are computed: one of u1 u2 i2 i8 u8 f4 f8.
+
+    >>> [str(canonical(t)) for t in ("i1", ">u2", "u4", "f2", "f8")]
+    ['int16', 'uint16', 'int64', 'float32', 'float64']
+    """
+    dtype = np.dtype(dtype)
+    kind, size = dtype.kind, dtype.itemsize
+    if kind == "b" or (kind == "u" and size == 1):
+        return np.dtype(np.uint8)
+    if kind == "u":
+        return np.dtype({2: np.uint16, 4: np.int64, 8: np.uint64}[size])
+    if kind == "i":
+        return np.dtype(np.int16 if size <= 2 else np.int64)
+    if kind == "f" and size <= 8:
+        return np.dtype(np.float32 if size <= 4 else np.float64)
+    raise TypeError(f"cannot segment pixels of type {dtype}: integers and floats up to 64 bits")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sample vectors, each with how often it occurs."""
+
+    values: Values
+    """(n, c), canonical dtype; with `counts`, distinct and in lexicographic order."""
+    counts: Ints | None = None
+    """(n,); None: every row is one pixel."""
+
+    @cached_property
+    def weights(self) -> Ints:
+        """Counts as kernels take them: empty for "once"."""
+        return ONCE if self.counts is None else self.counts
