@@ -94,7 +94,8 @@ def images(
     dtype = np.dtype(draw(st.sampled_from(list(dtypes))))
     count = draw(st.sampled_from(list(channels)))
     ndim = draw(st.sampled_from(list(ndims)))
-    shape = draw(hnp.array_shapes(min_dims=ndim, max_dims=ndim, max_side=max_side))
+    least = draw(st.sampled_from([1, 3]))
+    shape = draw(st.tuples(*[st.integers(min(least, max_side), max_side)] * ndim))
 
     palette = draw(st.lists(numbers(dtype), min_size=1, max_size=6))
     if dtype.kind == "f" and non_finite and draw(st.booleans()):
@@ -103,9 +104,14 @@ def images(
         values = _noise(draw, dtype, (*shape, count))
     else:
         vector = st.lists(st.sampled_from(palette), min_size=count, max_size=count)
-        vectors = np.array(draw(st.lists(vector, min_size=1, max_size=12)), dtype)
-        which = hnp.arrays(np.uint8, shape, elements=st.integers(0, len(vectors) - 1))
+        fewest = draw(st.sampled_from([1, 4, 8]))
+        vectors = np.array(draw(st.lists(vector, min_size=fewest, max_size=12)), dtype)
+        which = hnp.arrays(
+            np.uint8, shape, elements=st.integers(0, len(vectors) - 1), fill=st.nothing()
+        )
         values = vectors[draw(which)]
+    if dtype.kind == "f":
+        values = _both_zeros(values)
     return DrawnImage(values, draw(_nodata(palette, dtype, count)))
 
 
@@ -137,14 +143,25 @@ def channel_weights(channels: int) -> st.SearchStrategy[NDArray[np.float64]]:
 
 
 def _noise(draw: st.DrawFn, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Vectors that hardly repeat, over the whole range of integers or many magnitudes of floats."""
+    """Vectors that hardly repeat: all of an integer's range, many magnitudes, or denormals."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     if dtype.kind in "iu":
         info = np.iinfo(dtype)
         return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
+    if draw(st.integers(0, 4)) == 0:
+        steps = rng.integers(-9, 10, shape).astype(dtype)
+        return steps * np.finfo(dtype).smallest_subnormal
     magnitude = draw(st.sampled_from([0.0, 3.0, np.log10(LARGEST[dtype.name])]))
     exponents = rng.uniform(-magnitude, magnitude, shape)
     return (rng.uniform(-1, 1, shape) * 10.0**exponents).astype(dtype)
+
+
+def _both_zeros(values: NDArray[Any]) -> NDArray[Any]:
+    """Return the same numbers with a minus at every other zero, so that both meet in one image."""
+    result = values.copy()
+    zeros = np.flatnonzero(result == 0)
+    result.flat[zeros[::2]] = -0.0
+    return result
 
 
 def _nodata(

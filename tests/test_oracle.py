@@ -194,6 +194,7 @@ class TestArithmetic:
         top = 2**64 - 1
         assert oracle.mean([top, top, 2]) == float(2 * top + 2) / 3
         assert oracle.mean([2**53, 1, 1]) == (2.0**53 + 2) / 3
+        assert oracle.mean([2**53 + 1] * 3) == 2.0**53 + 2, "each rounded first gives 2**53"
 
     def test_float_sums_are_exact(self):
         assert oracle.mean([1e100, 1.0, -1e100, 1.0]) == 0.5
