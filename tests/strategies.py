@@ -150,7 +150,8 @@ def _noise(draw: st.DrawFn, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDA
         return rng.integers(info.min, info.max, shape, dtype, endpoint=True)
     if draw(st.integers(0, 4)) == 0:
         steps = rng.integers(-9, 10, shape).astype(dtype)
-        return steps * np.finfo(dtype).smallest_subnormal
+        denormals: NDArray[Any] = steps * np.finfo(dtype).smallest_subnormal
+        return denormals
     magnitude = draw(st.sampled_from([0.0, 3.0, np.log10(LARGEST[dtype.name])]))
     exponents = rng.uniform(-magnitude, magnitude, shape)
     return (rng.uniform(-1, 1, shape) * 10.0**exponents).astype(dtype)
