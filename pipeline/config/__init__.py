@@ -1,0 +1,29 @@
+"""The config: one YAML file, strict keys, errors as ``file:line:column``."""
+
+from pipeline.config.load import config_schema, load_config, make_config
+from pipeline.config.models import (
+    Cluster,
+    Config,
+    EarlierResults,
+    Features,
+    GivenMeans,
+    Images,
+    KMeans,
+    Results,
+)
+from pipeline.config.values import parse_bytes
+
+__all__ = [
+    "Cluster",
+    "Config",
+    "EarlierResults",
+    "Features",
+    "GivenMeans",
+    "Images",
+    "KMeans",
+    "Results",
+    "config_schema",
+    "load_config",
+    "make_config",
+    "parse_bytes",
+]
