@@ -51,6 +51,10 @@ def guess_axes(shape: Sequence[int]) -> str:
     ('yxc', 'cyx', 'zyx')
     """
     count = len(shape)
+    if count < 2:
+        raise SourceError(
+            f"an array of shape {tuple(shape)} is not an image, which has at least the axes y, x"
+        )
     if count == 2:
         return "yx"
     if count in (3, 4):

@@ -1,6 +1,5 @@
 """Where an image lies: paths, URLs and files inside installed packages. No pixels, no formats."""
 
-import os
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -56,23 +55,6 @@ def _inside_package(url: str) -> str:
     if not found.exists():
         raise SourceError(f"{url}: package {name!r} has no {rest!r} (looked at {found})")
     return str(found)
-
-
-def file_fingerprint(path: str, storage_options: Mapping[str, Any] | None = None) -> str:
-    """Text that changes with a file's content: size and time of change, or the store's own tag.
-
-    Raises
-    ------
-    OSError
-        If there is no such file.
-    """
-    if is_url(path):
-        import fsspec
-
-        system, inner = fsspec.core.url_to_fs(path, **(storage_options or {}))
-        return described(system.info(inner))
-    found = os.stat(local(path))
-    return f"{found.st_size} bytes, changed {found.st_mtime_ns} ns"
 
 
 def described(entry: Mapping[str, Any]) -> str:

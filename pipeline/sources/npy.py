@@ -12,7 +12,7 @@ from pipeline.image import ImageInfo, Pixels
 from pipeline.sources.axes import Layout, doubt, guess_axes
 from pipeline.sources.base import Image
 from pipeline.sources.dtypes import pixel_dtype
-from pipeline.sources.location import file_fingerprint, is_url
+from pipeline.sources.ranges import is_url, stamp
 
 
 class NpyImage(Image):
@@ -42,7 +42,7 @@ class NpyImage(Image):
     def fingerprint(self) -> str:
         """Size and time of change."""
         with self.naming("cannot be opened"):
-            return file_fingerprint(self.path)
+            return stamp(self.path, self.options.storage_options)
 
     def _map(self) -> NDArray[Any]:
         """Map the file; opened anew each time, so that no handle is kept."""

@@ -54,17 +54,11 @@ SOURCES = (
         (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     ),
     Source("pipeline.sources.zarr:ZarrImage", (".zarr",)),
+    Source("pipeline.sources.png:PngImage", (".png", ".apng"), (b"\x89PNG\r\n\x1a\n",)),
     Source(
         "pipeline.sources.raster:RasterImage",
-        (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif"),
-        (
-            b"\x89PNG\r\n\x1a\n",
-            b"\xff\xd8\xff",
-            b"RIFF....WEBP",
-            b"GIF87a",
-            b"GIF89a",
-            b"BM....\0\0\0\0",
-        ),
+        (".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif"),
+        (b"\xff\xd8\xff", b"RIFF....WEBP", b"GIF87a", b"GIF89a", b"BM....\0\0\0\0"),
     ),
     Source("pipeline.sources.npy:NpyImage", (".npy",), (b"\x93NUMPY",)),
 )

@@ -1,7 +1,8 @@
 """A zarr store that notices chunks which are shorter than they say.
 
 Blosc, for years the default of zarr, believes the length that a chunk's first bytes name and
-reads past the end of a truncated chunk: other pixels come out, and no error.
+reads past the end of a truncated chunk: other pixels come out, and no error. An empty shard
+reads as one without chunks.
 """
 
 from typing import Any, Self
@@ -50,8 +51,8 @@ class CheckedStore(WrapperStore[Store]):
             return byte_range.end - byte_range.start
         if isinstance(byte_range, SuffixByteRequest):
             return byte_range.suffix
-        if byte_range is None and self.blosc and key.rpartition("/")[2] not in METADATA:
-            if len(value) < _BLOSC_HEADER:
-                return _BLOSC_HEADER
-            return int.from_bytes(value[_BLOSC_LENGTH].to_bytes(), "little")
-        return 0
+        if not self.blosc or byte_range is not None or key.rpartition("/")[2] in METADATA:
+            return 1
+        if len(value) < _BLOSC_HEADER:
+            return _BLOSC_HEADER
+        return int.from_bytes(value[_BLOSC_LENGTH].to_bytes(), "little")

@@ -44,7 +44,13 @@ def test_axes_are_guessed_by_the_table(shape, axes):
     assert guess_axes(shape) == axes
 
 
-@pytest.mark.parametrize("shape", [(), (9,), (9, 9, 9, 9), (9, 9, 9, 9, 3)])
+@pytest.mark.parametrize("shape", [(), (9,)])
+def test_fewer_than_two_axes_are_no_image(shape):
+    with pytest.raises(SourceError, match="at least the axes y, x"):
+        guess_axes(shape)
+
+
+@pytest.mark.parametrize("shape", [(9, 9, 9, 9), (9, 9, 9, 9, 3)])
 def test_a_shape_outside_the_table_asks_for_axes(shape):
     with pytest.raises(SourceError, match=r"images\.axes"):
         guess_axes(shape)

@@ -1,0 +1,125 @@
+"""Pictures that can only be decoded as a whole: PNG, JPEG, WebP, BMP, GIF.
+
+The last decoded picture of a process is kept, if it is not large, because the chunks of one
+picture are asked for one after the other.
+"""
+
+import threading
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from PIL.Image import Exif
+
+from pipeline.errors import SourceError
+from pipeline.grid import Box
+from pipeline.image import ImageInfo, Pixels
+from pipeline.sources.base import Image
+from pipeline.sources.orientation import UPRIGHT, Orientation
+from pipeline.sources.ranges import stamp
+
+KEPT_BYTES = 2**28
+"""The largest picture that is kept, decoded; one per process."""
+MOST_PIXELS = 2**32
+"""The most pixels that such a picture may have."""
+_ORIENTATION = 274
+
+Key = tuple[str, int, str]
+
+
+class WholeImage(Image):
+    """A picture whose file has to be decoded as a whole, even for a small box."""
+
+    @abstractmethod
+    def load(self) -> Pixels:
+        """Decode the whole picture, upright, all channels."""
+
+    def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
+        """Cut a box out of the picture."""
+        picture = _LAST.get(self)
+        values = picture.values[box.slices]
+        if list(channels) != list(range(values.shape[-1])):
+            values = values[..., list(channels)]
+        valid = None if picture.valid is None else picture.valid[box.slices].copy()
+        return Pixels(values.copy(), valid)
+
+    def fingerprint(self) -> str:
+        """Size and time of change, or the version that the store gives."""
+        with self.naming("cannot be opened"):
+            return stamp(self.path, self.options.storage_options)
+
+
+def picture_info(
+    height: int,
+    width: int,
+    channels: int,
+    *,
+    dtype: str = "uint8",
+    alpha: bool = False,
+    orientation: Orientation = UPRIGHT,
+    warnings: tuple[str, ...] = (),
+) -> ImageInfo:
+    """Describe a picture of `height` x `width` stored pixels, as it is upright."""
+    if height < 1 or width < 1 or height * width > MOST_PIXELS:
+        raise SourceError(
+            f"its header promises {width} x {height} pixels; a picture that has to be decoded as "
+            f"a whole may have 1 to {MOST_PIXELS}; store larger ones as tiled TIFF or zarr"
+        )
+    shape = orientation.swap((height, width))
+    return ImageInfo(
+        axes="yx",
+        shape=shape,
+        channels=channels,
+        dtype=np.dtype(dtype),
+        chunks=shape,
+        alpha=alpha,
+        warnings=warnings,
+    )
+
+
+def exif_orientation(exif: bytes) -> tuple[Orientation, tuple[str, ...]]:
+    """Orientation of EXIF data, upright if they do not say, and a warning if they are broken."""
+    found = Exif()
+    try:
+        found.load(exif)
+        return Orientation.from_tag(int(found.get(_ORIENTATION) or 0)), ()
+    except Exception as error:  # whatever broken bytes make pillow raise
+        return UPRIGHT, (f"its EXIF data cannot be read ({error}); it is taken as upright",)
+
+
+def upright(pixels: Pixels, orientation: Orientation) -> Pixels:
+    """Return a stored picture as it is shown."""
+    valid = pixels.valid
+    return Pixels(
+        orientation.turn(pixels.values, 0, 1),
+        None if valid is None else orientation.turn(valid, 0, 1),
+    )
+
+
+class _Last:
+    """The picture that was decoded last in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: tuple[Key, Pixels] | None = None
+
+    def get(self, image: WholeImage) -> Pixels:
+        """Return the decoded picture; two threads may decode the same one at the same time."""
+        key = (image.path, image.options.series, image.fingerprint())
+        with self._lock:
+            if self._kept is not None and self._kept[0] == key:
+                return self._kept[1]
+        pixels = image.load()
+        promised = (*image.stored.shape, image.stored.channels)
+        if pixels.values.shape != promised:
+            raise SourceError(
+                f"decoded {pixels.values.shape} where the header promises {promised}; "
+                "the file is damaged"
+            )
+        if pixels.values.nbytes <= KEPT_BYTES:
+            with self._lock:
+                self._kept = (key, pixels)
+        return pixels
+
+
+_LAST = _Last()
