@@ -1,1 +1,5 @@
-"""Where tasks run."""
+"""Where tasks run: one seam, this process or a Dask cluster behind it."""
+
+from pipeline.engines.registry import open_engine
+
+__all__ = ["open_engine"]

@@ -5,8 +5,18 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
+from pipeline.errors import ChunkError
+
 Item = TypeVar("Item")
 Value = TypeVar("Value")
+
+
+class WorkerKilled(ChunkError):
+    """The item killed the process it ran in, even one of its own: memory, or a native fault.
+
+    Where an item is a bundle, its parts may be given to the engine again one by one, so that
+    only the poisonous one is lost.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,8 @@ class Engine(ABC):
     """Tasks at the same time, over all workers."""
     memory: int
     """Bytes a worker may use."""
+    dashboard: str = ""
+    """URL of a page that shows the work, "" where there is none."""
 
     @abstractmethod
     def map(

@@ -1,0 +1,103 @@
+"""A task in a process of its own, for an item that is suspected of killing its worker.
+
+Dask counts a worker's death against every task that waited on that worker. To find the one that
+did it, each suspect runs here: whatever it does to its process, it does to itself only.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import psutil
+from distributed.protocol import pickle
+
+from pipeline.engines.attempt import attempt
+from pipeline.engines.base import Item, Outcome, Value, WorkerKilled
+
+_TICK = 0.05
+"""Seconds between two looks at the process's memory."""
+
+
+def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Item, Value]:
+    """Run `attempt` in a new process that may use `memory` bytes, and return its outcome.
+
+    A process that dies, or is ended because it takes more memory, is an outcome of `WorkerKilled`
+    that says which. The process ends with this one.
+    """
+    start = perf_counter()
+    with TemporaryDirectory(prefix="chunkmeans-") as folder:
+        given, made = Path(folder, "given"), Path(folder, "made")
+        given.write_bytes(pickle.dumps((task, item)))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.engines.alone", str(given), str(made)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with process:  # leaving closes its stdin, which ends it
+            end = _watch(process, memory)
+        if made.exists():
+            outcome: Outcome[Item, Value] = pickle.loads(made.read_bytes())
+            return outcome
+    killed = WorkerKilled(f"{str(item)[:300]}: {end}, even in a process of its own")
+    return Outcome(item, None, killed, 1, perf_counter() - start)
+
+
+def _watch(process: "subprocess.Popen[bytes]", memory: int) -> str:
+    """Wait for `process` to end, and say how it ended; end it if it takes more than `memory`."""
+    while True:
+        try:
+            code = process.wait(_TICK)
+        except subprocess.TimeoutExpired:
+            taken = _resident(process.pid)
+            if taken > memory:
+                process.kill()
+                process.wait()
+                return (
+                    f"took {taken / 2**20:.0f} MiB where {memory / 2**20:.0f} MiB are allowed; "
+                    "raise `memory`, or cut the work into smaller chunks"
+                )
+            continue
+        if code >= 0:
+            return f"its process ended with status {code}"
+        return f"its process was killed by {signal.Signals(-code).name}" + (
+            ", likely for want of memory" if -code == signal.SIGKILL else ""
+        )
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that the process `pid` holds; 0 if it is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _end_with_parent() -> None:
+    """End this process when the other end of its stdin is closed."""
+
+    def listen() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def main(given: str, made: str) -> None:
+    """Run the task in the file `given` and write its outcome to `made`, whole or not at all."""
+    _end_with_parent()
+    task, item = pickle.loads(Path(given).read_bytes())
+    unfinished = Path(made + ".partial")
+    unfinished.write_bytes(pickle.dumps(attempt(task, item)))
+    unfinished.replace(made)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

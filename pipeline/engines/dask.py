@@ -1,0 +1,171 @@
+"""The engine on Dask: plain futures, few at a time, that Dask can compute again.
+
+No scattered data, no actors and no growing graph: each task is submitted by itself when there is
+room for it, and what a dead worker held is computed anew from the calls that the scheduler keeps.
+A task that Dask gives up because its worker died too often is run in a process of its own, so
+that the innocent around it are not lost with it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from threading import Lock
+from typing import Any, cast
+from weakref import WeakSet
+
+from distributed import Client, Future, KilledWorker
+from distributed.protocol import pickle
+
+from pipeline.engines.attempt import without_value
+from pipeline.engines.base import Engine, Item, Outcome, Value, tree
+from pipeline.engines.link import Link, release
+from pipeline.engines.window import Landed, Window, join
+from pipeline.errors import ChunkError
+
+HOMES = 2**18
+"""Keys of which the last worker is remembered."""
+
+_REPEATS = 3
+"""How often a merge runs again after other tasks killed its worker."""
+
+
+class DaskEngine(Engine):
+    """Runs tasks on the workers of a Dask scheduler. May be used by several threads at once.
+
+    Parameters
+    ----------
+    client
+        A client of the scheduler.
+    memory
+        Bytes a worker may use.
+    wait
+        Seconds to wait for a worker while there is none.
+    workers
+        How many workers to wait for at the start, so long as `wait`.
+    dashboard
+        URL of Dask's dashboard, "" without.
+    on_close
+        Called by `close`, to close client and cluster.
+
+    Raises
+    ------
+    ClusterError
+        If there is no worker within `wait` seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        memory: int,
+        wait: float = 300.0,
+        workers: int = 1,
+        dashboard: str = "",
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self.memory, self.dashboard = memory, dashboard
+        self.on_close = on_close
+        self._link = Link(client, wait)
+        self._link.await_workers(workers)
+        self.workers = len(self._link.threads)
+        self.threads = sum(self._link.threads.values())
+        self._homes: OrderedDict[Hashable, str] = OrderedDict()
+        self._lock = Lock()
+
+    def map(
+        self, task: Callable[[Item], Value], items: Iterable[Item], *, name: str
+    ) -> Iterator[Outcome[Item, Value]]:
+        """Yield an outcome per item as they come in; at most two a thread are on their way."""
+        source = iter(items)
+        window = Window(self._link, task, name, keep=False, memory=self.memory)
+        with closing(window):
+            while True:
+                for item in islice(source, max(0, window.room)):
+                    window.send(item)
+                if not len(window):
+                    return
+                outcome, _, future = window.receive()
+                release([future])
+                yield outcome
+
+    def map_reduce(
+        self,
+        task: Callable[[Item], Value],
+        items: Sequence[Item],
+        merge: Callable[[Value, Value], Value],
+        *,
+        name: str,
+        near: Callable[[Item], Hashable] | None = None,
+        watch: Callable[[Outcome[Item, None]], None] | None = None,
+    ) -> Value:
+        """Return all values merged into one, pair by pair on the workers that have them."""
+        sent = pickle.dumps(merge)
+        made: WeakSet[Future] = WeakSet()
+
+        def joined(a: Future, b: Future) -> Future:
+            future = self._link.submit(join, sent, a, b, name=f"{name}-merge", priority=10)
+            made.add(future)
+            return future
+
+        window = Window(self._link, task, name, keep=True, memory=self.memory)
+        try:
+            with closing(window):
+                top = tree(self._values(window, items, near, watch, made), joined)
+                return cast("Value", self._merged(top, name))
+        finally:
+            release(made)  # an error's traceback would keep the values on the workers
+
+    def close(self) -> None:
+        """Let the workers go. A second call does nothing."""
+        closed, self.on_close = self.on_close, None
+        if closed is not None:
+            closed()
+
+    def _values(
+        self,
+        window: Window[Item, Value],
+        items: Sequence[Item],
+        near: Callable[[Item], Hashable] | None,
+        watch: Callable[[Outcome[Item, None]], None] | None,
+        made: "WeakSet[Future]",
+    ) -> Iterator[Future]:
+        """Yield the future of each item's value when it is there; raise the first failure."""
+        source = iter(items)
+        while True:
+            for item in islice(source, max(0, window.room)):
+                window.send(item, None if near is None else self._home(near(item)))
+            if not len(window):
+                return
+            outcome, worker, future = window.receive()
+            made.add(future)
+            if watch is not None:
+                watch(without_value(outcome))
+            outcome.unwrap()
+            if near is not None:
+                self._moved(near(outcome.item), worker)
+            yield future
+
+    def _merged(self, top: Future, name: str) -> Any:
+        for _ in range(_REPEATS):
+            try:
+                landed: Landed[Any] = self._link.fetch(top)
+            except KilledWorker:
+                top.retry()
+            else:
+                return landed.outcome.unwrap()
+        raise ChunkError(
+            f"{name}: workers died again and again while values were merged, likely for want of "
+            "memory; raise `memory`, or use fewer threads per worker"
+        )
+
+    def _home(self, key: Hashable) -> str | None:
+        with self._lock:
+            return self._homes.get(key)
+
+    def _moved(self, key: Hashable, worker: str) -> None:
+        with self._lock:
+            self._homes.pop(key, None)
+            self._homes[key] = worker
+            if len(self._homes) > HOMES:
+                self._homes.popitem(last=False)

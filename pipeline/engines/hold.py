@@ -1,0 +1,116 @@
+"""What a process keeps between tasks: a bounded cache near the workers.
+
+One cache per process, shared by the runs in it. Everything is thread-safe. A cache forgets at
+will: whoever uses it can always load again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    value: Any
+    nbytes: int
+
+
+class Hold:
+    """A cache by bytes that lets the longest unused entry go first."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
+        self._loading: dict[Hashable, Future[Any]] = {}
+        self._nbytes = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of everything that is held."""
+        return self._nbytes
+
+    def held(
+        self, key: Hashable, load: Callable[[], Kept], *, nbytes: Callable[[Kept], int], limit: int
+    ) -> Kept:
+        """Return what is held under `key`, or load it and hold it.
+
+        `load` runs without a lock, once: another thread that wants the same key waits for its
+        value, and loads itself only if that failed.
+
+        Parameters
+        ----------
+        key
+            Names the value. A tuple's first element is what `release` knows it by.
+        load
+            Returns the value; its errors are raised here and nothing is held.
+        nbytes
+            Bytes of a value.
+        limit
+            Bytes that may be held in this process when this call returns. A larger value is
+            returned and not held.
+        """
+        while True:
+            with self._lock:
+                if key in self._entries:
+                    self._entries.move_to_end(key)
+                    return cast("Kept", self._entries[key].value)
+                other = self._loading.get(key)
+                if other is None:
+                    mine: Future[Kept] = Future()
+                    self._loading[key] = mine
+                    break
+            if other.exception() is None:
+                return cast("Kept", other.result())
+        try:
+            value = load()
+            self._keep(key, value, nbytes(value), limit)
+        except BaseException as error:
+            self._land(key)
+            mine.set_exception(error)
+            raise
+        self._land(key)
+        mine.set_result(value)
+        return value
+
+    def release(self, prefix: Hashable) -> None:
+        """Let go of what is held under `prefix` itself or under a tuple that starts with it."""
+        with self._lock:
+            for key in [k for k in self._entries if k == prefix or _first(k) == prefix]:
+                self._nbytes -= self._entries.pop(key).nbytes
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._lock:
+            self._entries.clear()
+            self._nbytes = 0
+
+    def _keep(self, key: Hashable, value: object, size: int, limit: int) -> None:
+        with self._lock:
+            self._shrink(limit - size if size <= limit else limit)
+            if size <= limit:
+                self._entries[key] = _Entry(value, size)
+                self._nbytes += size
+
+    def _land(self, key: Hashable) -> None:
+        with self._lock:
+            del self._loading[key]
+
+    def _shrink(self, limit: int) -> None:
+        while self._nbytes > limit:
+            self._nbytes -= self._entries.popitem(last=False)[1].nbytes
+
+
+def _first(key: Hashable) -> Hashable:
+    return key[0] if isinstance(key, tuple) and key else None
+
+
+_HOLD = Hold()
+
+held = _HOLD.held
+release = _HOLD.release
+clear = _HOLD.clear

@@ -1,0 +1,133 @@
+"""The connection to a Dask scheduler: plain questions that end in an answer, never in a hang."""
+
+from collections.abc import Callable, Iterable, Mapping
+from queue import Empty, SimpleQueue
+from time import monotonic, sleep
+from typing import Any, NoReturn
+from uuid import uuid4
+
+from distributed import CancelledError, Client, Future
+from distributed.client import ClosedClientError
+from distributed.comm import CommClosedError
+from distributed.scheduler import NoValidWorkerError
+
+from pipeline.errors import ClusterError
+
+TICK = 1.0
+"""Seconds without news after which the cluster is looked at."""
+
+_LOST = (CancelledError, ClosedClientError, CommClosedError, NoValidWorkerError)
+
+
+class Link:
+    """A client that gives up with `ClusterError` where Dask would wait for ever. Thread-safe.
+
+    Parameters
+    ----------
+    client
+        A client of the scheduler.
+    wait
+        Seconds to wait for a worker while there is none.
+    """
+
+    def __init__(self, client: Client, wait: float) -> None:
+        self.client, self.wait = client, wait
+        self.threads: Mapping[str, int] = {}
+        """Threads of every worker, by its address, when last looked at."""
+
+    def await_workers(self, count: int = 1) -> None:
+        """Return when there are `count` workers, or after the time to wait if there is any."""
+        since = monotonic()
+        while len(self.threads) < count:
+            self.look(since)
+            if self.threads and monotonic() - since > self.wait:
+                return
+            sleep(0.02)
+
+    def look(self, since: float) -> float:
+        """Look whether there are workers; return the time at which there still were some.
+
+        Raises
+        ------
+        ClusterError
+            If the scheduler is gone, or there has been no worker since `since` for too long.
+        """
+        if self.client.status != "running":
+            self.lost(None)
+        try:
+            threads = dict(self.client.nthreads())
+        except (*_LOST, OSError) as error:
+            self.lost(error)
+        if threads:
+            self.threads = threads
+            return monotonic()
+        if monotonic() - since > self.wait:
+            raise ClusterError(
+                f"the scheduler at {self.address} has had no worker for {self.wait:g} seconds; "
+                "start workers, or see in their logs why they end"
+            )
+        return since
+
+    def lost(self, error: BaseException | None) -> NoReturn:
+        """Raise that the scheduler is gone."""
+        raise ClusterError(
+            f"lost the scheduler at {self.address}"
+            + (f" ({error})" if error is not None and str(error) else "")
+            + "; what is written stays, the same command goes on from there"
+        ) from error
+
+    @property
+    def address(self) -> str:
+        """Where the scheduler listens."""
+        scheduler = self.client.scheduler
+        return "?" if scheduler is None else str(scheduler.address)
+
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *arguments: object,
+        name: str,
+        worker: str | None = None,
+        priority: int = 0,
+    ) -> Future:
+        """Submit one call; `worker` is where it had best run, not where it must."""
+        try:
+            return self.client.submit(
+                function,
+                *arguments,
+                key=f"{name}-{uuid4().hex}",
+                workers=None if worker is None else [worker],
+                allow_other_workers=worker is not None,
+                priority=priority,
+                pure=False,
+            )
+        except _LOST as error:
+            self.lost(error)
+
+    def fetch(self, future: Future) -> Any:
+        """Return the result of `future`, wherever it is, as soon as it is there."""
+        since = monotonic()
+        while True:
+            try:
+                return future.result(timeout=TICK)
+            except TimeoutError:
+                if future.status == "error":  # then it is the task's own
+                    raise
+            except _LOST as error:
+                self.lost(error)
+            since = self.look(since)
+
+    def next_of(self, landed: "SimpleQueue[Future]") -> Future:
+        """Return the next future that its callback puts into `landed`."""
+        since = monotonic()
+        while True:
+            try:
+                return landed.get(timeout=TICK)
+            except Empty:
+                since = self.look(since)
+
+
+def release(futures: Iterable[Future]) -> None:
+    """Let the scheduler forget what nobody waits for: the queued is dropped, the rest ignored."""
+    for future in futures:
+        future.release()

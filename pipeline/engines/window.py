@@ -1,0 +1,214 @@
+"""The items of one map that are on the cluster at a time, and what runs there."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Any, Generic
+
+from distributed import Future, KilledWorker, get_worker
+from distributed.protocol import pickle
+
+from pipeline.engines.alone import alone
+from pipeline.engines.attempt import attempt, portable, without_value
+from pipeline.engines.base import Item, Outcome, Value, WorkerKilled
+from pipeline.engines.link import Link, release
+from pipeline.errors import ClusterError
+
+LARGE = 256 * 1024
+"""Bytes from which on a task is sent once per worker instead of with every item."""
+
+_REPEATS = 3
+"""How often a suspect runs in a process of its own, if other tasks kill the worker around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed(Generic[Value]):
+    """What a worker returns: an outcome without its item, and where it came about."""
+
+    outcome: Outcome[None, Value]
+    worker: str
+    """Address of the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight(Generic[Item]):
+    """An item that was sent."""
+
+    item: Item
+    worker: str | None
+    """Where it had best run."""
+    value: Future
+    """Its outcome with the value."""
+    light: Future
+    """Its outcome as the driver fetches it: without the value if that stays on its worker."""
+    deaths: int = 0
+    """Workers that died with it."""
+    suspect: int = 0
+    """How often it was sent to a process of its own."""
+
+
+class Window(Generic[Item, Value]):
+    """Sends items, and receives their outcomes.
+
+    Parameters
+    ----------
+    link
+        The cluster.
+    task
+        What to run on every item.
+    name
+        What the dashboard shows.
+    keep
+        Whether values stay on the workers.
+    memory
+        Bytes that a process of its own may use.
+    """
+
+    def __init__(
+        self, link: Link, task: Callable[[Item], Value], name: str, *, keep: bool, memory: int
+    ) -> None:
+        self._link, self._name, self._keep, self._memory = link, name, keep, memory
+        self._cargo = _Cargo(link, task, name)
+        self._landed: SimpleQueue[Future] = SimpleQueue()
+        self._flying: dict[Any, _Flight[Item]] = {}
+        self._load: Counter[str] = Counter()
+
+    @property
+    def room(self) -> int:
+        """How many more items are worth sending: each thread has one to do and one to come."""
+        return 2 * sum(self._link.threads.values()) - len(self._flying)
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def send(self, item: Item, worker: str | None = None) -> None:
+        """Send `item`, if possible to `worker`."""
+        threads = self._link.threads
+        if worker not in threads:
+            worker = None
+        if worker is None and self._cargo.large and threads:
+            # Dask would send it to the one worker that has the task already.
+            worker = min(threads, key=lambda w: self._load[w] / threads[w])
+        self._send(item, worker)
+
+    def receive(self) -> tuple[Outcome[Item, Value], str, Future]:
+        """Wait for an outcome; return it, the worker it is from, and the future of its value."""
+        while True:
+            flight = self._flying.pop(self._link.next_of(self._landed).key)
+            self._load[flight.worker or ""] -= 1
+            try:
+                landed = self._link.fetch(flight.light)
+            except KilledWorker as error:
+                release((flight.value, flight.light))
+                deaths = flight.deaths + error.allowed_failures + 1
+                if flight.suspect < _REPEATS:
+                    self._send(flight.item, flight.worker, deaths, flight.suspect + 1)
+                    continue
+                return self._killed(flight.item, deaths), "", flight.value
+            except ClusterError:
+                raise
+            except Exception as error:  # a value that does not pickle, a module that is not there
+                release((flight.value, flight.light))
+                why = portable(error, flight.item)
+                return Outcome(flight.item, None, why, 1, 0.0), "", flight.value
+            attempts = landed.outcome.attempts + flight.deaths
+            outcome = replace(landed.outcome, item=flight.item, attempts=attempts)
+            return outcome, landed.worker, flight.value
+
+    def close(self) -> None:
+        """Let go of everything that is on its way."""
+        for flight in self._flying.values():
+            release((flight.value, flight.light))
+        self._flying.clear()
+        self._cargo.close()
+
+    def _send(self, item: Item, worker: str | None, deaths: int = 0, suspect: int = 0) -> None:
+        task = self._cargo.at(worker)
+        name = f"{self._name}-alone" if suspect else self._name
+        limit = self._memory if suspect else None
+        value = self._link.submit(
+            run_task, task, pickle.dumps(item), limit, name=name, worker=worker
+        )
+        light = value
+        if self._keep:
+            light = self._link.submit(_lighten, value, name=f"{name}-told", priority=20)
+        self._flying[light.key] = _Flight(item, worker, value, light, deaths, suspect)
+        self._load[worker or ""] += 1
+        light.add_done_callback(self._landed.put)
+
+    def _killed(self, item: Item, deaths: int) -> Outcome[Item, Value]:
+        error = WorkerKilled(
+            f"{str(item)[:300]}: {deaths} workers died while it was worked on, likely for want "
+            "of memory; raise `memory`, or cut the work into smaller chunks"
+        )
+        return Outcome(item, None, error, deaths, 0.0)
+
+
+class _Cargo:
+    """A task on its way to the workers: with each item if it is small, else once per worker.
+
+    A large one (a look-up table) is a task result of its own on every worker, made on the first
+    from the bytes that the scheduler keeps, and copied between workers to the others. So it
+    crosses the scheduler once, is unpickled once per worker, and lives as long as the map; a
+    copy that dies with its worker is made again by Dask, which scattered data would not be.
+    """
+
+    def __init__(self, link: Link, task: Callable[..., Any], name: str) -> None:
+        self._link, self._name = link, name
+        self._sent = pickle.dumps(task)
+        self._copies: dict[str, Future] = {}
+        self.large = len(self._sent) > LARGE
+
+    def at(self, worker: str | None) -> bytes | Future:
+        """Return what stands for the task in a call that runs on `worker`."""
+        if not self.large:
+            return self._sent
+        copy = self._copies.get(worker or "")
+        if copy is None or _broken(copy):
+            others = [c for c in self._copies.values() if not _broken(c)]
+            copy = self._link.submit(
+                *((_same, others[0]) if others else (pickle.loads, self._sent)),
+                name=f"{self._name}-task",
+                worker=worker,
+                priority=30,
+            )
+            self._copies[worker or ""] = copy
+        return copy
+
+    def close(self) -> None:
+        """Let the workers forget the task."""
+        release(self._copies.values())
+
+
+def _broken(future: Future) -> bool:
+    return future.status not in ("pending", "finished")
+
+
+# -- what runs on the workers ------------------------------------------------------------------
+
+
+def run_task(
+    task: bytes | Callable[[Item], Value], sent: bytes, limit: int | None
+) -> Landed[Value]:
+    """Run the task on the item; in a process of its own, of `limit` bytes, if that is given."""
+    called: Callable[[Item], Value] = pickle.loads(task) if isinstance(task, bytes) else task
+    item: Item = pickle.loads(sent)
+    outcome = attempt(called, item) if limit is None else alone(called, item, limit)
+    return Landed(replace(outcome, item=None), get_worker().address)  # type: ignore[arg-type]
+
+
+def join(merge: bytes, a: Landed[Value], b: Landed[Value]) -> Landed[Value]:
+    """Merge two values on the worker that has them."""
+    value: Value = pickle.loads(merge)(a.outcome.unwrap(), b.outcome.unwrap())
+    return Landed(Outcome(None, value, None, 1, 0.0), get_worker().address)
+
+
+def _lighten(landed: Landed[Value]) -> Landed[None]:
+    """Return everything but the value."""
+    return Landed(without_value(landed.outcome), landed.worker)
+
+
+def _same(task: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the task: a copy of it on the worker that asks."""
+    return task
