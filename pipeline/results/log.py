@@ -1,0 +1,86 @@
+"""The log of a run: a line of JSON per event, for programs and for the day after."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from threading import Lock
+from typing import IO, Self
+
+from pipeline.events import Event
+from pipeline.results.plain import to_json
+from pipeline.results.store import LOGS, Store
+
+_LINES_PER_PART = 10_000
+
+
+class Log:
+    """A watcher that writes every event to ``logs/``; several threads may tell it events.
+
+    On a disk, lines are appended to ``logs/run.jsonl`` at once. An object store cannot append:
+    there, lines are gathered and written in parts, ``logs/run-<start>-<number>.jsonl``.
+
+    Used as a context, or closed by hand; events after that are an error.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = Lock()
+        self._file: IO[str] | None = None
+        self._lines: list[str] = []
+        self._part = 0
+        self._closed = False
+        self._start = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        if store.folder is not None:
+            with store.naming(LOGS, "the log cannot be opened"):
+                folder = store.folder / LOGS
+                folder.mkdir(parents=True, exist_ok=True)
+                self._file = (folder / "run.jsonl").open("a", encoding="utf-8")
+
+    def __call__(self, event: Event) -> None:
+        """Write one event: its time, its name, its fields.
+
+        Raises
+        ------
+        ResultError
+            If the output cannot be written.
+        """
+        head = {"time": _now(), "event": type(event).__name__}
+        line = to_json({**head, **asdict(event)}) + "\n"
+        with self._lock:
+            if self._closed:
+                raise ValueError("this log is closed")
+            if self._file is None:
+                self._lines.append(line)
+                if len(self._lines) >= _LINES_PER_PART:
+                    self._put()
+                return
+            with self._store.naming(f"{LOGS}/run.jsonl", "the log cannot be written"):
+                self._file.write(line)
+                self._file.flush()
+
+    def close(self) -> None:
+        """Write what is gathered, and end the log."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
+            elif self._lines:
+                self._put()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _put(self) -> None:
+        self._store.write_text(
+            f"{LOGS}/run-{self._start}-{self._part:05}.jsonl", "".join(self._lines)
+        )
+        self._part += 1
+        self._lines = []
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

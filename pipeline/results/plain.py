@@ -1,0 +1,39 @@
+"""Values as strict JSON, which knows no NaN and no infinity."""
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Return `value` as JSON text; equal values give equal texts.
+
+    Numbers that JSON does not know become the texts ``"NaN"``, ``"Infinity"`` and
+    ``"-Infinity"``, as in zarr's metadata; `float` reads them again. NumPy's numbers and arrays
+    become plain ones; finite floats are written so that they are read again to the last bit.
+    """
+    return json.dumps(plain(value), indent=indent, allow_nan=False)
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as dict, list, text, number, truth value or None, all the way down.
+
+    >>> plain({"a": (np.float64(1.5), float("nan"))})
+    {'a': [1.5, 'NaN']}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not isfinite(value):
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return str(value)

@@ -1,0 +1,185 @@
+"""The record of a run, ``run.json``: what was asked, by which versions, and how it ended."""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from pipeline.errors import ResultError
+from pipeline.results.model_store import FORMAT
+from pipeline.results.plain import plain, to_json
+from pipeline.results.store import RECORD, Store
+
+ALGORITHM_VERSION = 1
+"""Raised when the same settings and pixels give other results than before."""
+
+State = Literal["running", "finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run leaves to be understood by."""
+
+    config: Mapping[str, Any]
+    """The resolved config, without secrets."""
+    settings: Mapping[str, Any]
+    """What of it decides a result: outputs of other settings are never mixed with this one."""
+    fingerprint: str
+    """Of `settings` and the algorithm, see `fingerprint`."""
+    state: State = "running"
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Inputs by state."""
+    pixels: int = 0
+    """Pixels of all inputs that ended well."""
+    nbytes: int = 0
+    """Their decoded bytes."""
+    seconds: float = 0.0
+    """Time of the run, seconds."""
+    memory_planned: int | None = None
+    """Bytes the plan allows."""
+    memory_peak: int | None = None
+    """Bytes at the highest, as far as measured."""
+    inertia: float | None = None
+    """Of a collection's fit."""
+    iterations: int | None = None
+    """Of a collection's fit."""
+    residual: float | None = None
+    """Of a collection's fit: E of its last iteration."""
+    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+    """Of chunkmeans and of what it stands on."""
+    format: int = FORMAT
+    """Version of the layout of the output."""
+
+    def to_json(self) -> str:
+        """Return the record as it stands in ``run.json``."""
+        document = {
+            "format": self.format,
+            "state": self.state,
+            "counts": self.counts,
+            "totals": {"pixels": self.pixels, "bytes": self.nbytes, "seconds": self.seconds},
+            "memory": {"planned": self.memory_planned, "peak": self.memory_peak},
+            "inertia": self.inertia,
+            "iterations": self.iterations,
+            "residual": self.residual,
+            "fingerprint": self.fingerprint,
+            "versions": self.versions,
+            "settings": self.settings,
+            "config": _without_storage_options(plain(self.config)),
+        }
+        return to_json(document, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: str = RECORD) -> "RunRecord":
+        """Return the record of a text; `path` is what errors name.
+
+        Raises
+        ------
+        ResultError
+            If it is damaged, or written by a newer chunkmeans.
+        """
+        try:
+            data = json.loads(text)
+            refuse_newer(data["format"], path)
+            totals, memory = data["totals"], data["memory"]
+            return cls(
+                config=data["config"],
+                settings=data["settings"],
+                fingerprint=data["fingerprint"],
+                state=data["state"],
+                counts=data["counts"],
+                pixels=totals["pixels"],
+                nbytes=totals["bytes"],
+                seconds=totals["seconds"],
+                memory_planned=memory["planned"],
+                memory_peak=memory["peak"],
+                inertia=_number(data["inertia"]),
+                iterations=data["iterations"],
+                residual=_number(data["residual"]),
+                versions=data["versions"],
+                format=data["format"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ResultError(f"{path}: is no record of a run, or is damaged: {error!r}") from error
+
+
+def write_record(store: Store, record: RunRecord) -> None:
+    """Write `record` as ``run.json``, whole or not at all."""
+    store.write_text(RECORD, record.to_json())
+
+
+def read_record(store: Store) -> RunRecord:
+    """Return what ``run.json`` holds.
+
+    Raises
+    ------
+    ResultError
+        If there is none, it is damaged, or written by a newer chunkmeans.
+    """
+    return RunRecord.from_json(store.read_text(RECORD), store.join(RECORD))
+
+
+def refuse_newer(found: int, path: str) -> None:
+    """Refuse a format that this chunkmeans does not know yet."""
+    if found > FORMAT:
+        raise ResultError(
+            f"{path}: was written by a newer chunkmeans (format {found}, this one reads up to "
+            f"{FORMAT}); upgrade chunkmeans"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of chunkmeans and of what its results depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("chunkmeans", "numpy", "numba", "zarr"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str:
+    """Return a text that is the same where the settings are, and the algorithm's version."""
+    flat = dict(sorted(_flat(plain(settings))))
+    return sha256(to_json([ALGORITHM_VERSION, flat]).encode()).hexdigest()
+
+
+def clash(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return what differs between the settings of an output and those asked for, a line each.
+
+    >>> clash({"kmeans": {"k": 4, "seed": 0}}, {"kmeans": {"k": 8, "seed": 0}})
+    ['kmeans.k: 4 -> 8']
+    """
+    before, after = dict(_flat(plain(old))), dict(_flat(plain(new)))
+    return [
+        f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
+        for key in dict.fromkeys([*before, *after])
+        if _shown(before, key) != _shown(after, key)
+    ]
+
+
+def _shown(settings: Mapping[str, Any], key: str) -> str:
+    return to_json(settings[key]) if key in settings else "(none)"
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and their values."""
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
+
+def _without_storage_options(value: Any) -> Any:
+    """Leave out what may open a store, whatever was handed in."""
+    if isinstance(value, dict):
+        return {k: _without_storage_options(v) for k, v in value.items() if k != "storage_options"}
+    return value
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

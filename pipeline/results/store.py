@@ -1,0 +1,275 @@
+"""The root of an output: a folder or an object store, and where things lie in it.
+
+Names of what a run writes are fixed here and nowhere else.
+"""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import url2pathname
+from uuid import uuid4
+
+from zarr.abc.store import Store as ZarrStore
+from zarr.storage import FsspecStore, LocalStore
+
+from pipeline.errors import ConfigError, ResultError
+
+RECORD = "run.json"
+CATALOG = "catalog.csv"
+MODEL = "model.zarr"
+IMAGES = "images"
+LOGS = "logs"
+METADATA = "zarr.json"
+
+# An attempt to write again ends the same way, unlike that of a network that hiccups.
+_LASTING = {
+    errno.EACCES: "may this user write there?",
+    errno.EPERM: "may this user write there?",
+    errno.EROFS: "choose a results.path that can be written",
+    errno.ENOSPC: "free some space or choose another results.path, then run the same command again",
+    errno.EDQUOT: "free some space or choose another results.path, then run the same command again",
+    errno.EFBIG: "a limit on the size of files stands in the way",
+    errno.ENAMETOOLONG: "shorten the names of the images or of results.path",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EISDIR: "a folder stands where a file is needed",
+}
+
+
+def image_path(image: str) -> str:
+    """Return where the store of the image of this id lies."""
+    return f"{IMAGES}/{image}.ome.zarr"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Handle of an output root. Holds no open file and pickles; every method does I/O.
+
+    Texts are written whole or not at all: on a local disk to a temporary file that is synced
+    and renamed, on an object store by one put.
+    """
+
+    path: str
+    """A local folder, or a URL that fsspec knows."""
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    """Handed to fsspec; may hold secrets, so never shown."""
+
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise ConfigError("results.path is empty: name a folder or a URL")
+        if re.search(r"://[^/@]*:[^/@]*@", self.path):
+            raise ConfigError(
+                "results.path holds a password, which would end up in results and logs; "
+                "give it in results.storage_options"
+            )
+
+    @property
+    def folder(self) -> Path | None:
+        """The root on a local disk; None where the root is a URL of something else."""
+        if self.path.startswith("file://"):
+            return Path(url2pathname(self.path.removeprefix("file://")))
+        return None if "://" in self.path else Path(self.path)
+
+    def join(self, name: str) -> str:
+        """Return the full path of `name`, which lies inside this root.
+
+        Raises
+        ------
+        ResultError
+            If `name` would lead out of the root.
+        """
+        parts = name.split("/")
+        if name and (not all(parts) or {".", ".."} & set(parts) or "\\" in name or "\0" in name):
+            raise ResultError(f"{self.path}: {name!r} is not the name of something inside it")
+        root = str(self.folder) if self.folder is not None else self.path.rstrip("/")
+        return f"{root}/{name}" if name else root
+
+    # -- texts ----------------------------------------------------------------------------------
+
+    def read_text(self, name: str) -> str:
+        """Return the text of the file `name`.
+
+        Raises
+        ------
+        ResultError
+            If it is missing or cannot be read.
+        """
+        return self.read_bytes(name).decode("utf-8", "surrogateescape")
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the bytes of the file `name`; errors as those of `read_text`."""
+        path = self.join(name)
+        with self.naming(name, "cannot be read"):
+            if self.folder is not None:
+                return Path(path).read_bytes()
+            fs, path = self._remote(name)
+            data: bytes = fs.cat_file(path)
+            return data
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write `text` as the file `name`, whole or not at all, safe from a loss of power.
+
+        Raises
+        ------
+        ResultError
+            If the disk is full, read-only, or otherwise refuses.
+        """
+        data = text.encode("utf-8", "surrogateescape")
+        path = self.join(name)
+        with self.naming(name, "cannot be written"):
+            if self.folder is not None:
+                _write_synced(Path(path), data)
+            else:
+                fs, path = self._remote(name)
+                fs.pipe_file(path, data)
+
+    # -- files and trees ------------------------------------------------------------------------
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file or a folder of this name."""
+        path = self.join(name)
+        with self.naming(name, "cannot be looked up"):
+            if self.folder is not None:
+                return Path(path).exists()
+            fs, path = self._remote(name)
+            return bool(fs.exists(path))
+
+    def files(self, name: str = "") -> list[str]:
+        """Return the paths of all files under the folder `name`, relative to it, sorted."""
+        root = self.join(name)
+        with self.naming(name, "cannot be listed"):
+            if self.folder is not None:
+                return sorted(
+                    os.path.relpath(os.path.join(folder, file), root)
+                    for folder, _, files in os.walk(root)
+                    for file in files
+                )
+            fs, path = self._remote(name)
+            fs.invalidate_cache()
+            base = path.rstrip("/") + "/"
+            return sorted(str(p).removeprefix(base) for p in fs.find(path))
+
+    def names(self, name: str = "") -> list[str]:
+        """Return the names of what lies directly in the folder `name`, sorted."""
+        root = self.join(name)
+        with self.naming(name, "cannot be listed"):
+            if self.folder is not None:
+                return sorted(os.listdir(root)) if os.path.isdir(root) else []
+            fs, path = self._remote(name)
+            fs.invalidate_cache()
+            if not fs.exists(path):
+                return []
+            found = fs.ls(path, detail=False)
+            return sorted(str(p).rstrip("/").rsplit("/", 1)[-1] for p in found)
+
+    def delete(self, name: str) -> None:
+        """Delete the file or folder `name`, if there is one; of a zarr store its mark first.
+
+        Whoever looks in the middle of it must not take what is left for a whole store.
+        """
+        path = self.join(name)
+        with self.naming(name, "cannot be deleted"):
+            if self.folder is not None:
+                Path(path, METADATA).unlink(missing_ok=True) if os.path.isdir(path) else None
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                else:
+                    Path(path).unlink(missing_ok=True)
+                return
+            fs, path = self._remote(name)
+            if fs.exists(f"{path}/{METADATA}"):
+                fs.rm(f"{path}/{METADATA}")
+            if fs.exists(path):
+                fs.rm(path, recursive=True)
+
+    def sync(self, name: str) -> None:
+        """Return once every file and folder under `name` is on the disk.
+
+        An object store keeps what it acknowledged, so there is nothing to do there.
+        """
+        if self.folder is None:
+            return
+        with self.naming(name, "cannot be synced to disk"):
+            for folder, _, files in os.walk(self.join(name), topdown=False):
+                for file in files:
+                    _sync(os.path.join(folder, file))
+                _sync(folder)
+
+    def zarr(self, name: str, *, read_only: bool = False) -> ZarrStore:
+        """Return the zarr store at `name`."""
+        path = self.join(name)
+        if self.folder is not None:
+            return LocalStore(path, read_only=read_only)
+        with self._fsspec():
+            return FsspecStore.from_url(
+                path, storage_options=dict(self.storage_options), read_only=read_only
+            )
+
+    # -- errors ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def naming(self, name: str, what: str, *, may_pass: bool = False) -> Iterator[None]:
+        """Turn the failures of files into a `ResultError` that names path and cause.
+
+        With `may_pass`, a failure that may be gone at the next attempt stays an `OSError`,
+        which engines try again.
+        """
+        try:
+            yield
+        except OSError as error:
+            lasting = isinstance(error, PermissionError) or error.errno in _LASTING
+            if may_pass and not lasting:
+                raise
+            hint = _LASTING.get(error.errno or 0)
+            cause = error.strerror or str(error) or type(error).__name__
+            raise ResultError(
+                f"{self.join(name)}: {what}: {cause}" + (f"; {hint}" if hint else "")
+            ) from error
+
+    def _remote(self, name: str) -> tuple[Any, str]:
+        """Return the file system of a URL, and the path of `name` in it."""
+        from fsspec.core import url_to_fs
+
+        with self._fsspec():
+            fs, path = url_to_fs(self.join(name), **self.storage_options)
+        return fs, path
+
+    @contextmanager
+    def _fsspec(self) -> Iterator[None]:
+        """Explain a URL that cannot be opened for want of a package or of sense."""
+        try:
+            yield
+        except (ImportError, ValueError) as error:
+            raise ResultError(
+                f"{self.path}: fsspec cannot open this URL: {error}; "
+                "install the package of its scheme (s3fs for s3, gcsfs for gs, adlfs for abfs)"
+            ) from error
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # zarr's own temporary files end in the same way, so that one sweep finds both
+    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
+
+
+def _sync(path: str | Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
