@@ -12,7 +12,8 @@ from pipeline.image import ImageInfo, Pixels
 from pipeline.sources.axes import Layout, doubt, guess_axes
 from pipeline.sources.base import Image
 from pipeline.sources.dtypes import pixel_dtype
-from pipeline.sources.ranges import is_url, stamp
+from pipeline.sources.location import is_url
+from pipeline.sources.ranges import stamp
 
 
 class NpyImage(Image):
