@@ -6,6 +6,7 @@ A source is one line of `SOURCES`. Another package adds one by an entry point of
 ones come before our own. Nothing of a format is imported before a file of it is opened.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -102,9 +103,11 @@ def open_image(path: str, options: ReadOptions | None = None) -> Image:
     return _source(path, lower).load()(path, options)
 
 
-def is_zarr_folder(names: set[str]) -> bool:
-    """Whether a folder that holds `names` is a zarr store, and so one image."""
-    return any(mark in names for mark in ZARR_MARKS)
+def is_zarr_folder(folder: str) -> bool:
+    """Whether a folder is a zarr store, and so one image: by its suffix or by its metadata."""
+    return folder.lower().endswith(".zarr") or any(
+        os.path.exists(os.path.join(folder, mark)) for mark in ZARR_MARKS
+    )
 
 
 def _source(path: str, lower: str) -> Source:
@@ -112,7 +115,7 @@ def _source(path: str, lower: str) -> Source:
     if not is_url(path):
         place = Path(path)
         if place.is_dir():
-            if lower.endswith(".zarr") or any((place / mark).exists() for mark in ZARR_MARKS):
+            if is_zarr_folder(path.rstrip("/")):
                 return next(s for s in SOURCES if ".zarr" in s.suffixes)
             raise SourceError(f"{path}: is a folder without zarr metadata, not one image")
         found = _by_first_bytes(place)

@@ -1,0 +1,159 @@
+"""From what a config names to the list of its images; no image is opened.
+
+What can be named: a file, a zarr folder, a folder (searched through for known suffixes), a glob,
+a ``manifest.csv``, a URL of any of these, ``package://<package>/<file>``; or a list of them.
+Hidden files, what is inside a zarr folder, and earlier results are passed over.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import ConfigError
+from pipeline.sources.location import scheme
+from pipeline.sources.manifest import Row, read_manifest
+from pipeline.sources.names import safe_name, unique_ids
+from pipeline.sources.registry import suffixes
+from pipeline.sources.search import Found, find
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDERS = ("stem", "name", "parent", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of a collection, before it is opened."""
+
+    id: str
+    """Its name in results: a relative path without suffix, unique, and safe to make files of."""
+    path: str
+    """Where it is: an absolute path or a URL, for `open_image`."""
+    mask: str | None = None
+    """Where its mask is."""
+    channels: tuple[int | str, ...] | None = None
+    """Its own choice of channels, from a manifest."""
+    group: str | None = None
+    """Its group, from a manifest."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Other columns of a manifest."""
+
+
+def collect_entries(
+    paths: Sequence[str],
+    *,
+    mask: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[Entry, ...]:
+    """List the images that `paths` name, each once, in the order of `paths`, then by name.
+
+    Parameters
+    ----------
+    paths
+        ``images.path`` of a config.
+    mask
+        ``images.mask``: one mask for all, or a pattern with ``{stem}`` (the image's file name
+        without suffix), ``{name}`` (with it), ``{parent}`` (its folder) and ``{id}``. A manifest's
+        own column wins. Masks that lie among the images are not images.
+    storage_options
+        For URLs, handed to fsspec.
+
+    Raises
+    ------
+    ConfigError
+        If one of the paths names no image; if a manifest or the mask pattern is wrong.
+
+    Notes
+    -----
+    Lists folders and does not open what is in them, but for manifests.
+    """
+    seen: dict[str, tuple[Found, Row | None]] = {}
+    for path in paths:
+        for found, row in _listed(path, storage_options or {}):
+            seen.setdefault(found.key, (found, row))
+    rows = list(seen.values())
+    _check_given(row for _, row in rows if row is not None and row.id)
+    known = suffixes()
+    names = [safe_name(row.id if row and row.id else _stem(f.name, known)) for f, row in rows]
+    shared = Counter(found.name for found, _ in rows)
+    keys = [f.name if shared[f.name] == 1 else f"{f.name}\0{f.path}" for f, _ in rows]
+    ids = unique_ids(names, keys)
+    entries = [
+        Entry(
+            id=id,
+            path=found.path,
+            mask=_mask(mask, found.path, id, known)
+            if row is None or row.mask is None
+            else row.mask,
+            channels=row.channels if row else None,
+            group=row.group if row else None,
+            extra=row.extra if row else {},
+        )
+        for id, (found, row) in zip(ids, rows, strict=True)
+    ]
+    masks = {entry.mask for entry in entries}
+    images = tuple(entry for entry in entries if entry.path not in masks)
+    if not images:
+        raise ConfigError(f"images.mask {mask!r} names every image as a mask, so none is left")
+    return images
+
+
+def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[tuple[Found, Row | None]]:
+    """Yield what one path of a config names."""
+    if path.lower().endswith(".csv") and not scheme(path):
+        rows = list(read_manifest(path))
+        if not rows:
+            raise ConfigError(f"{path}: the manifest has no row")
+        for row in rows:
+            yield Found(row.path, _named_by(row)), row
+        return
+    for found in find(path, storage_options):
+        yield found, None
+
+
+def _check_given(rows: Iterable[Row]) -> None:
+    """Refuse ids of a manifest that are given twice, or differ only in what is not kept."""
+    given: dict[str, Row] = {}
+    for row in rows:
+        name = safe_name(row.id)
+        first = given.setdefault(name.casefold(), row)
+        if first is not row:
+            raise ConfigError(
+                f"the id {name!r} is given twice: to {first.listed!r} (line {first.line}) and to "
+                f"{row.listed!r} (line {row.line})"
+            )
+
+
+def _named_by(row: Row) -> str:
+    """Path that an id is made of: as listed, or the base name of what is absolute."""
+    absolute = row.listed.startswith("/") or scheme(row.listed)
+    return row.listed.rsplit("/", 1)[-1] if absolute else row.listed
+
+
+def _stem(name: str, known: Sequence[str]) -> str:
+    """Path without its suffix, ``.ome.tif`` and ``.ome.zarr`` being one suffix.
+
+    >>> _stem("a/b.ome.tif", [".tif"]), _stem("a/b.c", [".tif"])
+    ('a/b', 'a/b.c')
+    """
+    for suffix in known:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
+            return name[:-4] if name.lower().endswith(".ome") and len(name) > 4 else name
+    return name
+
+
+def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str | None:
+    """Fill in a mask pattern for one image."""
+    if pattern is None:
+        return None
+    parent, _, name = path.rpartition("/")
+    values = {"stem": _stem(name, known), "name": name, "parent": parent, "id": id}
+    for found in _PLACEHOLDER.findall(pattern):
+        if found not in values:
+            raise ConfigError(
+                f"images.mask {pattern!r} has an unknown {{{found}}}; known are "
+                + ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
+            )
+    return _PLACEHOLDER.sub(lambda match: values[match.group(1)], pattern)

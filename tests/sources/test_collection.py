@@ -1,0 +1,223 @@
+import builtins
+import os
+import pickle
+import random
+
+import fsspec
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.sources import collect_entries
+
+
+@pytest.fixture
+def make(tmp_path):
+    def files(*names):
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return str(tmp_path)
+
+    return files
+
+
+def ids(*paths, **settings):
+    return [entry.id for entry in collect_entries(paths, **settings)]
+
+
+def test_a_folder_is_searched_for_known_suffixes_in_the_order_of_names(make):
+    root = make("b.tif", "a.PNG", "sub/deep/c.jpg", "notes.txt", ".hidden.tif", ".git/d.tif")
+    assert ids(root) == ["a", "b", "sub/deep/c"]
+
+
+def test_a_zarr_folder_is_one_image_whatever_its_name(make):
+    root = make("a.zarr/zarr.json", "a.zarr/c/0.tif", "b/.zattrs", "b/.zarray", "b/0.tif")
+    assert ids(root) == ["a", "b"]
+    assert ids(f"{root}/a.zarr") == ["a"]
+    assert ids(f"{root}/b") == ["b"]
+
+
+def test_earlier_results_are_passed_over(make):
+    root = make("a.tif", "out/run.json", "out/images/a.ome.zarr/zarr.json", "run.json")
+    assert ids(root) == ["a"]
+
+
+def test_a_named_file_needs_no_known_suffix(make):
+    root = make("scan.001")
+    (entry,) = collect_entries([f"{root}/scan.001"])
+    assert entry.path == os.path.join(root, "scan.001")
+    assert entry.id == "scan.001"
+
+
+def test_ome_suffixes_count_as_one(make):
+    assert ids(make("a.ome.tif", "b.ome.zarr/zarr.json", "c.d.tif")) == ["a", "b", "c.d"]
+
+
+def test_a_glob_names_images_from_its_fixed_folder(make):
+    root = make("x/1/a.tif", "x/2/a.tif", "x/2/b.png", "x/3/c.zarr/zarr.json", "x/3/c.zarr/d.tif")
+    assert ids(f"{root}/x/*/a.tif") == ["1/a", "2/a"]
+    assert ids(f"{root}/x/**/*.[tz]*") == ["1/a", "2/a", "3/c"]
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_a_file(make):
+    root = make("a[1].tif", "a1.tif")
+    assert ids(f"{root}/a[1].tif") == ["a(1)"] or ids(f"{root}/a[1].tif") == ["a_1_"]
+
+
+def test_the_same_file_named_twice_is_one_image(make):
+    root = make("a.tif", "b.tif")
+    assert ids(f"{root}/b.tif", root, f"{root}/*.tif", f"{root}/./a.tif") == ["b", "a"]
+
+
+def test_two_files_of_one_name_are_told_apart(make):
+    root = make("1/a.tif", "2/a.tif", "1/A.tif")
+    found = ids(f"{root}/1/a.tif", f"{root}/2/a.tif", f"{root}/1/A.tif")
+    assert len({name.lower() for name in found}) == 3
+    assert all(name.lower().startswith("a-") for name in found)
+    assert ids(f"{root}/2/a.tif", f"{root}/1/A.tif", f"{root}/1/a.tif") == found[1:] + found[:1]
+
+
+def test_ids_do_not_depend_on_where_the_folder_is(tmp_path):
+    for place in ("here", "there"):
+        for name in ("a.tif", "a.png"):
+            (tmp_path / place).mkdir(exist_ok=True)
+            (tmp_path / place / name).touch()
+    assert ids(str(tmp_path / "here")) == ids(str(tmp_path / "there"))
+
+
+def test_a_link_to_a_parent_does_not_go_round_in_circles(make, tmp_path):
+    root = make("sub/a.tif")
+    (tmp_path / "sub/up").symlink_to(tmp_path)
+    assert ids(root) == ["sub/a"]
+
+
+def test_listing_opens_no_image(make, monkeypatch):
+    root = make(*(f"{i}.tif" for i in range(9)))
+
+    def refuse(*args, **_):
+        pytest.fail(f"opened {args}")
+
+    monkeypatch.setattr(builtins, "open", refuse)
+    assert len(ids(root)) == 9
+
+
+def test_package_files_keep_their_name():
+    (entry,) = collect_entries(["package://skimage/data/coins.png"])
+    assert (entry.id, entry.path) == ("coins", "package://skimage/data/coins.png")
+
+
+@pytest.mark.parametrize("path", ["package://skimage/data/nothing.png", "package://nowhere/a.png"])
+def test_a_package_file_that_is_missing_is_an_error(path):
+    with pytest.raises(ConfigError, match=path):
+        collect_entries([path])
+
+
+def test_nothing_found_says_what_was_looked_for_and_what_is_there(make):
+    root = make("a.txt", "b.txt", "c.doc")
+    with pytest.raises(ConfigError) as error:
+        collect_entries([root])
+    for part in (root, "2 of .txt", "1 of .doc", ".tif", ".zarr"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["gone.tif", "gone/", "gone/*.tif", "sub/*.tif"])
+def test_a_path_that_names_nothing_is_an_error(make, path):
+    root = make("a.tif", "sub/b.png")
+    with pytest.raises(ConfigError, match=path.replace("*", r"\*")):
+        collect_entries([root, f"{root}/{path}"])
+
+
+def test_a_manifest_gives_each_image_what_is_its_own(make, tmp_path):
+    make("x/a.tif", "b.tif")
+    text = "path,id,mask,channels,group,age\nx/a.tif,,m.png,0;2,left,7\nb.tif,second,,,,\n"
+    (tmp_path / "manifest.csv").write_text(text)
+    first, second = collect_entries([str(tmp_path / "manifest.csv")], mask="/masks/{stem}.png")
+    assert (first.id, first.path) == ("x/a", str(tmp_path / "x/a.tif"))
+    assert (first.mask, first.channels, first.group) == (str(tmp_path / "m.png"), (0, 2), "left")
+    assert first.extra == {"age": "7"}
+    assert (second.id, second.mask) == ("second", "/masks/b.png")
+
+
+@pytest.mark.parametrize(
+    ("row", "id"), [("../../x.tif", "x"), ("/etc/y.tif", "y"), ("a/../../z.tif", "a/z")]
+)
+def test_no_row_of_a_manifest_names_a_place_outside_the_output(tmp_path, row, id):
+    (tmp_path / "manifest.csv").write_text(f"path\n{row}\n")
+    assert ids(str(tmp_path / "manifest.csv")) == [id]
+
+
+def test_an_id_given_twice_is_an_error(tmp_path):
+    (tmp_path / "manifest.csv").write_text("path,id\na.tif,One\nb.tif,one\n")
+    with pytest.raises(ConfigError, match=r"'one' is given twice.*line 2.*line 3"):
+        collect_entries([str(tmp_path / "manifest.csv")])
+
+
+def test_an_empty_manifest_is_an_error(tmp_path):
+    (tmp_path / "manifest.csv").write_text("path\n")
+    with pytest.raises(ConfigError, match="no row"):
+        collect_entries([str(tmp_path / "manifest.csv")])
+
+
+def test_a_mask_pattern_is_filled_in_and_masks_are_not_images(make):
+    root = make("s/a.ome.tif", "s/a_mask.png", "s/b.tif", "s/b_mask.png")
+    found = collect_entries([root], mask="{parent}/{stem}_mask.png")
+    assert [(e.id, e.mask) for e in found] == [
+        ("s/a", f"{root}/s/a_mask.png"),
+        ("s/b", f"{root}/s/b_mask.png"),
+    ]
+    (_, second, *_) = collect_entries([root], mask="/m/{id}.{name}")
+    assert second.mask == "/m/s/a_mask.a_mask.png"
+
+
+def test_one_mask_may_be_for_all(make):
+    found = collect_entries([make("a.tif", "b.tif")], mask="/masks/all.png")
+    assert {entry.mask for entry in found} == {"/masks/all.png"}
+
+
+@pytest.mark.parametrize("pattern", ["{stm}.png", "{stem.__class__}.png", "{0}", "{}"])
+def test_an_unknown_placeholder_lists_the_known_ones(make, pattern):
+    with pytest.raises(ConfigError, match=r"unknown.*\{stem\}, \{name\}, \{parent\}, \{id\}"):
+        collect_entries([make("a.tif")], mask=pattern)
+
+
+def test_a_mask_pattern_that_names_the_images_themselves_is_an_error(make):
+    with pytest.raises(ConfigError, match="names every image as a mask"):
+        collect_entries([make("a.tif")], mask="{parent}/{name}")
+
+
+@pytest.fixture
+def bucket():
+    system = fsspec.filesystem("memory")
+    names = ("b.tif", "sub/a.png", "c.zarr/zarr.json", "c.zarr/d.tif", "notes.txt", ".e.tif")
+    for name in names:
+        system.pipe(f"/test-collection/{name}", b"")
+    system.pipe("/test-collection/out/run.json", b"")
+    system.pipe("/test-collection/out/images/x.zarr/zarr.json", b"")
+    yield "memory://test-collection"
+    system.rm("/test-collection", recursive=True)
+
+
+def test_a_folder_behind_a_url_is_searched_likewise(bucket):
+    found = collect_entries([bucket + "/"])
+    assert [entry.id for entry in found] == ["b", "c", "sub/a"]
+    assert all(entry.path.startswith("memory://") for entry in found)
+
+
+def test_a_glob_of_urls_and_a_single_url(bucket):
+    assert ids(f"{bucket}/*.tif") == ["b"]
+    assert ids(f"{bucket}/c.zarr") == ["c"]
+    with pytest.raises(ConfigError, match="no image is there"):
+        collect_entries([f"{bucket}/*.gif"])
+
+
+def test_a_url_of_a_suffix_is_taken_at_its_word():
+    (entry,) = collect_entries(["https://example.org/a/b.tif"])
+    assert (entry.id, entry.path) == ("b", "https://example.org/a/b.tif")
+
+
+def test_many_entries_are_values_that_travel(make):
+    names = [f"{random.Random(i).random()}.tif" for i in range(50)]
+    found = collect_entries([make(*names)])
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert len({hash(entry.id) for entry in found}) == 50

@@ -1,0 +1,60 @@
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.sources.manifest import read_manifest
+
+
+def manifest(folder, text, encoding="utf-8"):
+    path = folder / "manifest.csv"
+    path.write_text(text, encoding=encoding)
+    return str(path)
+
+
+def test_every_column_finds_its_place(tmp_path):
+    text = "path,id,mask,channels,group,patient\na/b.tif,first,m.png,0; DAPI ,g1,P-7\n/x.tif,,,,,\n"
+    first, second = read_manifest(manifest(tmp_path, text))
+    assert first.path == str(tmp_path / "a/b.tif")
+    assert (first.id, first.mask, first.group) == ("first", str(tmp_path / "m.png"), "g1")
+    assert first.channels == (0, "DAPI")
+    assert first.extra == {"patient": "P-7"}
+    assert (second.path, second.id, second.mask) == ("/x.tif", "", None)
+    assert (second.channels, second.group, second.extra) == (None, None, {"patient": ""})
+
+
+def test_urls_and_packages_stay_as_they_are(tmp_path):
+    text = "path\ns3://bucket/a.zarr\npackage://skimage/data/coins.png\n"
+    rows = list(read_manifest(manifest(tmp_path, text)))
+    assert [row.path for row in rows] == ["s3://bucket/a.zarr", "package://skimage/data/coins.png"]
+
+
+def test_a_byte_order_mark_of_a_spreadsheet_is_passed_over(tmp_path):
+    (row,) = read_manifest(manifest(tmp_path, "path\na.tif\n", "utf-8-sig"))
+    assert row.listed == "a.tif"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("file,id\na.tif,1\n", r"manifest\.csv:1: .*column 'path'.*found file, id"),
+        ("", r"manifest\.csv:1: .*found nothing"),
+        ("path,id,id\na,b,c\n", "each column once"),
+        ("path,id\na.tif\n", r"manifest\.csv:2: 1 values for 2 columns"),
+        ("path\na.tif\nb.tif,c,d\n", r"manifest\.csv:3: 3 values for 1 columns"),
+        ("path,id\n ,x\n", r"manifest\.csv:2: the path is empty"),
+        ('path\n"a\n', "not readable as CSV"),
+    ],
+)
+def test_what_is_no_manifest_is_an_error_with_its_line(tmp_path, text, says):
+    with pytest.raises(ConfigError, match=says):
+        list(read_manifest(manifest(tmp_path, text)))
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path):
+    (tmp_path / "m.csv").write_bytes(b"path\n\xff\xfe\xff\n")
+    with pytest.raises(ConfigError, match="not readable as CSV"):
+        list(read_manifest(str(tmp_path / "m.csv")))
+
+
+def test_a_missing_manifest_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.csv.*no such manifest"):
+        list(read_manifest(str(tmp_path / "gone.csv")))
