@@ -63,6 +63,7 @@ SOURCES = (
     ),
     Source("pipeline.sources.npy:NpyImage", (".npy",), (b"\x93NUMPY",)),
 )
+_ZARR = next(source for source in SOURCES if ".zarr" in source.suffixes)
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
 _LONGEST = max(len(start) for source in SOURCES for start in source.starts)
 
@@ -116,7 +117,7 @@ def _source(path: str, lower: str) -> Source:
         place = Path(path)
         if place.is_dir():
             if is_zarr_folder(path.rstrip("/")):
-                return next(s for s in SOURCES if ".zarr" in s.suffixes)
+                return _ZARR
             raise SourceError(f"{path}: is a folder without zarr metadata, not one image")
         found = _by_first_bytes(place)
         if found is not None:
@@ -124,6 +125,8 @@ def _source(path: str, lower: str) -> Source:
     for source in SOURCES:
         if lower.endswith(source.suffixes):
             return source
+    if is_url(path) and (".zarr/" in lower or "." not in lower.rpartition("/")[2]):
+        return _ZARR  # an array inside a store, or a folder: what else could it be
     raise SourceError(
         f"{path}: no source reads this kind of file; known suffixes are {', '.join(suffixes())}"
     )

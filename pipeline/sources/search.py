@@ -12,7 +12,7 @@ import fsspec
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.sources.location import PACKAGE, is_url, local
-from pipeline.sources.registry import is_zarr_folder, suffixes
+from pipeline.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
 
 _MAGIC = ("*", "?", "[")
 
@@ -149,21 +149,32 @@ def _remote(url: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
     except (OSError, ImportError, ValueError, NotImplementedError) as error:
         raise ConfigError(f"images.path: {url!r} cannot be listed: {error}") from error
     base = system.unstrip_protocol(root.rstrip("/"))
-    images = (Found(f"{base}/{path}", path) for path in paths)
+    images = (Found(f"{base}/{path}" if path else base, path or name) for path in paths)
     yield from _some(_plain(images), url, base, ())
 
 
 def _walked(system: Any, root: str) -> Iterator[str]:
-    """Yield the paths of images below a folder behind a URL."""
-    known = suffixes()
-    for folder, folders, files in system.walk(root, detail=True, on_error="raise"):
-        if is_results({*folders, *files}):
-            folders.clear()
-            continue
-        for name in [n for n in folders if n.startswith(".") or n.lower().endswith(".zarr")]:
-            del folders[name]
-            yield f"{folder}/{name}"
-        yield from (f"{folder}/{name}" for name in files if name.lower().endswith(known))
+    """Yield the paths of images below a folder behind a URL.
+
+    fsspec's own walk leaves out subfolders that it fails to list; here that is an error.
+    """
+    known, waiting = suffixes(), [root.rstrip("/")]
+    while waiting:
+        folder = waiting.pop()
+        children = {entry["name"].rstrip("/"): entry for entry in system.ls(folder, detail=True)}
+        children.pop(folder, None)
+        names = {path.rpartition("/")[2] for path in children}
+        if not names.isdisjoint(ZARR_MARKS):
+            yield folder
+        elif not is_results(names):
+            for path, entry in children.items():
+                if entry["type"] != "directory":
+                    if path.lower().endswith(known):
+                        yield path
+                elif path.lower().endswith(".zarr"):
+                    yield path
+                else:
+                    waiting.append(path)
 
 
 # -- nothing there ----------------------------------------------------------------------------

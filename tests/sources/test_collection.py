@@ -1,7 +1,6 @@
 import builtins
 import os
 import pickle
-import random
 
 import fsspec
 import pytest
@@ -62,7 +61,7 @@ def test_a_glob_names_images_from_its_fixed_folder(make):
 
 def test_a_file_whose_name_looks_like_a_glob_is_a_file(make):
     root = make("a[1].tif", "a1.tif")
-    assert ids(f"{root}/a[1].tif") == ["a(1)"] or ids(f"{root}/a[1].tif") == ["a_1_"]
+    assert ids(f"{root}/a[1].tif") == ["a_1_"]
 
 
 def test_the_same_file_named_twice_is_one_image(make):
@@ -190,6 +189,7 @@ def test_a_mask_pattern_that_names_the_images_themselves_is_an_error(make):
 def bucket():
     system = fsspec.filesystem("memory")
     names = ("b.tif", "sub/a.png", "c.zarr/zarr.json", "c.zarr/d.tif", "notes.txt", ".e.tif")
+    names += ("d/zarr.json", "d/c/0.tif", ".git/f.tif")
     for name in names:
         system.pipe(f"/test-collection/{name}", b"")
     system.pipe("/test-collection/out/run.json", b"")
@@ -200,8 +200,23 @@ def bucket():
 
 def test_a_folder_behind_a_url_is_searched_likewise(bucket):
     found = collect_entries([bucket + "/"])
-    assert [entry.id for entry in found] == ["b", "c", "sub/a"]
-    assert all(entry.path.startswith("memory://") for entry in found)
+    assert [entry.id for entry in found] == ["b", "c", "d", "sub/a"]
+    assert found[-1].path == "memory:///test-collection/sub/a.png"
+    assert ids(f"{bucket}/d") == ["d"]
+
+
+def test_a_subfolder_that_cannot_be_listed_is_an_error(bucket, monkeypatch):
+    system = fsspec.filesystem("memory")
+    ls = type(system).ls
+
+    def refuse(self, path, **settings):
+        if path.endswith("/sub"):
+            raise PermissionError("not yours")
+        return ls(self, path, **settings)
+
+    monkeypatch.setattr(type(system), "ls", refuse)
+    with pytest.raises(ConfigError, match="cannot be listed: not yours"):
+        collect_entries([bucket])
 
 
 def test_a_glob_of_urls_and_a_single_url(bucket):
@@ -216,8 +231,6 @@ def test_a_url_of_a_suffix_is_taken_at_its_word():
     assert (entry.id, entry.path) == ("b", "https://example.org/a/b.tif")
 
 
-def test_many_entries_are_values_that_travel(make):
-    names = [f"{random.Random(i).random()}.tif" for i in range(50)]
-    found = collect_entries([make(*names)])
+def test_entries_are_values_that_travel(make):
+    found = collect_entries([make("a.tif", "b.tif")], mask="/m/{id}.png")
     assert pickle.loads(pickle.dumps(found)) == found
-    assert len({hash(entry.id) for entry in found}) == 50

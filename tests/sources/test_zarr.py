@@ -207,6 +207,12 @@ def test_a_url_reads_the_same_and_its_fingerprint_follows_the_content():
         _ = open_image("memory://test-zarr/gone.zarr").info
 
 
+@pytest.mark.parametrize("url", ["memory://test-zarr/folder", "memory://test-zarr/a.zarr/0.1"])
+def test_a_url_without_a_suffix_is_a_zarr_folder(url):
+    zarr.create_array(url, data=np.arange(600).reshape(20, 30))
+    assert open_image(url).info.shape == (20, 30)
+
+
 def test_secrets_of_the_storage_options_are_in_no_error():
     options = ReadOptions(storage_options={"token": "canary"})
     with pytest.raises(SourceError) as error:
