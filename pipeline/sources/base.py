@@ -103,6 +103,21 @@ class Image(ABC):
                 )
             return pixels
 
+    def has_no(self, *names: str) -> None:
+        """Refuse `names` of the options where they are set: this format has nothing like it.
+
+        Raises
+        ------
+        SourceError
+            If one of them is not at its default.
+        """
+        for name in names:
+            asked = getattr(self.options, name)
+            if asked != getattr(ReadOptions(), name):
+                raise SourceError(
+                    f"images.{name} is {asked!r}, but this kind of image has no {name}"
+                )
+
     def naming(self, what: str) -> "_Naming":
         """Turn whatever a decoder raises into a `SourceError` that names this image."""
         return _Naming(self.path, what)

@@ -51,6 +51,7 @@ class MemoryImage(Image):
 
     def describe(self) -> ImageInfo:
         """Return what the array says of itself; nothing is computed."""
+        self.has_no("series", "level")
         shape = self._shape()
         layout = self._layout()
         dtype = pixel_dtype(self.array.dtype)

@@ -21,6 +21,7 @@ class NpyImage(Image):
 
     def describe(self) -> ImageInfo:
         """Return what the header says; the file must be as long as it promises."""
+        self.has_no("series", "level")
         array = self._map()
         axes = self.options.axes or guess_axes(array.shape)
         layout = Layout(axes, array.shape)

@@ -49,7 +49,6 @@ class Header:
     """PNG's colour type."""
     transparent: bytes | None = None
     """The tRNS chunk: a transparent colour, or alpha by palette index."""
-    frames: int = 1
     orientation: Orientation = UPRIGHT
     warnings: tuple[str, ...] = ()
 
@@ -69,9 +68,8 @@ class PngImage(WholeImage):
 
     def describe(self) -> ImageInfo:
         """Return what the chunks beside the pixels say."""
+        self.has_no("series", "level")
         header = self._header()
-        if self.options.series:
-            raise SourceError(f"series {self.options.series} is out of range, a PNG has only 0")
         return picture_info(
             header.height,
             header.width,
@@ -125,7 +123,7 @@ def read_header(file: BinaryIO) -> Header:
         warnings += (f"it is animated ({frames} frames); only its still picture is read",)
     own_alpha = colour in (_GREY_ALPHA, _RGB_ALPHA)
     transparent = None if own_alpha else wanted.get(b"tRNS")
-    return Header(width, height, depth, colour, transparent, frames, orientation, warnings)
+    return Header(width, height, depth, colour, transparent, orientation, warnings)
 
 
 def check_sums(data: bytes) -> None:

@@ -36,6 +36,7 @@ class RasterImage(WholeImage):
 
     def describe(self) -> ImageInfo:
         """Return what the header says; no pixel is decoded (but those before a later frame)."""
+        self.has_no("level")
         with self._picture() as picture:
             channels, alpha = channels_of(picture)
             orientation, warnings = _orientation(picture)

@@ -53,6 +53,13 @@ def test_axes_of_the_options_win(tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["series", "level"])
+def test_what_an_array_does_not_have_is_not_passed_over(tmp_path, name):
+    np.save(tmp_path / "a.npy", np.zeros((9, 9)))
+    with pytest.raises(SourceError, match=rf"a\.npy.*images\.{name} is 1.*has no {name}"):
+        _ = open_image(str(tmp_path / "a.npy"), ReadOptions(**{name: 1})).info
+
+
 def test_a_url_is_refused_with_a_way_out():
     with pytest.raises(SourceError, match="store it as zarr"):
         _ = open_image("memory://folder/array.npy").info

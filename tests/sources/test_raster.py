@@ -130,6 +130,12 @@ def test_frames_are_series_and_the_first_comes_with_a_warning(tmp_path):
         read(tmp_path / "a.webp", series=3)
 
 
+def test_a_level_is_refused(tmp_path):
+    Pillow.new("L", (4, 4), 1).save(tmp_path / "a.bmp")
+    with pytest.raises(SourceError, match=r"a\.bmp.*images\.level is 1.*no level"):
+        read(tmp_path / "a.bmp", level=1)
+
+
 def test_one_bit_is_zero_and_one(tmp_path):
     Pillow.fromarray(np.eye(9, dtype=bool)).save(tmp_path / "a.bmp")
     info, pixels = read(tmp_path / "a.bmp")
