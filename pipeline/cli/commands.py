@@ -1,0 +1,184 @@
+"""The commands. What they do is done elsewhere, and imported only when it is asked for."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.failures import told
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Segment huge images and image databases by exact k-means, chunk by chunk.",
+)
+
+ConfigFile = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace a key, e.g. kmeans.k=8. Repeatable."),
+]
+ClusterName = Annotated[
+    str | None,
+    typer.Option("--cluster", metavar="FILE|ADDRESS|KIND", help="Where to compute."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results of other settings.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        try:
+            found = version("chunkmeans")
+        except PackageNotFoundError:
+            found = "(not installed)"
+        typer.echo(f"chunkmeans {found}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    cluster: ClusterName = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Segment what CONFIG asks for; the same command resumes an interrupted run."""
+    with told(resumes=True):
+        from pipeline.config import load_config
+
+        _run(load_config(config, overrides or (), cluster=cluster), overwrite, json)
+
+
+@app.command()
+def segment(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, folders, URLs.")],
+    k: Annotated[int, typer.Option("-k", help="Number of labels.")],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="Results folder.")],
+    overrides: Overrides = None,
+    cluster: ClusterName = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Segment images without a config: each its own K labels, results in OUT."""
+    with told(resumes=True):
+        from pipeline.config import make_config
+
+        config = make_config(
+            images={"path": images},
+            kmeans={"k": k},
+            results={"path": output},
+            cluster=cluster,
+            overrides=overrides or (),
+        )
+        _run(config, overwrite, json)
+
+
+def _run(config: "Config", overwrite: bool, json: bool) -> None:
+    """Run, show how it goes, and exit with 1 if an image failed."""
+    from pipeline.cli import report
+    from pipeline.cli.display import display
+    from pipeline.cli.tally import Tally
+    from pipeline.run import run as run_config
+
+    tally = Tally()
+    with display(tally) as watch:
+        record = run_config(config, overwrite=overwrite, watch=watch)
+    (report.run_as_json if json else report.run_page)(config, record, tally)
+    failed = record.state == "failed" or record.counts.get("failed", 0) > 0
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def plan(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    cluster: ClusterName = None,
+    json: Json = False,
+) -> None:
+    """Show what a run would read, compute and need, without doing it.
+
+    Exits with 2 if the run would be refused, with 1 if an image would fail.
+    """
+    with told():
+        from dataclasses import asdict
+
+        from pipeline.cli import report
+        from pipeline.config import load_config
+        from pipeline.run import plan as plan_config
+
+        planned = plan_config(load_config(config, overrides or (), cluster=cluster))
+        if json:
+            report.as_json(asdict(planned))
+        else:
+            report.plan_page(planned)
+        broken = any(image.problem for image in planned.images)
+        raise typer.Exit(2 if planned.problems else 1 if broken else 0)
+
+
+@app.command()
+def validate(config: ConfigFile, overrides: Overrides = None, cluster: ClusterName = None) -> None:
+    """Check CONFIG alone: every key and value, no image."""
+    with told():
+        from pipeline.config import load_config
+
+        load_config(config, overrides or (), cluster=cluster)
+        typer.echo(f"{config}: is valid")
+
+
+@app.command()
+def status(
+    results: Annotated[str, typer.Argument(metavar="RESULTS", help="Results folder or URL.")],
+    json: Json = False,
+) -> None:
+    """Show how a run ended, and why images failed."""
+    with told():
+        from pipeline.cli import report
+        from pipeline.results.open import open_run
+
+        opened = open_run(results)
+        if json:
+            report.status_as_json(opened)
+        else:
+            report.status_page(results, opened)
+
+
+@app.command()
+def inspect(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="File or URL.")],
+    json: Json = False,
+) -> None:
+    """Show what an image is, from its header: axes, shape, channels, dtype, chunks, nodata."""
+    with told():
+        from pipeline.cli import report
+        from pipeline.sources import open_image
+        from pipeline.sources.base import ReadOptions
+
+        info = open_image(image, ReadOptions()).info
+        (report.image_as_json if json else report.image_page)(image, info)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a config, for editors."""
+    with told():
+        from pipeline.cli import report
+        from pipeline.config import config_schema
+
+        report.as_json(config_schema())

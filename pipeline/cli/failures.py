@@ -1,0 +1,56 @@
+"""How a command ends where it cannot go on: a message on stderr, and the exit code."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from pipeline.errors import ChunkmeansError, ClusterError
+
+INTERRUPTED = 130
+"""What a shell reports of a program that ends by Ctrl-C."""
+
+
+@contextmanager
+def told(*, resumes: bool = False) -> Iterator[None]:
+    """Turn what goes wrong inside into a message and an exit code.
+
+    Parameters
+    ----------
+    resumes
+        Whether the command goes on where it was when it is given again.
+    """
+    try:
+        yield
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise
+    except KeyboardInterrupt:
+        hint = "; what is finished is kept, the same command resumes" if resumes else ""
+        _say("interrupted", f"{hint}", "")
+        raise typer.Exit(INTERRUPTED) from None
+    except ChunkmeansError as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        if len(lines) > 1:
+            lines.insert(0, f"{len(lines)} things are wrong")
+        _say("error", "\n".join(lines))
+        raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        _say("error", f"cannot be read or written: {error}")
+        raise typer.Exit(ClusterError.exit_code) from None
+    except Exception as error:
+        traceback.print_exc(file=sys.stderr)
+        _say(
+            "error",
+            f"unexpected {type(error).__name__}: {error}\n"
+            f"This is a bug in chunkmeans; please report it with the lines above.",
+        )
+        raise typer.Exit(ChunkmeansError.exit_code) from None
+
+
+def _say(head: str, text: str, between: str = ": ") -> None:
+    message = Text.assemble((head, "bold red"), between, text)
+    Console(stderr=True).print(message, soft_wrap=True, highlight=False)

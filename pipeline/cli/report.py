@@ -1,0 +1,194 @@
+"""What the commands print to stdout: for people, or one JSON document for a program."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.cli.display import STYLES
+from pipeline.cli.quantities import binary, decimal, duration
+from pipeline.cli.tally import MOST_PROBLEMS, Tally
+from pipeline.config import Config
+from pipeline.config.secrets import for_the_record
+
+if TYPE_CHECKING:
+    from pipeline.image import ImageInfo
+    from pipeline.results.open import Run
+    from pipeline.results.record import RunRecord
+    from pipeline.steps.plan import Plan
+
+MOST_ROWS = 20
+"""Images of a plan that are listed; ``--json`` lists them all."""
+
+
+def as_json(value: Any) -> None:
+    """Print one JSON document, without the secrets that URLs carry."""
+    json.dump(for_the_record(value), sys.stdout, indent=2, default=str, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+class Page:
+    """Lines of a label and its text, and tables, on stdout; styled on a terminal only."""
+
+    def __init__(self) -> None:
+        console = Console(highlight=False)
+        # a pipe has no width: nothing is cut or wrapped there
+        self.console = console if console.is_terminal else Console(highlight=False, width=10_000)
+
+    def line(self, label: str, text: str, style: str = "bold") -> None:
+        """Print a line; its text is never taken for markup."""
+        words = Text.assemble((f"{label:<10}", style), text)
+        self.console.print(words, soft_wrap=True)
+
+    def table(self, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+        """Print rows in columns."""
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for head in heads:
+            table.add_column(head, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(str(cell)) for cell in row))
+        self.console.print(table)
+
+
+def run_as_json(config: Config, record: "RunRecord", tally: Tally) -> None:
+    """Print how a run ended, for a program."""
+    as_json(
+        {
+            "state": record.state,
+            "counts": dict(record.counts),
+            "results": config.results.path,
+            "seconds": tally.seconds,
+            "problems": [
+                {"id": e.image, "state": e.state, "reason": e.reason} for e in tally.problems
+            ],
+        }
+    )
+
+
+def run_page(config: Config, record: "RunRecord", tally: Tally) -> None:
+    """Print how a run ended: counts, problems, where the results are and what to do next."""
+    page = Page()
+    _counts(page, record.counts)
+    _problems(page, ((e.image, e.state, e.reason) for e in tally.problems), record.counts)
+    results = str(for_the_record(config.results.path))
+    if tally.seconds is not None:
+        page.line("time", duration(tally.seconds))
+    page.line("results", results)
+    page.line("next", f"chunkmeans status {results}")
+    if tally.shown is not None:
+        store = f"{results.rstrip('/')}/images/{tally.shown}.ome.zarr"
+        page.line("", f"napari {store}   (with the plugin napari-ome-zarr)")
+
+
+def status_as_json(run: "Run") -> None:
+    """Print a run and every row of its catalogue, for a program."""
+    as_json(
+        {
+            "state": run.record.state,
+            "counts": dict(run.record.counts),
+            "images": [asdict(row) for row in run.catalog],
+        }
+    )
+
+
+def status_page(path: str, run: "Run") -> None:
+    """Print a run: how it ended, and which images are not done."""
+    page, record = Page(), run.record
+    page.line("results", str(for_the_record(path)))
+    page.line("state", record.state)
+    _counts(page, record.counts)
+    if record.pixels:
+        pixels, nbytes = decimal(record.pixels, "px"), decimal(record.nbytes, "B")
+        page.line("pixels", f"{pixels}, {nbytes} decoded")
+    if record.seconds:
+        page.line("time", duration(record.seconds))
+    if record.inertia is not None:
+        page.line("means", f"of the collection: inertia {record.inertia:.6g}")
+    _problems(page, ((r.id, r.state, r.reason) for r in run.catalog), record.counts)
+
+
+def plan_page(plan: "Plan") -> None:
+    """Print what a run would do and need."""
+    page = Page()
+    rows = [
+        (i.id, i.axes, _by(i.shape), i.channels, i.dtype, f"{i.chunks:,}", decimal(i.nbytes, "B"))
+        for i in plan.images[:MOST_ROWS]
+        if not i.problem
+    ]
+    if rows:
+        heads = ("image", "axes", "shape", "channels", "dtype", "chunks", "decoded")
+        page.table(heads, rows)
+    if len(plan.images) > MOST_ROWS:
+        page.line("", f"and {len(plan.images) - MOST_ROWS:,} more; --json lists them all")
+    if plan.images:
+        page.console.print()
+    page.line("images", f"{len(plan.images):,}, {decimal(plan.nbytes, 'B')} decoded")
+    page.line("tasks", f"{plan.tasks:,}")
+    page.line("engine", f"{plan.engine}, {plan.workers} workers, {plan.threads} threads")
+    need, bound, driver = binary(plan.need), binary(plan.bound), binary(plan.driver_need)
+    page.line("memory", f"each worker needs {need} of {bound}, the driver {driver}")
+    broken = [(i.id, "failed", i.problem) for i in plan.images if i.problem]
+    _problems(page, broken, {"failed": len(broken)})
+    for problem in plan.problems:
+        page.line("problem", problem, "bold red")
+
+
+def image_as_json(path: str, info: "ImageInfo") -> None:
+    """Print what an image is, for a program."""
+    fields = {name: getattr(info, name) for name in info.__dataclass_fields__}
+    as_json({"path": path, **fields, "dtype": str(info.dtype), "nbytes": info.nbytes})
+
+
+def image_page(path: str, info: "ImageInfo") -> None:
+    """Print what an image is, from its header."""
+    page = Page()
+    page.line("image", str(for_the_record(path)))
+    page.line("axes", info.axes)
+    page.line("shape", f"{_by(info.shape)}   {decimal(info.pixels, 'px')}")
+    names = f"   {', '.join(info.channel_names)}" if info.channel_names else ""
+    page.line("channels", f"{info.channels}{names}")
+    page.line("dtype", f"{info.dtype}   {decimal(info.nbytes, 'B')} decoded")
+    page.line("chunks", _by(info.chunks))
+    page.line("nodata", _by(info.nodata, ", ") or "none")
+    if info.alpha:
+        page.line("alpha", "the file marks pixels that do not count")
+    if info.pixel_size:
+        units = info.units or ("",) * len(info.pixel_size)
+        sizes = [f"{s:g} {u}".strip() for s, u in zip(info.pixel_size, units, strict=True)]
+        page.line("pixel", " x ".join(sizes))
+    for name, value in info.tags.items():
+        text = str(value)
+        page.line("tag", f"{name}: {text if len(text) <= 200 else text[:197] + '...'}")
+    for warning in info.warnings:
+        page.line("warning", warning, "bold yellow")
+
+
+def _counts(page: Page, counts: Mapping[str, int]) -> None:
+    """Print a line per state that occurs."""
+    for state, count in counts.items():
+        if count or state == "done":
+            page.line(state, f"{count:,}", f"bold {STYLES.get(state, '')}".strip())
+
+
+def _problems(
+    page: Page, images: Iterable[tuple[str, str, str]], counts: Mapping[str, int]
+) -> None:
+    """Print why images are not done, failures first, and how many are not told."""
+    found = [image for image in images if image[1] != "done"]
+    found.sort(key=lambda image: image[1] != "failed")
+    for name, state, reason in found[:MOST_PROBLEMS]:
+        first = next(iter(reason.splitlines()), "")
+        page.line(f"  {state}", f"{name}: {first}", STYLES.get(state, ""))
+    told = min(len(found), MOST_PROBLEMS)
+    total = sum(count for state, count in counts.items() if state != "done")
+    if total > told > 0:
+        page.line("", f"and {total - told:,} more, in catalog.csv")
+
+
+def _by(numbers: Iterable[object], between: str = " x ") -> str:
+    return between.join(map(str, numbers))
