@@ -7,7 +7,7 @@ that are decoded whole; uncompressed segments are read by rows.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -68,6 +68,8 @@ class Segments:
     """Bits of a number as it is packed in a segment; 0 where that is not known."""
     lying: np.dtype[Any] | None = None
     """Type of the numbers as they lie in the file, where rows can be read without decoding."""
+    swapped: bool = False
+    """Whether 24-bit numbers lie low byte first, which tifffile unpacks high byte first."""
     tables: tuple[Mapping[str, Any], ...] = ()
     """What `decoders` need besides the bytes, per page (JPEG tables); empty: nothing."""
     fill: float | int = 0
@@ -242,6 +244,8 @@ class Segments:
             raise SourceError(
                 f"{self._name(one)} decodes to {stored.dtype}, the header promises {self.dtype}"
             )
+        if self.swapped:
+            stored = ((stored & 0xFF) << 16) | (stored & 0xFF00) | (stored >> 16)
         return np.asarray(stored)
 
     def _name(self, one: Touched) -> str:
@@ -275,11 +279,10 @@ def joined(segments: Segments) -> Segments:
     )
     if not whole:
         return segments
-    values = {name: getattr(segments, name) for name in segments.__dataclass_fields__}
     first = offsets[:, :, 0].copy()
-    values |= {
-        "offsets": first,
-        "counts": np.full_like(first, rows * segments.row_bytes),
-        "segment": (1, rows, columns),
-    }
-    return Segments(**values)
+    return replace(
+        segments,
+        offsets=first,
+        counts=np.full_like(first, rows * segments.row_bytes),
+        segment=(1, rows, columns),
+    )

@@ -51,7 +51,7 @@ class TiffImage(Image):
         samples = colour.needed(inner)
         stored = _stored(header, spans, others, samples)
         values, opaque = colour.apply(stored, samples, inner)
-        values = values.reshape(*values.shape[:-2], -1)
+        values = values.reshape(*values.shape[:-2], len(others) * len(inner))
         wanted = [others.index(o) * len(inner) + inner.index(i) for o, i in parts]
         if wanted != list(range(values.shape[-1])):
             values = values[..., wanted]

@@ -9,7 +9,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -89,8 +89,7 @@ def parse(path: str, options: ReadOptions) -> Header:
             header = _header(path, options, tif, series)
     warnings = tuple(m for m in heard if not _OWN.search(m))
     info = header.info
-    info = ImageInfo(**{**info.__dict__, "warnings": (*info.warnings, *warnings)})
-    return Header(**{**header.__dict__, "info": info})
+    return replace(header, info=replace(info, warnings=(*info.warnings, *warnings)))
 
 
 def _check_first_bytes(path: str, options: ReadOptions) -> None:
@@ -250,6 +249,7 @@ def _segments(
         compression=int(page.compression),
         bits=page.bitspersample if isinstance(page.bitspersample, int) else 0,
         lying=lying,
+        swapped=page.bitspersample == 24 and dtype.kind == "u" and page.parent.byteorder == "<",
         tables=_jpeg_tables(page, pages),
         fill=fill,
         storage_options=options.storage_options,
@@ -312,13 +312,12 @@ def _repeated(segments: Segments, count: int) -> Segments:
     if segments.offsets.shape[1] != len(expected):
         segments.check([0] * len(segments.files))
     steps = np.arange(count, dtype=np.int64)[:, None] * int(expected.sum())
-    values = {name: getattr(segments, name) for name in segments.__dataclass_fields__}
-    values |= {
-        "file_of": np.zeros(count, np.int64),
-        "offsets": segments.offsets + steps,
-        "counts": np.broadcast_to(expected, (count, len(expected))),
-    }
-    return Segments(**values)
+    return replace(
+        segments,
+        file_of=np.zeros(count, np.int64),
+        offsets=segments.offsets + steps,
+        counts=np.broadcast_to(expected, (count, len(expected))),
+    )
 
 
 def _jpeg_tables(page: Any, pages: Sequence[Any]) -> tuple[dict[str, Any], ...]:
