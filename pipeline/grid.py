@@ -1,4 +1,4 @@
-"""Boxes of pixels, and the chunks that partition an image. Integers only, no I/O.
+"""Boxes of pixels, and how they partition an image. Integers only, no I/O.
 
 All coordinates are pixels along the axes of an image without its channels.
 """
@@ -69,16 +69,6 @@ class Box:
 
     def __str__(self) -> str:
         return "[" + ", ".join(f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True)) + "]"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Chunk:
-    """A box of one image: the unit of work."""
-
-    image: int
-    """Position of the image in its collection, from 0."""
-    box: Box
-    """Which pixels of it."""
 
 
 def split(box: Box, edge: Sequence[int]) -> Iterator[Box]:

@@ -30,7 +30,9 @@ from pipeline.events import (
 
 STYLES = {"done": "green", "warned": "yellow", "failed": "red", "skipped": "dim"}
 SUBJECT = 28
-"""Letters that the name of an image may take in a display."""
+"""Letters that the name of an image may take beside a bar."""
+WIDE = 102
+"""Columns of a terminal that a row with such a name needs."""
 
 
 class Display(ABC):
@@ -172,13 +174,13 @@ class _Of(TextColumn):
         self, name: str, style: str, justify: Literal["left", "right"] = "left", width: int = 0
     ) -> None:
         super().__init__("", table_column=Column(no_wrap=True, min_width=width, justify=justify))
-        self.name, self.column_style = name, style
+        self.name, self.column_style, self.width = name, style, width
 
     def render(self, task: Task) -> Text:
         """Return what the property is now."""
         phase: Phase = task.fields["phase"]
         if self.name == "subject":
-            text = short(phase.subject, SUBJECT) if phase.name != "images" else ""
+            text = short(phase.subject, self.width) if phase.name != "images" else ""
         else:
             text = str(getattr(phase, self.name))
         return Text(text, self.column_style)
@@ -190,11 +192,13 @@ class Bars(Display):
     def __init__(self, tally: Tally, console: Console) -> None:
         super().__init__(tally)
         self.console = console
-        heads = (_Of("name", "bold", width=7), _Of("subject", "cyan", width=16))
+        # 80 columns hold a row in its narrow form
+        subject, bar = (SUBJECT, 24) if console.width >= WIDE else (14, 8)
+        heads = (_Of("name", "bold", width=7), _Of("subject", "cyan", width=subject))
         self.bars = Progress(
             SpinnerColumn(style="blue"),
             *heads,
-            BarColumn(bar_width=24, complete_style="blue", finished_style="green"),
+            BarColumn(bar_width=bar, complete_style="blue", finished_style="green"),
             _Of("progress", "bold", "right", width=4),
             _Of("speed", "dim"),
             _Of("left", "dim"),

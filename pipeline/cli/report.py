@@ -18,6 +18,7 @@ from pipeline.config.secrets import for_the_record
 
 if TYPE_CHECKING:
     from pipeline.image import ImageInfo
+    from pipeline.results.catalog import Row
     from pipeline.results.open import Run
     from pipeline.results.record import RunRecord
     from pipeline.steps.plan import Plan
@@ -91,7 +92,7 @@ def status_as_json(run: "Run") -> None:
         {
             "state": run.record.state,
             "counts": dict(run.record.counts),
-            "images": [asdict(row) for row in run.catalog],
+            "images": [asdict(row) for row in _rows(run)],
         }
     )
 
@@ -109,7 +110,7 @@ def status_page(path: str, run: "Run") -> None:
         page.line("time", duration(record.seconds))
     if record.inertia is not None:
         page.line("means", f"of the collection: inertia {record.inertia:.6g}")
-    _problems(page, ((r.id, r.state, r.reason) for r in run.catalog), record.counts)
+    _problems(page, ((r.id, r.state, r.reason) for r in _rows(run)), record.counts)
 
 
 def plan_page(plan: "Plan") -> None:
@@ -166,6 +167,13 @@ def image_page(path: str, info: "ImageInfo") -> None:
         page.line("tag", f"{name}: {text if len(text) <= 200 else text[:197] + '...'}")
     for warning in info.warnings:
         page.line("warning", warning, "bold yellow")
+
+
+def _rows(run: "Run") -> "list[Row]":
+    """Return the catalogue; nothing where the run has not come to write one."""
+    from pipeline.results.store import CATALOG
+
+    return run.catalog if run.store.exists(CATALOG) else []
 
 
 def _counts(page: Page, counts: Mapping[str, int]) -> None:

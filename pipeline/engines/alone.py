@@ -46,7 +46,7 @@ def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Ite
         if made.exists():
             outcome: Outcome[Item, Value] = pickle.loads(made.read_bytes())
             return outcome
-    killed = WorkerKilled(f"{str(item)[:300]}: {end}, even in a process of its own")
+    killed = WorkerKilled(f"{str(item)[:300]}: even in a process of its own, it {end}")
     return Outcome(item, None, killed, 1, perf_counter() - start)
 
 
@@ -66,8 +66,8 @@ def _watch(process: "subprocess.Popen[bytes]", memory: int) -> str:
                 )
             continue
         if code >= 0:
-            return f"its process ended with status {code}"
-        return f"its process was killed by {signal.Signals(-code).name}" + (
+            return f"ended with status {code}"
+        return f"was killed by {signal.Signals(-code).name}" + (
             ", likely for want of memory" if -code == signal.SIGKILL else ""
         )
 
@@ -84,7 +84,7 @@ def _end_with_parent() -> None:
     """End this process when the other end of its stdin is closed."""
 
     def listen() -> None:
-        sys.stdin.buffer.read()
+        os.read(0, 1)  # not sys.stdin, whose lock would be missed when Python ends
         os._exit(1)
 
     threading.Thread(target=listen, daemon=True).start()

@@ -13,7 +13,7 @@ from time import perf_counter, sleep
 from pipeline.engines.base import Item, Outcome, Value
 from pipeline.errors import ChunkError, ChunkmeansError
 
-PAUSES = (0.1, 1.0)
+PAUSES = (0.1, 0.5)
 """Seconds of rest before the second attempt and before the third, which is the last."""
 
 _STAYS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)

@@ -40,6 +40,22 @@ class Outcome(Generic[Item, Value]):
         return self.value  # type: ignore[return-value]
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What an engine has to work with."""
+
+    workers: int
+    """Processes that run tasks."""
+    threads: int
+    """Tasks at the same time, over all workers."""
+    memory: int
+    """Bytes a worker may use."""
+
+    def of_one_task(self) -> "Size":
+        """Return what a single task has: a thread and its share of its worker's memory."""
+        return Size(1, 1, self.memory * self.workers // max(1, self.threads))
+
+
 class Engine(ABC):
     """Runs tasks on items. Functions, items and values pickle; nothing else is assumed.
 
@@ -55,6 +71,11 @@ class Engine(ABC):
     """Bytes a worker may use."""
     dashboard: str = ""
     """URL of a page that shows the work, "" where there is none."""
+
+    @property
+    def size(self) -> Size:
+        """What there is to work with."""
+        return Size(self.workers, self.threads, self.memory)
 
     @abstractmethod
     def map(

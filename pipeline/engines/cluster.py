@@ -14,6 +14,7 @@ from typing import Any
 from distributed import Client, LocalCluster, Nanny, Worker
 from distributed.deploy.utils import nprocesses_nthreads
 
+from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.machine import cores, free_memory
 from pipeline.engines.settings import Settings
@@ -41,7 +42,7 @@ def open_local(
         How many tasks there will be; no more threads are started.
     """
     options = dict(options)
-    known = _arguments(LocalCluster, Nanny, Worker) | {"wait"}
+    known = _arguments(LocalCluster, Nanny, Worker) - {"asynchronous", "loop"} | {"wait"}
     _refuse_unknown(options, known, "local")
     wait = _seconds(options.pop("wait", 60))
     memory = free_memory() if memory is None else memory
@@ -49,11 +50,12 @@ def open_local(
     count, threads = _layout(options, processes, memory, tasks)
     limit = memory // (count + 1) if processes else memory
     options = {
-        "host": LOOPBACK,
+        **({} if "interface" in options else {"host": LOOPBACK}),
         "protocol": "tcp",  # inproc would listen on every address
         "dashboard_address": _dashboard_address(),
         "silence_logs": logging.CRITICAL,  # outcomes say it, to whom it concerns
         "memory_limit": limit,
+        **({"preload": ["pipeline.engines.workers"]} if processes else {}),
         **options,
         "n_workers": count,
         "threads_per_worker": threads,
@@ -72,6 +74,21 @@ def open_local(
         return _engine(client, stack, memory=limit, wait=wait, workers=count)
 
 
+def size_local(options: Mapping[str, Any], *, memory: int | None = None) -> Size:
+    """Return what `open_local` would have to work with; errors as there."""
+    options = dict(options)
+    processes = bool(options.get("processes", True))
+    memory = free_memory() if memory is None else memory
+    count, threads = _layout(options, processes, memory, None)
+    return Size(count, count * threads, memory // (count + 1) if processes else memory)
+
+
+def size_address(options: Mapping[str, Any], *, memory: int | None = None) -> Size:
+    """Return what the workers at an address have to work with; errors as of `open_address`."""
+    with open_address(options, memory=memory) as engine:
+        return engine.size
+
+
 def open_address(
     options: Mapping[str, Any], *, memory: int | None = None, tasks: int | None = None
 ) -> DaskEngine:
@@ -88,7 +105,7 @@ def open_address(
         Not used: the workers are there.
     """
     options = dict(options)
-    _refuse_unknown(options, _arguments(Client) | {"wait"}, "address")
+    _refuse_unknown(options, _arguments(Client) - {"asynchronous", "loop"} | {"wait"}, "address")
     address = options.pop("address", None)
     if not isinstance(address, str) or not address:
         raise ConfigError("cluster.options.address: missing; give the scheduler's, tcp://host:8786")

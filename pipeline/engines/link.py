@@ -32,6 +32,8 @@ class Link:
 
     def __init__(self, client: Client, wait: float) -> None:
         self.client, self.wait = client, wait
+        self.address: str = client.scheduler.address
+        """Where the scheduler listens, or did."""
         self.threads: Mapping[str, int] = {}
         """Threads of every worker, by its address, when last looked at."""
 
@@ -75,12 +77,6 @@ class Link:
             + (f" ({error})" if error is not None and str(error) else "")
             + "; what is written stays, the same command goes on from there"
         ) from error
-
-    @property
-    def address(self) -> str:
-        """Where the scheduler listens."""
-        scheduler = self.client.scheduler
-        return "?" if scheduler is None else str(scheduler.address)
 
     def submit(
         self,

@@ -1,19 +1,36 @@
 """The kinds of engines: a line each, imported when one is asked for."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, cast
 
-from pipeline.engines.base import Engine
+from pipeline.engines.base import Engine, Size
 from pipeline.errors import ConfigError
 
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Where the two functions of a kind of engines lie, imported when it is asked for."""
+
+    module: str
+    open: str
+    """``(options, *, memory, tasks) -> Engine``."""
+    size: str
+    """``(options, *, memory) -> Size``, without starting anything."""
+
+    def function(self, name: str) -> Any:
+        """Import one of the two."""
+        return getattr(import_module(self.module), name)
+
+
 KINDS = {
-    "local": "pipeline.engines.cluster:open_local",
-    "serial": "pipeline.engines.serial:open_serial",
-    "address": "pipeline.engines.cluster:open_address",
+    "local": Kind("pipeline.engines.cluster", "open_local", "size_local"),
+    "serial": Kind("pipeline.engines.serial", "open_serial", "size_serial"),
+    "address": Kind("pipeline.engines.cluster", "open_address", "size_address"),
 }
-"""Where the function lies that opens an engine, by the word of ``cluster.kind``."""
+"""By the word of ``cluster.kind``."""
 
 
 def open_engine(
@@ -45,10 +62,25 @@ def open_engine(
     ClusterError
         If the machines are not there.
     """
+    found = _kind(kind)
+    return cast("Engine", found.function(found.open)(options or {}, memory=memory, tasks=tasks))
+
+
+def engine_size(
+    kind: str, options: Mapping[str, Any] | None = None, *, memory: int | None = None
+) -> Size:
+    """Return what an engine would have to work with, without starting anything.
+
+    Of a scheduler that runs already its workers are asked. Parameters and errors are those of
+    `open_engine`.
+    """
+    found = _kind(kind)
+    return cast("Size", found.function(found.size)(options or {}, memory=memory))
+
+
+def _kind(kind: str) -> Kind:
     if kind not in KINDS:
         near = get_close_matches(str(kind), KINDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
         raise ConfigError(f"cluster.kind: there is no kind {kind!r}; {hint}")
-    module, function = KINDS[kind].split(":")
-    opened = getattr(import_module(module), function)(options or {}, memory=memory, tasks=tasks)
-    return cast("Engine", opened)
+    return KINDS[kind]

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from pipeline.engines.attempt import attempt, without_value
-from pipeline.engines.base import Engine, Item, Outcome, Value, tree
+from pipeline.engines.base import Engine, Item, Outcome, Size, Value, tree
 from pipeline.engines.machine import free_memory
 from pipeline.errors import ConfigError
 
@@ -97,3 +97,8 @@ def open_serial(
     if not isinstance(threads, int) or threads < 1:
         raise ConfigError(f"cluster.options.threads: {threads!r} is no count of threads")
     return SerialEngine(threads if tasks is None else max(1, min(threads, tasks)), memory=memory)
+
+
+def size_serial(options: Mapping[str, Any], *, memory: int | None = None) -> Size:
+    """Return what `open_serial` would have to work with."""
+    return open_serial(options, memory=memory).size

@@ -86,6 +86,7 @@ class DistinctCounter:
         self._dtype, self._channels = dtype, channels
         self._seen = 0
         self._highest = np.uint64(2**64 - 1)
+        self._found = 0
         self._make_room(SKETCH, None)
 
     def add(self, values: Values) -> None:
@@ -132,7 +133,7 @@ class DistinctCounter:
         self._counts: Ints = np.empty(size, np.int64)
         self._hashes: Hashes = np.empty(size, np.uint64)
         self._slots: NDArray[np.int32] = np.full(4 * size, -1, np.int32)
-        self._found: int = 0 if known is None else len(known.counts)
+        self._found = 0 if known is None else len(known.counts)
         if known is not None:
             self._values[: self._found] = known.values
             self._counts[: self._found] = known.counts

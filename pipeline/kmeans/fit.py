@@ -104,21 +104,21 @@ class Fit:
     starts: tuple[Start, ...]
     best: int
 
-    def model(self, written: Moments, whole: Moments) -> Model:
-        """Return the model of labels that were written.
+    def model(self, written: Moments) -> Model:
+        """Return the model of labels that were written: of the whole fit, or of one image of it.
 
         Parameters
         ----------
         written
-            Exact totals of the pixels by row of `means`.
-        whole
-            Exact totals of all pixels as one group.
+            Exact totals of the labelled pixels by row of `means`.
         """
         order = np.argsort(self.numbers)
         history = np.array([i.counts for i in self.iterations]).reshape(
             -1, len(self.iterations[0].means)
         )
-        total = inertia(PartialSums(written.counts, written.sums), self.means, whole, self.metric)
+        total = inertia(
+            PartialSums(written.counts, written.sums), self.means, written.total(), self.metric
+        )
         starts = self.starts
         if len(starts) == 1:
             starts = (replace(starts[0], inertia=total),)

@@ -104,6 +104,17 @@ def add_small(
 
 
 @njit(nogil=True, cache=True)
+def add_small_squares(values: Values, labels: NDArray[np.uint16], squares: Ints) -> None:
+    """Add the squares of samples of at most 16 bits to their groups, (k, c); 2**30 at a time."""
+    n, c = values.shape
+    for p in range(n):
+        i = labels[p]
+        for ch in range(c):
+            x = np.int64(values[p, ch])
+            squares[i, ch] += x * x
+
+
+@njit(nogil=True, cache=True)
 def add_wide(
     values: Values, counts: Ints, labels: NDArray[np.uint16], number: Ints, sums: Ints
 ) -> None:
@@ -219,12 +230,23 @@ def squared_distances(
 
 
 @njit(nogil=True, cache=True)
-def count_codes(values: Values, offset: int, bits: int, table: NDArray[np.uint32]) -> None:
-    """Count integer samples of at most 24 bits: ``table[code] += 1``.
+def encode(values: Values, offset: int, bits: int, codes: NDArray[np.uint32]) -> None:
+    """Write the codes of integer samples of at most 24 bits, (n, c) to (n,).
 
-    The code has the channels side by side, the first in the highest bits, each raised by
-    `offset` to be unsigned: codes are ordered as the samples are, lexicographically.
+    A code has the channels side by side, the first in the highest bits, each raised by `offset`
+    to be unsigned: codes are ordered as the samples are, lexicographically.
     """
+    n, c = values.shape
+    for p in range(n):
+        code = np.int64(0)
+        for ch in range(c):
+            code = (code << bits) | (np.int64(values[p, ch]) + offset)
+        codes[p] = code
+
+
+@njit(nogil=True, cache=True)
+def count_codes(values: Values, offset: int, bits: int, table: NDArray[np.uint32]) -> None:
+    """Count integer samples of at most 24 bits: ``table[code] += 1``, codes as of `encode`."""
     n, c = values.shape
     if c == 1:
         for p in range(n):

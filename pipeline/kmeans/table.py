@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.kernels import count_codes
+from pipeline.kmeans.kernels import count_codes, encode
 from pipeline.kmeans.samples import Ints, Samples, Values
 
 TABLE_BITS = 24
@@ -63,30 +63,45 @@ def offset(dtype: np.dtype[Any]) -> int:
 
 
 class TableCounter:
-    """Counts vectors densely as samples come."""
+    """Counts vectors as samples come: few are sorted, many are counted densely."""
 
     def __init__(self, dtype: np.dtype[Any], channels: int) -> None:
-        self.dtype, self.channels = dtype, channels
-        self.dense = np.zeros(2 ** (8 * dtype.itemsize * channels), np.uint32)
-        self.since = 0
-        self.done: Table | None = None
         self.rest = None
+        self._dtype, self._channels = dtype, channels
+        self._bits = 8 * dtype.itemsize
+        self._dense = np.empty(0, np.uint32)
+        self._few: list[Codes] = []
+        self._since = 0
+        self._done: Table | None = None
 
     def add(self, values: Values) -> None:
         """Count the samples (n, c)."""
-        if self.since + len(values) >= 2**32:
-            self.done, self.since = self.result(), 0
-            self.dense[:] = 0
-        self.since += len(values)
-        count_codes(values, offset(self.dtype), 8 * self.dtype.itemsize, self.dense)
+        size = 2 ** (self._bits * self._channels)
+        if not self._dense.size and self._since + len(values) <= size // 16:
+            codes = np.empty(len(values), np.uint32)
+            encode(values, offset(self._dtype), self._bits, codes)
+            self._few.append(codes)
+            self._since += len(values)
+            return
+        if not self._dense.size:
+            self._done, self._few, self._since = self.result(), [], 0
+            self._dense = np.zeros(size, np.uint32)
+        if self._since + len(values) >= 2**32:
+            self._done, self._since = self.result(), 0
+            self._dense[:] = 0
+        self._since += len(values)
+        count_codes(values, offset(self._dtype), self._bits, self._dense)
 
     def result(self) -> Table:
         """Return what was counted."""
-        codes = np.flatnonzero(self.dense)
-        table = Table(
-            codes.astype(np.uint32), self.dense[codes].astype(np.int64), self.dtype, self.channels
-        )
-        return table if self.done is None else self.done.merge(table)
+        if self._dense.size:
+            codes = np.flatnonzero(self._dense).astype(np.uint32)
+            counts = self._dense[codes].astype(np.int64)
+        else:
+            every = np.concatenate([np.empty(0, np.uint32), *self._few])
+            codes, counts = np.unique(every, return_counts=True)
+        table = Table(codes, counts.astype(np.int64), self._dtype, self._channels)
+        return table if self._done is None else self._done.merge(table)
 
 
 @njit(nogil=True, cache=True)

@@ -124,6 +124,8 @@ def plan_labels(
     """
     if not 1 <= k <= MOST_LABELS:
         raise ConfigError(f"kmeans.k is {k}; it must be from 1 to {MOST_LABELS}, to fit a label")
+    if 0 in info.shape:
+        raise ValueError(f"an image of {info.shape} has no pixel to label")
     if pyramid not in ("mode", "nearest", "none"):
         raise ConfigError(f"results.pyramid is {pyramid!r}; give mode, nearest or none")
     chunks, shards = _edges(info.axes, chunk, shard)

@@ -26,6 +26,8 @@ MODEL = "model.zarr"
 IMAGES = "images"
 LOGS = "logs"
 METADATA = "zarr.json"
+PARTIAL = ".partial"
+"""How the names of temporary files end, zarr's own too."""
 
 # An attempt to write again ends the same way, unlike that of a network that hiccups.
 _LASTING = {
@@ -175,8 +177,8 @@ class Store:
         path = self.join(name)
         with self.naming(name, "cannot be deleted"):
             if self.folder is not None:
-                Path(path, METADATA).unlink(missing_ok=True) if os.path.isdir(path) else None
                 if os.path.isdir(path):
+                    Path(path, METADATA).unlink(missing_ok=True)
                     shutil.rmtree(path)
                 else:
                     Path(path).unlink(missing_ok=True)
@@ -197,8 +199,10 @@ class Store:
         with self.naming(name, "cannot be synced to disk"):
             for folder, _, files in os.walk(self.join(name), topdown=False):
                 for file in files:
-                    _sync(os.path.join(folder, file))
-                _sync(folder)
+                    # what a killed writer left behind is nothing to keep
+                    if not file.endswith(PARTIAL):
+                        _sync(os.path.join(folder, file))
+                _sync_folder(folder)
 
     def zarr(self, name: str, *, read_only: bool = False) -> ZarrStore:
         """Return the zarr store at `name`."""
@@ -253,8 +257,7 @@ class Store:
 
 def _write_synced(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # zarr's own temporary files end in the same way, so that one sweep finds both
-    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
+    partial = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
     try:
         with partial.open("xb") as file:
             file.write(data)
@@ -264,7 +267,16 @@ def _write_synced(path: Path, data: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: str | Path) -> None:
+    try:
+        _sync(path)
+    except OSError as error:
+        # some network file systems know no sync of folders; they keep names safe themselves
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _sync(path: str | Path) -> None:

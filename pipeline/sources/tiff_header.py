@@ -83,13 +83,19 @@ def parse(path: str, options: ReadOptions) -> Header:
             if not len(tif.pages):
                 raise SourceError(f"no page can be found in it: {'; '.join(heard) or 'no reason'}")
             series = tif.series
-            for message in heard:
-                if not _HARMLESS.search(message):
-                    raise SourceError(f"the file is damaged or cut short: {message}")
+            _refuse_damage(heard)
             header = _header(path, options, tif, series)
+            _refuse_damage(heard)
     warnings = tuple(m for m in heard if not _OWN.search(m))
     info = header.info
     return replace(header, info=replace(info, warnings=(*info.warnings, *warnings)))
+
+
+def _refuse_damage(heard: Sequence[str]) -> None:
+    """Raise `SourceError` if tifffile logged that something is not where it should be."""
+    for message in heard:
+        if not _HARMLESS.search(message):
+            raise SourceError(f"the file is damaged or cut short: {message}")
 
 
 def _check_first_bytes(path: str, options: ReadOptions) -> None:

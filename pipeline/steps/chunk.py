@@ -1,0 +1,144 @@
+"""The unit of work: a box of one image, and how a task reads it.
+
+Everything here pickles and is small: a task opens its image by path, and a worker keeps what it
+decoded while there is room (`hold`), so that the next phase need not read again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.engines.hold import held
+from pipeline.errors import SourceError
+from pipeline.features import Nodata, Sampled, sample
+from pipeline.grid import Box, pieces
+from pipeline.image import ImageInfo
+from pipeline.kmeans.samples import canonical
+from pipeline.sources.base import Image
+
+PIECE = 2**22
+"""Pixels decoded at a time, about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One image of the run and what of it counts."""
+
+    id: str
+    """Names the image in results."""
+    image: Image
+    mask: Image | None
+    """Valid where any of its channels is not zero; of the image's shape."""
+    nodata: Nodata
+    fingerprint: str
+    """Of the image, and the mask, when the run was planned."""
+    dtype: np.dtype[Any]
+    """Canonical type of its samples; in a collection, one for all images."""
+
+    @property
+    def info(self) -> ImageInfo:
+        """What the image is."""
+        return self.image.info
+
+    def read(self, box: Box) -> Sampled:
+        """Return the valid samples of a box."""
+        mask = None
+        if self.mask is not None:
+            mask = (self.mask.read(box).values != 0).any(axis=-1)
+        return sample(self.image.read(box), self.nodata, mask, self.dtype)
+
+    def check_unchanged(self) -> None:
+        """Refuse to mix old and new pixels.
+
+        Raises
+        ------
+        SourceError
+            If the image, or its mask, is not the one that was planned.
+        """
+        if fingerprint(self.image, self.mask) != self.fingerprint:
+            raise SourceError(
+                f"{self.image.path}: the file changed while it was being segmented; run again "
+                "when it is written completely"
+            )
+
+
+def fingerprint(image: Image, mask: Image | None) -> str:
+    """Return a text that changes when the image or its mask does."""
+    return image.fingerprint() + ("" if mask is None else f" mask {mask.fingerprint()}")
+
+
+def open_input(
+    name: str, image: Image, mask: Image | None = None, nodata: Nodata | None = None
+) -> Input:
+    """Return an image as an input, its header read and its mask's shape checked.
+
+    Raises
+    ------
+    SourceError
+        If the image or the mask cannot be opened, or their shapes differ.
+    """
+    info = image.info
+    if mask is not None and mask.info.shape != info.shape:
+        raise SourceError(
+            f"{image.path}: the image is {info.shape} pixels, its mask {mask.path} is "
+            f"{mask.info.shape}; give a mask of the same shape"
+        )
+    if nodata is not None and len(nodata) not in (1, info.channels):
+        raise SourceError(
+            f"{image.path}: images.nodata lists {len(nodata)} numbers, the image has "
+            f"{info.channels} channels; give one number, or one per channel"
+        )
+    valid_rule = info.nodata if nodata is None else nodata
+    return Input(name, image, mask, valid_rule, fingerprint(image, mask), canonical(info.dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A box of one image: the unit of work."""
+
+    source: Input
+    box: Box
+    hold: int
+    """Bytes a worker process may hold of decoded pixels; 0: none."""
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return self.box.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its decoded pixels."""
+        info = self.source.info
+        return self.box.size * info.channels * info.dtype.itemsize
+
+    @property
+    def key(self) -> tuple[str, str, Box]:
+        """Names its pixels wherever they are held."""
+        return (self.source.id, self.source.fingerprint, self.box)
+
+    def read(self) -> Iterator[tuple[Box, Sampled]]:
+        """Yield the chunk's samples piece by piece: from what is held, or from the file."""
+        if self.nbytes > self.hold:
+            yield from self._decode()
+            return
+        yield from held(
+            self.key,
+            lambda: tuple(self._decode()),
+            nbytes=lambda parts: sum(sampled.nbytes for _, sampled in parts),
+            limit=self.hold,
+        )
+
+    def _decode(self) -> Iterator[tuple[Box, Sampled]]:
+        for box in pieces(self.box, self.source.info.chunks, PIECE):
+            yield box, self.source.read(box)
+
+
+Bundle = tuple[Chunk, ...]
+
+
+def bundle_key(bundle: Bundle) -> tuple[str, str, Box]:
+    """Name of a bundle, the same in every phase."""
+    return bundle[0].key

@@ -1,0 +1,233 @@
+"""All images of a collection with one set of means: their pixels are pooled.
+
+The means are those of k-means on one montage of all the images, bit for bit. An image that
+cannot be read has no part in them: where one fails, the others are read again without it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter
+
+from pipeline.engines import hold
+from pipeline.engines.base import Engine
+from pipeline.engines.serial import SerialEngine
+from pipeline.errors import ChunkmeansError, ClusterError, SourceError
+from pipeline.events import PhaseFinished, PhaseStarted, Watcher, ignore
+from pipeline.features import common
+from pipeline.kmeans.collect import Collected, Collector
+from pipeline.kmeans.fit import Fit
+from pipeline.kmeans.model import Model
+from pipeline.kmeans.moments import Moments
+from pipeline.results.store import image_path
+from pipeline.steps.chunk import Bundle, Chunk, Input
+from pipeline.steps.ending import Ending, advanced, failed
+from pipeline.steps.few import one_by_one
+from pipeline.steps.image import Job, plan_bundles, row_of, settings_of, skipped, write_labels
+from pipeline.steps.iterate import iterate
+from pipeline.steps.label import merge_counted
+from pipeline.steps.memory import SMALL_PIXELS, bundled, cut, plan_chunks
+from pipeline.steps.watching import phase
+
+SUBJECT = "collection"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An image of the collection that could be opened."""
+
+    job: Job
+    source: Input
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What reading some chunks of several images leaves: a commutative monoid under `merge`."""
+
+    collected: Collected | None
+    failures: Mapping[str, Exception]
+    """By id of the image."""
+
+    def merge(self, other: "Gathered") -> "Gathered":
+        """Return what both parts together leave."""
+        both = [c for c in (self.collected, other.collected) if c is not None]
+        collected = both[0].merge(both[1]) if len(both) == 2 else both[0] if both else None
+        return Gathered(collected, {**self.failures, **other.failures})
+
+
+def open_members(jobs: tuple[Job, ...]) -> tuple[Member | Ending, ...]:
+    """Open a few images, headers only: what one task does."""
+    return tuple(_open_member(job) for job in jobs)
+
+
+def _open_member(job: Job) -> Member | Ending:
+    begin = perf_counter()
+    try:
+        return Member(job, job.open())
+    except Exception as error:  # one bad image never stops the others
+        return failed(job, error, begin)
+
+
+def gather_bundle(bundle: Bundle) -> Gathered:
+    """Collect the samples of a few chunks, noting the images that fail: what one task does.
+
+    Where one fails, what was collected is of no use: the others are read again without it.
+    """
+    source = bundle[0].source
+    collector = Collector(source.dtype, source.info.channels)
+    failures: dict[str, Exception] = {}
+    for chunk in bundle:
+        try:
+            for _, sampled in chunk.read():
+                collector.add(sampled.values, sampled.invalid)
+        except ChunkmeansError as error:
+            failures[chunk.source.id] = error
+    return Gathered(None if failures else collector.result(), failures)
+
+
+def segment_collection(
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, keep: Callable[[Model], None]
+) -> Iterator[Ending]:
+    """Segment all images with one set of means; yields how each ended.
+
+    Parameters
+    ----------
+    keep
+        Called with the model of all images once they are labelled; not where none has a pixel.
+    """
+    members, endings, collected = gather(jobs, engine, watch)
+    yield from endings
+    if collected is None:
+        return
+    settings = settings_of(members[0].job)
+    fit = iterate(engine, _bundles(members, engine), collected, settings, SUBJECT, watch)
+    total: Moments | None = None
+    begin = perf_counter()
+    watch(PhaseStarted("images", SUBJECT, 0, len(members)))
+    for ending, written in label_members(members, fit, engine, watch):
+        watch(advanced(ending))
+        yield ending
+        total = merge_counted(total, written)
+    watch(PhaseFinished("images", SUBJECT, perf_counter() - begin))
+    if total is not None:
+        keep(fit.model(total))
+
+
+def gather(
+    jobs: Sequence[Job], engine: Engine, watch: Watcher
+) -> tuple[list[Member], list[Ending], Collected | None]:
+    """Read all images that can be read.
+
+    Returns those images, the endings of the others, and what their pixels leave: None where
+    there is no valid pixel (then every image has its ending).
+    """
+    members, endings = _opened(jobs, engine)
+    while members:
+        gathered = _gather(members, engine, watch)
+        broken = gathered.failures
+        if not broken:
+            break
+        endings += [failed(m.job, broken[m.job.id]) for m in members if m.job.id in broken]
+        members = [m for m in members if m.job.id not in broken]
+    if not members:
+        return [], endings, None
+    if gathered.collected is None or not gathered.collected.pixels:
+        return [], endings + [Ending(skipped(m.job, m.source, 0.0)) for m in members], None
+    return members, endings, gathered.collected
+
+
+def _opened(jobs: Sequence[Job], engine: Engine) -> tuple[list[Member], list[Ending]]:
+    """Return the images that can be pooled, in the order of `jobs`, and the endings of others."""
+    members: dict[str, Member] = {}
+    endings: list[Ending] = []
+    for outcome in one_by_one(engine, open_members, jobs, name="open"):
+        if outcome.error is not None:
+            endings += [failed(job, outcome.error) for job in outcome.item]
+            continue
+        for opened in outcome.unwrap():
+            if isinstance(opened, Member):
+                members[opened.job.id] = opened
+            else:
+                endings.append(opened)
+    ordered = [members[job.id] for job in jobs if job.id in members]
+    if not ordered:
+        return [], endings
+    channels = ordered[0].source.info.channels
+    fitting = [m for m in ordered if m.source.info.channels == channels]
+    for member in ordered:
+        if member.source.info.channels != channels:
+            error = SourceError(
+                f"{member.job.path}: has {member.source.info.channels} channels, the collection "
+                f"has {channels} (as {ordered[0].job.path}); choose images.channels, or take it "
+                "out"
+            )
+            endings.append(failed(member.job, error))
+    dtype = common([m.source.info.dtype for m in fitting])
+    return [replace(m, source=replace(m.source, dtype=dtype)) for m in fitting], endings
+
+
+def _bundles(members: Sequence[Member], engine: Engine) -> list[Bundle]:
+    """Return the chunks of all images, in bundles."""
+    chunks: list[Chunk] = []
+    for member in members:
+        output = member.job.output
+        layout = output.layout(member.source, member.job.settings.k)
+        shape, need = plan_chunks(member.source.info, layout, engine.size, output.mean_image)
+        chunks.extend(cut(member.source, shape, need.hold))
+    return bundled(chunks, engine.size)
+
+
+def _gather(members: Sequence[Member], engine: Engine, watch: Watcher) -> Gathered:
+    chunks = _bundles(members, engine)
+    with phase("read", SUBJECT, chunks, watch) as told:
+        return engine.map_reduce(gather_bundle, chunks, Gathered.merge, name="collect", watch=told)
+
+
+# -- labels ---------------------------------------------------------------------------------------
+
+
+def label_members(
+    members: Sequence[Member], fit: Fit, engine: Engine, watch: Watcher
+) -> Iterator[tuple[Ending, Moments | None]]:
+    """Label images by means that are there; yields how each ended, and its exact totals."""
+    small = [m for m in members if m.source.info.pixels <= SMALL_PIXELS]
+    task = partial(label_small, fit=fit, memory=engine.size.of_one_task().memory)
+    for outcome in one_by_one(engine, task, small, name="label"):
+        if outcome.error is not None:
+            yield failed(outcome.item[0].job, outcome.error), None
+        else:
+            yield from outcome.unwrap()
+    for member in members:
+        if member.source.info.pixels > SMALL_PIXELS:
+            yield label_member(member, fit, engine, watch)
+
+
+def label_small(
+    members: tuple[Member, ...], fit: Fit, memory: int
+) -> tuple[tuple[Ending, Moments | None], ...]:
+    """Label a few small images whole: what one task does."""
+    engine = SerialEngine(memory=memory)
+    return tuple(label_member(member, fit, engine, ignore) for member in members)
+
+
+def label_member(
+    member: Member, fit: Fit, engine: Engine, watch: Watcher
+) -> tuple[Ending, Moments | None]:
+    """Write the labels of one image by means that are there; never raises for the image."""
+    begin = perf_counter()
+    job, source = member.job, member.source
+    try:
+        layout = job.output.layout(source, job.settings.k)
+        chunks = plan_bundles(source, layout, engine, job.output.mean_image)
+        done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
+        seconds = perf_counter() - begin
+        if not done.model.counts.any():
+            job.output.store.delete(image_path(job.id))
+            return Ending(skipped(job, source, seconds)), None
+        return Ending(row_of(job, source, done.model, seconds, pooled=True)), done.written
+    except ClusterError:
+        raise
+    except Exception as error:  # one bad image never stops the others
+        return failed(job, error, begin), None
+    finally:
+        hold.release(job.id)

@@ -1,0 +1,36 @@
+"""A few small things per task, and one by one where a task failed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import TypeVar
+
+from pipeline.engines.base import Engine, Outcome
+from pipeline.engines.bundle import bundles
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+MOST_PER_TASK = 32
+
+
+def one_by_one(
+    engine: Engine,
+    task: Callable[[tuple[Thing, ...]], Result],
+    things: Sequence[Thing],
+    *,
+    name: str,
+) -> Iterator[Outcome[tuple[Thing, ...], Result]]:
+    """Yield the outcomes of `task` on a few things at a time.
+
+    A bundle that failed (one of it killed its worker, say) is run again thing by thing, so that
+    an outcome with an error is of a single thing.
+    """
+    per_task = max(1, min(MOST_PER_TASK, len(things) // (4 * engine.threads)))
+    again: list[tuple[Thing, ...]] = []
+    for few in (bundles(things, lambda thing: 1, per_task), again):
+        with closing(engine.map(task, few, name=name)) as outcomes:  # type: ignore[type-var]
+            for outcome in outcomes:
+                if outcome.error is not None and len(outcome.item) > 1:
+                    again.extend((thing,) for thing in outcome.item)
+                else:
+                    yield outcome

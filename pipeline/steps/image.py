@@ -1,0 +1,289 @@
+"""One image from its pixels to its finished store: read, iterate, label, pyramid, finish.
+
+The same function segments a huge image across a cluster and, with a serial engine inside one
+task, a small one: only the engine differs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from pipeline.engines import hold
+from pipeline.engines.base import Engine
+from pipeline.errors import ChunkError, ResultError
+from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
+from pipeline.features import Nodata
+from pipeline.grid import Box
+from pipeline.kmeans.collect import Collected
+from pipeline.kmeans.fit import Fit, Settings, TablePixels
+from pipeline.kmeans.model import Floats, Model
+from pipeline.kmeans.moments import Moments
+from pipeline.results.catalog import Row
+from pipeline.results.labels import LabelWriter, create_labels
+from pipeline.results.layout import LabelLayout, Pyramid, plan_labels
+from pipeline.results.open import open_run
+from pipeline.results.store import Store, image_path
+from pipeline.sources.base import ReadOptions
+from pipeline.sources.registry import open_image
+from pipeline.steps.chunk import Bundle, Input, open_input
+from pipeline.steps.collect import collect
+from pipeline.steps.iterate import iterate
+from pipeline.steps.label import Labelling, label
+from pipeline.steps.memory import bundled, cut, plan_chunks
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where and how labels are stored; names are those of the config."""
+
+    store: Store
+    chunk: int | tuple[int, ...] | None = None
+    shard: Any = None
+    pyramid: Pyramid = "mode"
+    mean_image: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values that every image's store carries: settings, versions."""
+
+    def layout(self, source: Input, k: int) -> LabelLayout:
+        """Return how the labels of an image are cut."""
+        return plan_labels(source.info, k, chunk=self.chunk, shard=self.shard, pyramid=self.pyramid)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What it takes to segment one image, before it is opened; pickles."""
+
+    id: str
+    """Names the image in results."""
+    path: str
+    mask: str | None
+    options: ReadOptions
+    nodata: Nodata | None
+    """From the config; None: what the file says."""
+    settings: Settings
+    output: Output
+    init_from: str | None = None
+    """Earlier results whose means are the initial ones."""
+    group: str | None = None
+    """Which group of a collection it belongs to, from a manifest."""
+    manifest: Mapping[str, str] = field(default_factory=dict)
+    """Columns of the image's manifest that its catalogue row carries."""
+
+    def open(self) -> Input:
+        """Open the image and its mask, headers only.
+
+        Raises
+        ------
+        SourceError
+            If that fails or they do not fit each other.
+        """
+        image = open_image(self.path, self.options)
+        mask = None
+        if self.mask is not None:
+            whole = replace(self.options, channels=None, axes=None, series=0)
+            mask = open_image(self.mask, whole)
+        return open_input(self.id, image, mask, self.nodata)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What labelling an image gave."""
+
+    model: Model
+    written: Moments
+    """Exact totals of its labelled pixels, by mean of the fit."""
+
+
+def segment_image(job: Job, source: Input, engine: Engine, watch: Watcher = ignore) -> Row:
+    """Segment one image with means of its own, and return its row of the catalogue.
+
+    Raises
+    ------
+    ChunkmeansError
+        If the image cannot be read, segmented or written; nothing that looks complete is left.
+    """
+    begin = perf_counter()
+    layout = job.output.layout(source, job.settings.k)
+    bundles = plan_bundles(source, layout, engine, job.output.mean_image)
+    try:
+        collected = collect(engine, bundles, source.id, watch)
+        if not collected.pixels:
+            return skipped(job, source, perf_counter() - begin)
+        settings = settings_of(job)
+        fit = iterate(engine, bundles, collected, settings, source.id, watch)
+        done = write_labels(job, source, fit, collected, layout, bundles, engine, watch)
+    finally:
+        hold.release(source.id)
+    return row_of(job, source, done.model, perf_counter() - begin)
+
+
+def plan_bundles(
+    source: Input, layout: LabelLayout, engine: Engine, mean_image: bool
+) -> list[Bundle]:
+    """Return the chunks of an image, cut to the memory there is, in bundles."""
+    shape, need = plan_chunks(source.info, layout, engine.size, mean_image)
+    return bundled(list(cut(source, shape, need.hold)), engine.size)
+
+
+def settings_of(job: Job) -> Settings:
+    """Return the settings, with the means of earlier results where they are asked for.
+
+    Raises
+    ------
+    ResultError
+        If those results have no means for this image.
+    """
+    if job.init_from is None:
+        return job.settings
+    earlier = open_run(job.init_from)
+    models = earlier.models
+    if "collection" in models:
+        model = models["collection"]
+    elif job.id in earlier.images:
+        model = earlier.images[job.id].model
+    else:
+        raise ResultError(
+            f"{job.init_from}: has no means for image {job.id!r}; its images are "
+            f"{', '.join(list(earlier.images)[:5])}"
+        )
+    return replace(job.settings, init=model.means[model.order])
+
+
+def write_labels(
+    job: Job,
+    source: Input,
+    fit: Fit,
+    collected: Collected | None,
+    layout: LabelLayout,
+    bundles: list[Bundle],
+    engine: Engine,
+    watch: Watcher,
+) -> Labelled:
+    """Write the labels of an image, all levels, and mark it complete.
+
+    With the image's own table in `collected` the totals by label come from it, else they are
+    counted while labelling.
+    """
+    output = job.output
+    writer = create_labels(output.store, job.id, layout, source.info, output.mean_image)
+    labelling = Labelling.by(fit, layout.dtype)
+    table = collected if collected is not None and collected.complete else None
+    try:
+        counted = label(engine, bundles, labelling, writer, job.id, watch, count=table is None)
+        write_pyramid(writer, labelling.colours, engine, job.id, watch)
+        if table is not None:
+            counted = TablePixels(table.samples(), fit.metric).moments(fit.means)
+        if counted is None:
+            raise ChunkError(f"{job.path}: no chunk was labelled")
+        source.check_unchanged()
+        model = fit.model(counted)
+        writer.finish(model, {**output.attributes, "source": source_of(source)})
+    except BaseException:
+        output.store.delete(image_path(job.id))
+        raise
+    return Labelled(model, counted)
+
+
+def write_level(item: tuple[int, Box], writer: LabelWriter, colours: Floats) -> None:
+    """Write one object of a higher level: what one task does."""
+    level, box = item
+    writer.write_upper(level, box, colours)
+
+
+def write_pyramid(
+    writer: LabelWriter, colours: Floats, engine: Engine, subject: str, watch: Watcher
+) -> None:
+    """Write the levels that no labelling task wrote, each from the one below."""
+    levels = writer.upper()
+    items = [item for level in levels for item in level]
+    if not items:
+        return
+    begin = perf_counter()
+    watch(PhaseStarted("pyramid", subject, sum(box.size for _, box in items), len(items)))
+    task = partial(write_level, writer=writer, colours=colours)
+    for level in levels:
+        for outcome in engine.map(task, level, name="pyramid"):
+            outcome.unwrap()
+            pixels = outcome.item[1].size
+            watch(
+                Advanced(
+                    "pyramid", subject, pixels, pixels * writer.layout.dtype.itemsize,
+                    seconds=outcome.seconds, attempts=outcome.attempts,
+                )
+            )  # fmt: skip
+    watch(PhaseFinished("pyramid", subject, perf_counter() - begin))
+
+
+def source_of(source: Input) -> dict[str, Any]:
+    """Return what a result says of where it came from."""
+    info = source.info
+    options = source.image.options
+    return {
+        "path": source.image.path,
+        "mask": None if source.mask is None else source.mask.path,
+        "fingerprint": source.fingerprint,
+        "nodata": list(source.nodata),
+        "dtype": str(info.dtype),
+        "channel_names": list(info.channel_names),
+        "series": options.series,
+        "level": options.level,
+        "region": None if options.region is None else [list(span) for span in options.region],
+        "channels": None if options.channels is None else list(options.channels),
+    }
+
+
+def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list[str]:
+    """Return what a user should know of a result before trusting it.
+
+    In a `pooled` fit an image need not have pixels of every label.
+    """
+    found = list(source.info.warnings)
+    if not model.converged:
+        found.append(
+            f"not converged: E is {model.residuals[-1]:g} after {len(model.residuals)} iterations"
+        )
+    labels = model.k if pooled else int((model.counts > 0).sum())
+    if labels < job.settings.k:
+        found.append(f"{labels} labels instead of {job.settings.k}")
+    return found
+
+
+def row_of(job: Job, source: Input, model: Model, seconds: float, *, pooled: bool = False) -> Row:
+    """Return the catalogue's row of an image that has a result."""
+    found = reservations(job, source, model, pooled=pooled)
+    info = source.info
+    pixels = int(model.counts.sum())
+    return Row(
+        id=job.id,
+        source=job.path,
+        state="warned" if found else "done",
+        reason="; ".join(found),
+        shape=info.shape,
+        k=int((model.counts > 0).sum()),
+        iterations=len(model.residuals),
+        residual=float(model.residuals[-1]),
+        inertia=model.inertia,
+        pixels=pixels,
+        nodata=info.pixels - pixels,
+        seconds=seconds,
+        store=image_path(job.id),
+        extra=job.manifest,
+    )
+
+
+def skipped(job: Job, source: Input, seconds: float) -> Row:
+    """Return the row of an image without a valid pixel."""
+    info = source.info
+    return Row(
+        id=job.id,
+        source=job.path,
+        state="skipped",
+        reason="no valid pixel: all are nodata, masked, transparent or not finite",
+        shape=info.shape,
+        pixels=0,
+        nodata=info.pixels,
+        seconds=seconds,
+        extra=job.manifest,
+    )

@@ -1,0 +1,114 @@
+"""From a config to the jobs of a run: what is segmented, how, and where it goes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Config
+from pipeline.config.models import EarlierResults, GivenMeans
+from pipeline.errors import ConfigError
+from pipeline.features import Nodata
+from pipeline.kmeans.fit import Settings
+from pipeline.results.record import versions
+from pipeline.results.store import Store
+from pipeline.sources.base import ReadOptions
+from pipeline.sources.collection import Entry, collect_entries
+from pipeline.steps.image import Job, Output
+
+
+def jobs_of(config: Config) -> list[Job]:
+    """Return a job per image that the config names, in the order of their listing.
+
+    Raises
+    ------
+    ConfigError
+        If the config names no image, or asks for groups that no manifest gives.
+    """
+    images = config.images
+    entries = collect_entries(images.path, mask=images.mask, storage_options=images.storage_options)
+    settings, output = settings_of(config), output_of(config)
+    init = config.kmeans.init
+    earlier = init.path if isinstance(init, EarlierResults) else None
+    if config.kmeans.scope == "group":
+        without = [entry.path for entry in entries if entry.group is None]
+        if without:
+            raise ConfigError(
+                f"kmeans.scope is group, but {len(without)} images have none, {without[0]} first; "
+                "list the images in a manifest.csv with a column `group`"
+            )
+    return [
+        Job(
+            id=entry.id,
+            path=entry.path,
+            mask=entry.mask,
+            options=read_options(config, entry),
+            nodata=nodata_of(config),
+            settings=settings,
+            output=output,
+            init_from=earlier,
+            group=entry.group,
+            manifest=entry.extra,
+        )
+        for entry in entries
+    ]
+
+
+def settings_of(config: Config) -> Settings:
+    """Return how to fit."""
+    kmeans = config.kmeans
+    init = kmeans.init
+    return Settings(
+        k=kmeans.k,
+        init=np.array(init.means)
+        if isinstance(init, GivenMeans)
+        else "random"
+        if isinstance(init, EarlierResults)
+        else init,
+        restarts=kmeans.restarts,
+        threshold=kmeans.threshold,
+        max_iterations=kmeans.max_iterations,
+        empty=kmeans.empty,
+        seed=kmeans.seed,
+        scale=config.features.scale,
+    )
+
+
+def output_of(config: Config) -> Output:
+    """Return where and how labels are stored."""
+    results = config.results
+    attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions()}
+    return Output(
+        store_of(config),
+        results.chunk,
+        results.shard,
+        results.pyramid,
+        results.mean_image,
+        attributes,
+    )
+
+
+def store_of(config: Config) -> Store:
+    """Return the output."""
+    return Store(config.results.path, config.results.storage_options)
+
+
+def read_options(config: Config, entry: Entry) -> ReadOptions:
+    """Return what to read of an image; its manifest's channels win."""
+    images = config.images
+    return ReadOptions(
+        series=images.series,
+        level=images.level,
+        axes=images.axes,
+        channels=images.channels if entry.channels is None else entry.channels,
+        region=images.region,
+        storage_options=images.storage_options,
+    )
+
+
+def nodata_of(config: Config) -> Nodata | None:
+    """Return the config's nodata as a tuple; None: what each file says."""
+    nodata = config.images.nodata
+    if nodata is None or isinstance(nodata, tuple):
+        return nodata
+    return (nodata,)

@@ -1,0 +1,108 @@
+"""Third step: read (or find held) every pixel again and write its label."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.engines.base import Engine
+from pipeline.events import Watcher
+from pipeline.grid import Box
+from pipeline.kmeans.fit import Fit
+from pipeline.kmeans.lloyd import Metric
+from pipeline.kmeans.model import Floats
+from pipeline.kmeans.moments import Moments
+from pipeline.kmeans.samples import Samples
+from pipeline.steps.chunk import Bundle, Chunk, bundle_key
+from pipeline.steps.watching import phase
+
+
+class Canvas(Protocol):
+    """Where labels go: a store on disk, or an array."""
+
+    def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
+        """Take the labels of a box; colours are the means in their order, (k, c)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """How pixels get their labels; pickles with every task."""
+
+    means: Floats
+    """(k, c), in the order that decides ties."""
+    numbers: NDArray[Any]
+    """Label of each mean, of the dtype in which labels are stored, (k,)."""
+    metric: Metric
+    colours: Floats
+    """Means in the order of the labels, (k, c)."""
+
+    @classmethod
+    def by(cls, fit: Fit, dtype: np.dtype[Any]) -> "Labelling":
+        """Return how `fit` labels, as numbers of `dtype`."""
+        colours = fit.means[np.argsort(fit.numbers)]
+        return cls(fit.means, fit.numbers.astype(dtype), fit.metric, colours)
+
+
+def label_chunk(chunk: Chunk, labelling: Labelling, canvas: Canvas, count: bool) -> Moments | None:
+    """Label a chunk and write it; with `count`, return exact totals by mean."""
+    labels = np.zeros(chunk.box.shape, labelling.numbers.dtype)
+    groups = np.arange(len(labelling.means), dtype=np.uint16)
+    total: Moments | None = None
+    for box, sampled in chunk.read():
+        nearest = np.empty(len(sampled.values), np.uint16)
+        labelling.metric.labels(sampled.values, labelling.means, groups, nearest)
+        view = labels[box.within(chunk.box.start).slices]
+        if sampled.valid is None:
+            view[...] = labelling.numbers[nearest].reshape(sampled.shape)
+        else:
+            view[sampled.valid] = labelling.numbers[nearest]
+        if count:
+            part = Moments.of(Samples(sampled.values), nearest, len(groups))
+            total = part if total is None else total.merge(part)
+    canvas.write(chunk.box, labels, labelling.colours)
+    return total
+
+
+def label_bundle(
+    bundle: Bundle, labelling: Labelling, canvas: Canvas, count: bool
+) -> Moments | None:
+    """Label a few chunks: what one task does."""
+    total: Moments | None = None
+    for chunk in bundle:
+        total = merge_counted(total, label_chunk(chunk, labelling, canvas, count))
+    return total
+
+
+def merge_counted(a: Moments | None, b: Moments | None) -> Moments | None:
+    """Merge totals where they were counted."""
+    return b if a is None else a if b is None else a.merge(b)
+
+
+def label(
+    engine: Engine,
+    bundles: Sequence[Bundle],
+    labelling: Labelling,
+    canvas: Canvas,
+    subject: str,
+    watch: Watcher,
+    *,
+    count: bool,
+) -> Moments | None:
+    """Label all bundles; with `count`, return exact totals of the labelled pixels by mean.
+
+    Raises
+    ------
+    SourceError
+        If a chunk cannot be read.
+    ResultError
+        If labels cannot be written.
+    """
+    task = partial(label_bundle, labelling=labelling, canvas=canvas, count=count)
+    with phase("label", subject, bundles, watch) as told:
+        return engine.map_reduce(
+            task, bundles, merge_counted, name="label", near=bundle_key, watch=told
+        )

@@ -1,0 +1,176 @@
+"""The output of a run while it runs: what is done already, and what is added.
+
+An image counts as done when the catalogue has its row and its store is complete, made of the
+same file. The record says ``finished`` only at the very end.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import monotonic, perf_counter
+
+from pipeline.config import Config
+from pipeline.engines.base import Engine
+from pipeline.errors import ChunkmeansError, ResultError
+from pipeline.kmeans.model import Model
+from pipeline.results.catalog import Row, read_catalog, write_catalog
+from pipeline.results.model_store import write_model
+from pipeline.results.open import open_run
+from pipeline.results.record import (
+    RunRecord,
+    State,
+    clash,
+    fingerprint,
+    read_record,
+    write_record,
+)
+from pipeline.results.store import CATALOG, IMAGES, LOGS, MODEL, RECORD, Store
+from pipeline.sources.registry import open_image
+from pipeline.steps.chunk import fingerprint as input_fingerprint
+from pipeline.steps.image import Job
+
+SECONDS_BETWEEN_SAVES = 30.0
+
+
+@dataclass
+class Ledger:
+    """Rows of a run's images, kept and new; written from time to time and at the end."""
+
+    store: Store
+    jobs: Sequence[Job]
+    record: RunRecord
+    rows: dict[str, Row] = field(default_factory=dict)
+    _saved: float = field(default_factory=monotonic)
+    _begin: float = field(default_factory=perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the run began."""
+        return perf_counter() - self._begin
+
+    @property
+    def pending(self) -> list[Job]:
+        """Jobs that have no result yet."""
+        return [job for job in self.jobs if job.id not in self.rows]
+
+    def add(self, row: Row) -> None:
+        """Note how an input ended."""
+        self.rows[row.id] = row
+        if monotonic() - self._saved > SECONDS_BETWEEN_SAVES:
+            self.save()
+
+    def keep_model(self, name: str, model: Model) -> None:
+        """Write a model that several images share, and note it in the record if it is the one."""
+        write_model(self.store, name, model)
+        if name == "collection":
+            self.record = replace(
+                self.record,
+                inertia=model.inertia,
+                iterations=len(model.residuals),
+                residual=float(model.residuals[-1]),
+            )
+
+    def save(self) -> None:
+        """Write the catalogue, rows in the order of the inputs."""
+        write_catalog(self.store, [self.rows[job.id] for job in self.jobs if job.id in self.rows])
+        self._saved = monotonic()
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of inputs by state."""
+        return dict(Counter(row.state for row in self.rows.values()))
+
+
+@contextmanager
+def ledger(
+    config: Config, jobs: Sequence[Job], engine: Engine, overwrite: bool
+) -> Iterator[Ledger]:
+    """Open the output for a run and close its record, whatever happens in between.
+
+    Raises
+    ------
+    ResultError
+        If the output holds results of other settings and is not to be overwritten.
+    """
+    store = jobs[0].output.store
+    settings = config.settings()
+    if overwrite:
+        clear(store)
+    kept = done_before(store, settings, jobs, config.kmeans.scope)
+    record = RunRecord(
+        config=config.resolved(),
+        settings=settings,
+        fingerprint=fingerprint(settings),
+        memory_planned=engine.memory * engine.workers,
+    )
+    book = Ledger(store, jobs, record, kept)
+    write_record(store, record)
+    state: State = "failed"
+    try:
+        yield book
+        state = "finished"
+    except KeyboardInterrupt:
+        state = "interrupted"
+        raise
+    finally:
+        book.save()
+        ended = [row for row in book.rows.values() if row.store]
+        book.record = replace(
+            book.record,
+            state=state,
+            counts=book.counts(),
+            pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in ended),
+            seconds=book.seconds,
+        )
+        write_record(store, book.record)
+
+
+def clear(store: Store) -> None:
+    """Delete what a run writes, and nothing else."""
+    for name in (RECORD, CATALOG, MODEL, IMAGES, LOGS):
+        store.delete(name)
+
+
+def done_before(
+    store: Store, settings: dict[str, object], jobs: Sequence[Job], scope: str
+) -> dict[str, Row]:
+    """Return the rows of images that need not be done again, by id.
+
+    Raises
+    ------
+    ResultError
+        If the output holds something else than results of these settings.
+    """
+    if not store.exists(RECORD):
+        if store.exists(IMAGES):
+            raise ResultError(
+                f"{store.path}: holds a folder {IMAGES!r} but no {RECORD}, so it is no output of "
+                "chunkmeans; choose another results.path"
+            )
+        return {}
+    changed = clash(read_record(store).settings, settings)
+    if changed:
+        raise ResultError(
+            f"{store.path}: holds results of other settings ({'; '.join(changed)}); choose "
+            "another results.path, or replace them with --overwrite"
+        )
+    if not store.exists(CATALOG):
+        return {}
+    rows = {row.id: row for row in read_catalog(store)}
+    kept = {job.id: rows[job.id] for job in jobs if _is_done(job, rows.get(job.id), store)}
+    if scope != "image" and (len(kept) < len(jobs) or rows.keys() - kept.keys()):
+        return {}
+    return kept
+
+
+def _is_done(job: Job, row: Row | None, store: Store) -> bool:
+    """Whether the row's result is complete and was made of the file as it is now."""
+    if row is None or row.state not in ("done", "warned"):
+        return False
+    try:
+        segmented = open_run(store.path, store.storage_options).images[job.id]
+        image = open_image(job.path, job.options)
+        mask = None if job.mask is None else open_image(job.mask, job.options)
+        return bool(segmented.source.get("fingerprint") == input_fingerprint(image, mask))
+    except (ChunkmeansError, KeyError):
+        return False

@@ -1,0 +1,99 @@
+"""What a run would do, told before it does it: headers are read, no pixel is decoded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from pipeline.config import Config
+from pipeline.engines import engine_size
+from pipeline.engines.base import Size
+from pipeline.errors import ChunkmeansError, ConfigError
+from pipeline.steps.image import Job
+from pipeline.steps.memory import LIBRARIES, SMALL_PIXELS, plan_chunks
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedImage:
+    """What a run would make of one image."""
+
+    id: str
+    path: str
+    axes: str = ""
+    shape: tuple[int, ...] = ()
+    channels: int = 0
+    dtype: str = ""
+    chunks: int = 0
+    """Chunks it is cut into."""
+    nbytes: int = 0
+    """Decoded bytes."""
+    need: int = 0
+    """Bytes a worker needs for it."""
+    problem: str = ""
+    """Why it would fail; empty if it would not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do and need."""
+
+    images: tuple[PlannedImage, ...]
+    engine: str
+    """Kind of the engine."""
+    workers: int
+    threads: int
+    """Tasks at the same time, over all workers."""
+    need: int
+    """Bytes the hungriest image takes of a worker."""
+    bound: int
+    """Bytes a worker may use."""
+    driver_need: int
+    """Bytes this process needs."""
+    tasks: int
+    """Tasks of one pass over all images."""
+    nbytes: int
+    """Decoded bytes of all images."""
+    problems: tuple[str, ...]
+    """Why the run would be refused; empty if it would not."""
+
+
+def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
+    """Return the plan of a run."""
+    size = engine_size(config.cluster.kind, config.cluster.options, memory=config.memory)
+    images = tuple(planned(job, size) for job in jobs)
+    need = max((image.need for image in images), default=0)
+    return Plan(
+        images=images,
+        engine=config.cluster.kind,
+        workers=size.workers,
+        threads=size.threads,
+        need=need,
+        bound=size.memory,
+        driver_need=LIBRARIES + TABLES,
+        tasks=sum(image.chunks for image in images),
+        nbytes=sum(image.nbytes for image in images),
+        problems=(),
+    )
+
+
+TABLES = 64 * 2**20
+"""Bytes of the driver for tables that are merged."""
+
+
+def planned(job: Job, size: Size) -> PlannedImage:
+    """Return what would become of one image."""
+    try:
+        source = job.open()
+        info = source.info
+        layout = job.output.layout(source, job.settings.k)
+        if info.pixels <= SMALL_PIXELS:
+            size = size.of_one_task()
+        shape, need = plan_chunks(info, layout, size, job.output.mean_image)
+    except ConfigError as error:
+        return PlannedImage(job.id, job.path, problem=str(error))
+    except ChunkmeansError as error:
+        return PlannedImage(job.id, job.path, problem=str(error))
+    chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
+    return PlannedImage(
+        job.id, job.path, info.axes, info.shape, info.channels, str(info.dtype), chunks,
+        info.nbytes, need.total,
+    )  # fmt: skip

@@ -1,0 +1,40 @@
+import os
+import signal
+from functools import partial
+
+import pytest
+
+from pipeline.engines.alone import alone
+from pipeline.engines.base import WorkerKilled
+
+from . import tasks
+
+
+def kill_itself(item):
+    os.kill(os.getpid(), item)
+
+
+def test_a_healthy_item_comes_back_with_its_value():
+    outcome = alone(tasks.square, 7, 2**30)
+    assert (outcome.item, outcome.value, outcome.error, outcome.attempts) == (7, 49, None, 1)
+
+
+def test_an_error_comes_back_as_it_does_anywhere():
+    outcome = alone(partial(tasks.always, FileNotFoundError("gone")), 7, 2**30)
+    assert isinstance(outcome.error, FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(signal.SIGSEGV, "killed by SIGSEGV"), (signal.SIGKILL, "SIGKILL, likely for want of memory")],
+)
+def test_a_process_that_is_killed_says_by_what(number, words):
+    outcome = alone(kill_itself, number, 2**30)
+    assert type(outcome.error) is WorkerKilled
+    assert words in str(outcome.error)
+
+
+def test_more_memory_than_allowed_ends_it_and_says_both_numbers():
+    outcome = alone(tasks.swallow_memory, 1, 400 * 2**20)
+    assert type(outcome.error) is WorkerKilled
+    assert "MiB where 400 MiB are allowed; raise `memory`" in str(outcome.error)

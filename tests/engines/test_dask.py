@@ -1,0 +1,133 @@
+import os
+import time
+from contextlib import closing
+from functools import partial
+
+import pytest
+
+from pipeline.engines import open_engine
+from pipeline.engines.base import WorkerKilled
+from pipeline.errors import ClusterError
+
+from . import tasks
+from .conformance import EngineTests
+from .tasks import Marked
+
+
+@pytest.fixture(scope="module")
+def in_threads():
+    with open_engine("local", {"processes": False, "threads_per_worker": 2}) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def in_processes():
+    options = {"n_workers": 2, "threads_per_worker": 1}
+    with open_engine("local", options, memory=3 * 2**30) as engine:
+        yield engine
+
+
+class TestDaskThreads(EngineTests):
+    @pytest.fixture
+    def engine(self, in_threads):
+        return in_threads
+
+    def test_tasks_run_in_threads_of_this_process(self, engine):
+        places = engine.map_reduce(tasks.where, range(8), tasks.union, name="where")
+        assert {process for _, process, _ in places} == {os.getpid()}
+
+
+class TestDaskProcesses(EngineTests):
+    @pytest.fixture
+    def engine(self, in_processes):
+        return in_processes
+
+    def test_tasks_run_in_other_processes_at_the_same_time(self, engine):
+        places = engine.map_reduce(tasks.where, range(16), tasks.union, name="where")
+        processes = {process for _, process, _ in places}
+        assert len(processes) == 2
+        assert os.getpid() not in processes
+
+    def test_a_large_table_reaches_every_worker(self, engine):
+        table = bytes(range(256)) * 4096
+        outcomes = engine.map(partial(tasks.look_up, table), range(64), name="table")
+        assert len({o.unwrap()[1] for o in outcomes}) == 2
+
+    def test_items_come_back_to_the_worker_that_had_them(self, engine):
+        def places():
+            found = engine.map_reduce(
+                tasks.where, range(12), tasks.union, name="where", near=partial(pow, 7)
+            )
+            return {(item, process) for item, process, _ in found}
+
+        first = places()
+        again = [len(first & places()) for _ in range(3)]
+        assert sum(again) >= 30, "work may be stolen, but seldom"
+
+    def test_a_value_that_cannot_be_sent_is_the_outcome_of_its_item(self, engine):
+        outcomes = {o.item: o for o in engine.map(tasks.unsendable, range(4), name="lock")}
+        assert [i for i, o in outcomes.items() if o.error] == [2]
+        assert "pickle" in str(outcomes[2].error)
+
+    def test_a_killed_worker_costs_nothing_but_time(self, engine, tmp_path):
+        items = [Marked(i, str(tmp_path)) for i in range(12)]
+        total = engine.map_reduce(tasks.die_first, items, tasks.add, name="sum")
+        assert total == sum(i * i for i in range(12))
+        assert len(list(tmp_path.iterdir())) == 2
+
+    def test_an_item_that_always_kills_its_worker_costs_itself_only(self, engine):
+        outcomes = {o.item: o for o in engine.map(tasks.die_always, range(8), name="die")}
+        assert {i: o.value for i, o in outcomes.items() if i != 3} == {
+            i: i * i for i in range(8) if i != 3
+        }
+        error = outcomes[3].error
+        assert type(error) is WorkerKilled
+        assert str(error).startswith("3: even in a process of its own, it ended with status 1")
+        assert outcomes[3].attempts == 4, "three workers died, then a process of its own"
+
+    def test_an_item_that_always_kills_its_worker_fails_map_reduce_by_name(self, engine):
+        with pytest.raises(WorkerKilled, match=r"^3: even in a process of its own, it ended"):
+            engine.map_reduce(tasks.die_always, [3, 4], tasks.add, name="die")
+
+
+def test_values_lost_with_their_worker_are_computed_again():
+    with open_engine("local", {"n_workers": 2, "threads_per_worker": 1}) as engine:
+        outcomes = engine.map(tasks.where, range(2), name="where")
+        killed = []
+
+        def kill_one(outcome):
+            if len(killed) == 0 and outcome.item == 9:
+                killed.append(kill_a_worker(engine))
+
+        places = engine.map_reduce(
+            tasks.where, range(20), tasks.union, name="where", watch=kill_one
+        )
+        outcomes.close()
+    assert killed
+    assert {item for item, _, _ in places} == set(range(20))
+
+
+def kill_a_worker(engine):
+    info = engine._link.client.run(os.getpid)
+    os.kill(pid := next(iter(info.values())), 9)
+    return pid
+
+
+def test_no_worker_left_is_an_error_and_no_hang():
+    engine = open_engine("local", {"n_workers": 1, "threads_per_worker": 1, "wait": 1.5})
+    with closing(engine):
+        engine._link.client.cluster.scale(0)
+        start = time.monotonic()
+        with pytest.raises(ClusterError, match=r"no worker for 1.5 seconds; start workers"):
+            list(engine.map(tasks.square, range(4), name="square"))
+        assert time.monotonic() - start < 10
+
+
+def test_a_lost_scheduler_is_an_error_and_no_hang():
+    engine = open_engine("local", {"processes": False, "threads_per_worker": 1})
+    with closing(engine):
+        outcomes = engine.map(tasks.square_slowly, range(1000), name="square")
+        next(outcomes)
+        engine._link.client.cluster.close()
+        with pytest.raises(ClusterError, match=r"lost the scheduler at tcp://127.0.0.1"):
+            list(outcomes)

@@ -1,0 +1,43 @@
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.engines import open_engine
+from pipeline.engines.registry import KINDS
+from pipeline.engines.serial import SerialEngine
+from pipeline.errors import ConfigError
+
+from .conformance import assert_refused
+
+
+def test_an_unknown_kind_is_refused_with_the_nearest():
+    assert_refused("locale", {}, r"^cluster.kind: there is no kind 'locale'; did you mean local\?$")
+
+
+def test_a_kind_like_no_other_is_refused_with_all_there_are():
+    assert_refused("xyz", {}, f"known are {', '.join(KINDS)}")
+
+
+def test_serial_takes_its_options():
+    with open_engine("serial", {"threads": 3}, memory=2**30, tasks=2) as engine:
+        assert isinstance(engine, SerialEngine)
+        assert (engine.workers, engine.threads, engine.memory) == (1, 2, 2**30)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_refuses_an_unknown_option_by_name(kind):
+    with pytest.raises(ConfigError, match=rf"cluster.options.n_wrkers: kind {kind} does not know"):
+        open_engine(kind, {"n_wrkers": 2})
+
+
+def test_the_serial_engine_does_without_distributed():
+    code = (
+        "import sys; sys.modules['distributed'] = None\n"
+        "from pipeline.engines import open_engine\n"
+        "print([o.value for o in open_engine('serial').map(abs, [-1], name='abs')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd="."
+    )
+    assert (done.stdout, done.stderr) == ("[1]\n", "")

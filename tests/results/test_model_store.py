@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import ResultError
+from pipeline.results.model_store import model_names, numbers, read_model, write_model
+from pipeline.results.open import open_image
+from pipeline.results.store import Store
+from tests.results.examples import assert_same_model, finished, image_info, image_labels, model
+
+
+@given(
+    k=st.integers(1, 9),
+    channels=st.integers(1, 7),
+    iterations=st.integers(0, 9),
+    seed=st.integers(),
+)
+def test_a_model_is_read_as_it_was_written(tmp_path_factory, k, channels, iterations, seed):
+    store = Store(str(tmp_path_factory.mktemp("out")))
+    before = model(k, channels, iterations, seed=abs(seed))
+    write_model(store, "collection", before)
+    assert_same_model(read_model(store), before)
+
+
+def test_scopes_have_models_of_their_own(any_store):
+    models = {name: model(seed=i) for i, name in enumerate(["collection", "slide 7", "größe"])}
+    for name, one in models.items():
+        write_model(any_store, name, one)
+    assert model_names(any_store) == sorted(models)
+    for name, one in models.items():
+        assert_same_model(read_model(any_store, name), one)
+
+
+def test_a_model_is_replaced_by_a_smaller_one(any_store):
+    write_model(any_store, "collection", model(9, iterations=50))
+    write_model(any_store, "collection", model(2, iterations=1))
+    assert_same_model(read_model(any_store), model(2, iterations=1))
+
+
+def test_a_large_history_is_cut_into_chunks(tmp_path):
+    store, before = Store(str(tmp_path)), model(2**12, 1, 600)
+    write_model(store, "collection", before)
+    assert_same_model(read_model(store), before)
+    assert "model.zarr/collection/history/c/2/0" in store.files()
+
+
+@pytest.mark.parametrize("k", [4, 300])
+def test_an_image_keeps_a_large_model_as_arrays_and_nobody_notices(any_store, k):
+    labels = image_labels((40, 30), k)
+    iterations = 65_536 // k
+    fit = model(k, 3, iterations, counts=np.bincount(labels.ravel(), minlength=k + 1)[1:])
+    from tests.results.examples import begin, write_all
+
+    writer = begin(any_store, image_info((40, 30)), k)
+    write_all(writer, labels)
+    writer.finish(fit, {})
+    image = open_image(any_store, "images/a.ome.zarr")
+    assert numbers(fit) > 65_536
+    assert image.attributes["model"] == {"stored": "model"}
+    assert "model/means/zarr.json" in any_store.files("images/a.ome.zarr")
+    assert_same_model(image.model, fit)
+
+
+def test_an_image_keeps_a_small_model_in_its_attributes(any_store):
+    fit = finished(any_store, image_info((40, 30)), image_labels((40, 30)))
+    image = open_image(any_store, "images/a.ome.zarr")
+    assert image.attributes["model"]["means"] == fit.means.tolist()
+    assert_same_model(image.model, fit)
+
+
+def test_numbers_beyond_the_floats_survive(any_store):
+    from dataclasses import replace
+
+    before = replace(model(), inertia=float("inf"), inertias=np.array([np.inf, np.nan, 1.0]))
+    write_model(any_store, "collection", before)
+    after = read_model(any_store)
+    assert after.inertia == np.inf
+    np.testing.assert_array_equal(after.inertias, before.inertias)
+
+
+def test_a_missing_model_is_an_error_that_names_those_there_are(any_store):
+    with pytest.raises(ResultError, match="each image has a model of its own"):
+        read_model(any_store)
+    write_model(any_store, "north", model())
+    with pytest.raises(ResultError, match="no model of 'south'; there are north"):
+        read_model(any_store, "south")
+
+
+def test_half_a_model_is_none(any_store, monkeypatch):
+    write_model(any_store, "north", model())
+    any_store.delete("model.zarr/north/zarr.json")
+    assert model_names(any_store) == []
+
+
+def test_a_damaged_model_is_an_error_that_names_it(tmp_path):
+    store = Store(str(tmp_path))
+    write_model(store, "collection", model())
+    path = tmp_path / "model.zarr" / "collection" / "means" / "c" / "0" / "0"
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(ResultError, match=r"model\.zarr/collection: the model is damaged"):
+        read_model(store)
+    (tmp_path / "model.zarr" / "collection" / "zarr.json").write_text("{")
+    with pytest.raises(ResultError, match="is damaged"):
+        read_model(store)
+
+
+def test_a_model_with_a_missing_array_is_damaged(tmp_path):
+    store = Store(str(tmp_path))
+    write_model(store, "collection", model())
+    store.delete("model.zarr/collection/means/c")
+    with pytest.raises(ResultError, match="means"):
+        read_model(store)

@@ -1,0 +1,167 @@
+import errno
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError, ResultError
+from pipeline.results.store import Store
+
+
+def test_a_text_is_read_as_it_was_written(any_store):
+    any_store.write_text("a/b.txt", "Größe\r\n\udc80=1")
+    assert any_store.read_text("a/b.txt") == "Größe\r\n\udc80=1"
+    any_store.write_text("a/b.txt", "again")
+    assert any_store.read_text("a/b.txt") == "again"
+
+
+def test_a_root_tells_what_it_holds(any_store):
+    assert any_store.files() == []
+    assert any_store.names() == []
+    assert not any_store.exists("a")
+    for name in ("a/b.txt", "a/c/d.txt", "e.txt"):
+        any_store.write_text(name, name)
+    assert any_store.files() == ["a/b.txt", "a/c/d.txt", "e.txt"]
+    assert any_store.files("a") == ["b.txt", "c/d.txt"]
+    assert any_store.names() == ["a", "e.txt"]
+    assert any_store.names("a") == ["b.txt", "c"]
+    assert any_store.exists("a")
+    assert any_store.exists("a/c/d.txt")
+
+
+def test_what_is_deleted_is_gone_and_the_rest_stays(any_store):
+    any_store.write_text("a/zarr.json", "{}")
+    any_store.write_text("a/b/c", "x")
+    any_store.write_text("d", "x")
+    any_store.delete("a")
+    any_store.delete("never there")
+    assert any_store.files() == ["d"]
+    any_store.delete("d")
+    assert any_store.files() == []
+
+
+def test_a_zarr_store_loses_its_mark_before_anything_else(tmp_path, monkeypatch):
+    store = Store(str(tmp_path))
+    store.write_text("a/zarr.json", "{}")
+    store.write_text("a/b", "x")
+
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shutil.rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.delete("a")
+    assert store.files("a") == ["b"]
+
+
+def test_a_missing_file_is_an_error_that_names_it(any_store):
+    with pytest.raises(ResultError, match=r"out/run\.json: cannot be read"):
+        any_store.read_text("run.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/etc/x", "a//b", "a\\b", "a\0b", ".", "a/."]
+)
+def test_nothing_leads_out_of_the_root(any_store, name):
+    for act in (any_store.read_text, any_store.delete, any_store.exists, any_store.zarr):
+        with pytest.raises(ResultError, match="is not the name of something inside"):
+            act(name)
+    with pytest.raises(ResultError, match="is not the name of something inside"):
+        any_store.write_text(name, "x")
+
+
+def test_storage_options_are_never_shown():
+    store = Store("memory://x", {"secret": "canary"})
+    assert "canary" not in repr(store)
+    assert "canary" not in str(store)
+    assert pickle.loads(pickle.dumps(store)) == store
+    assert hash(store) == hash(Store("memory://x"))
+
+
+def test_a_password_in_a_url_is_refused_without_repeating_it():
+    with pytest.raises(ConfigError, match="storage_options") as caught:
+        Store("ftp://me:canary@host/out")
+    assert "canary" not in str(caught.value)
+    Store("abfs://container@account.dfs.core.windows.net/out")  # no password
+
+
+def test_an_empty_path_is_refused():
+    with pytest.raises(ConfigError, match=r"results\.path is empty"):
+        Store("")
+
+
+def test_an_unknown_scheme_says_what_to_install():
+    with pytest.raises(ResultError, match="nowhere://x: fsspec cannot open this URL"):
+        Store("nowhere://x").read_text("run.json")
+
+
+def test_a_file_url_is_a_folder(tmp_path):
+    store = Store(f"file://{tmp_path}/a%20b")
+    store.write_text("x", "y")
+    assert (tmp_path / "a b" / "x").read_text() == "y"
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "choose a results.path"),
+        (errno.EACCES, "may this user write"),
+        (errno.EIO, "cannot be written: Input/output error"),
+    ],
+)
+def test_a_disk_that_refuses_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, number, hint):
+    store = Store(str(tmp_path))
+    store.write_text("run.json", "old")
+
+    def refuse(handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(ResultError, match=hint) as caught:
+        store.write_text("run.json", "new")
+    assert str(tmp_path / "run.json") in str(caught.value)
+    assert store.read_text("run.json") == "old"
+    assert store.files() == ["run.json"]
+
+
+def test_a_file_where_a_folder_is_needed_is_an_error(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(ResultError, match="out"):
+        Store(str(tmp_path / "out")).write_text("run.json", "x")
+
+
+def test_a_text_reaches_the_disk_before_its_name_does(tmp_path, monkeypatch):
+    steps = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr("os.fsync", lambda handle: (steps.append("sync"), fsync(handle)))
+    monkeypatch.setattr(
+        Path, "replace", lambda self, to: (steps.append("rename"), replace(self, to))
+    )
+    Store(str(tmp_path)).write_text("run.json", "x")
+    assert steps == ["sync", "rename", "sync"]
+
+
+def test_a_folder_that_cannot_be_synced_is_passed_over(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def only_files(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr("os.fsync", only_files)
+    store = Store(str(tmp_path))
+    store.write_text("a/b", "x")
+    store.sync("")
+    assert store.read_text("a/b") == "x"
+
+
+def test_failures_that_may_pass_stay_what_they_are_where_engines_try_again(tmp_path):
+    store = Store(str(tmp_path))
+    with pytest.raises(TimeoutError), store.naming("x", "cannot", may_pass=True):
+        raise TimeoutError(errno.ETIMEDOUT, "timed out")
+    with pytest.raises(ResultError, match="free some"), store.naming("x", "cannot", may_pass=True):
+        raise OSError(errno.ENOSPC, "No space left on device")
