@@ -15,7 +15,7 @@ from pipeline.engines.machine import cores, free_memory
 from pipeline.errors import ClusterError
 
 from . import tasks
-from .conformance import EngineTests, assert_refused
+from .conformance import assert_refused
 
 GIB = 2**30
 
@@ -44,22 +44,17 @@ def scheduler():
         yield cluster.scheduler_address
 
 
-class TestAddress(EngineTests):
-    @pytest.fixture
-    def engine(self, scheduler):
+def test_a_running_scheduler_computes_and_goes_on_after_the_run(scheduler):
+    for _ in range(2):
         with open_engine("address", {"address": scheduler}) as engine:
-            yield engine
+            assert (engine.workers, engine.threads, engine.memory) == (1, 2, GIB)
+            assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
 
-    def test_the_scheduler_goes_on_after_the_run(self, scheduler):
-        for _ in range(2):
-            with open_engine("address", {"address": scheduler}) as engine:
-                assert (engine.workers, engine.threads, engine.memory) == (1, 2, GIB)
 
-    def test_less_memory_than_the_workers_have_may_be_asked_for(self, scheduler):
-        with open_engine("address", {"address": scheduler}, memory=GIB // 2) as engine:
-            assert engine.memory == GIB // 2
-        with open_engine("address", {"address": scheduler}, memory=2 * GIB) as engine:
-            assert engine.memory == GIB
+@pytest.mark.parametrize(("asked", "given"), [(GIB // 2, GIB // 2), (2 * GIB, GIB)])
+def test_no_more_memory_is_used_than_asked_for_or_than_a_worker_has(scheduler, asked, given):
+    with open_engine("address", {"address": scheduler}, memory=asked) as engine:
+        assert engine.memory == given
 
 
 def test_no_address_is_refused():
