@@ -533,6 +533,22 @@ def test_many_short_phases_do_not_flood_a_batch_log(clock):
     assert 5 <= len(lines_of(file)) <= 10
 
 
+@pytest.mark.parametrize(
+    ("images", "pending", "line"),
+    [
+        (1, 1, "1 image"),
+        (6, 6, "6 images"),
+        (6, 2, "6 images, 4 of them done before"),
+        (6, 0, "6 images, all of them done before"),
+    ],
+)
+def test_a_resumed_run_says_what_was_done_before(images, pending, line):
+    file = io.StringIO()
+    with Lines(Tally(), file) as watch:
+        watch(RunStarted(images, pending))
+    assert lines_of(file) == [line]
+
+
 def test_notes_carry_their_level(clock):
     file = io.StringIO()
     with Lines(Tally(clock), file) as watch:

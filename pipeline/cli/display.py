@@ -51,7 +51,8 @@ class Display(ABC):
                 # of a database only what went wrong is told image by image
                 self._many = event.pending > MOST_PROBLEMS
                 done = event.images - event.pending
-                resumed = f", {done:,} of them done before" if done else ""
+                before = "all" if event.pending == 0 else f"{done:,}"
+                resumed = f", {before} of them done before" if done else ""
                 plural = "" if event.images == 1 else "s"
                 self.say(f"{event.images:,} image{plural}{resumed}", "bold")
             case PhaseStarted():

@@ -104,8 +104,7 @@ def status_page(path: str, run: "Run") -> None:
     page.line("state", record.state)
     _counts(page, record.counts)
     if record.pixels:
-        pixels, nbytes = decimal(record.pixels, "px"), decimal(record.nbytes, "B")
-        page.line("pixels", f"{pixels}, {nbytes} decoded")
+        page.line("pixels", decimal(record.pixels, "px"))
     if record.seconds:
         page.line("time", duration(record.seconds))
     if record.inertia is not None:
