@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
 from pipeline.errors import SourceError
 from pipeline.image import ImageInfo
@@ -27,8 +26,9 @@ from pipeline.sources.location import is_url
 from pipeline.sources.orientation import UPRIGHT, Orientation
 from pipeline.sources.ranges import open_file, stamp
 from pipeline.sources.segments import Segments, joined
-from pipeline.sources.tiff_axes import COLUMNS, DEPTH, ROWS, Layout, layout, page_count
+from pipeline.sources.tiff_axes import COLUMNS, DEPTH, ROWS, Layout, layout
 from pipeline.sources.tiff_colour import colour_of
+from pipeline.sources.tiff_pages import segments_of
 
 _MASK_PAGE = 4
 """NewSubfileType's bit, and PhotometricInterpretation's value, of a transparency mask."""
@@ -160,7 +160,7 @@ def _header(path: str, options: ReadOptions, tif: Any, all_series: Sequence[Any]
         except ValueError:
             warnings.append(f"GDAL_NODATA is {text!r}, which is no number; it is ignored")
     fill = missing if missing is not None else 0
-    segments = _segments(path, options, tif, level, dtype, fill)
+    segments = segments_of(path, options, tif, level, dtype, fill)
     stamps = tuple((file, stamp(file, options.storage_options)) for file in segments.files)
     sizes = [_size(file, options) for file in segments.files]
     segments.check(sizes)
@@ -215,126 +215,6 @@ def _dtype(page: Any) -> np.dtype[Any]:
     return pixel_dtype(page.dtype)
 
 
-def _segments(
-    path: str, options: ReadOptions, tif: Any, series: Any, dtype: np.dtype[Any], fill: float | int
-) -> Segments:
-    """Return where the segments of a series lie, and what decodes them."""
-    page = series.keyframe
-    count = page_count(series.shape, page.shaped)
-    page.init_decode()
-    shape = (
-        (page.tiledepth, page.tilelength, page.tilewidth)
-        if page.is_tiled
-        else (1, max(1, min(page.rowsperstrip, page.imagelength)), page.imagewidth)
-    )
-    lying = _lying(page, dtype)
-    pages = _pages(tif, series, count)
-    files: dict[str, int] = {}
-    decoders = []
-    for one in pages:
-        name = path if is_url(path) else one.parent.filehandle.path
-        if name not in files:
-            files[name] = len(files)
-            one.keyframe.init_decode()
-            decoders.append(one.keyframe.decode)
-            if one.parent.byteorder != page.parent.byteorder:
-                lying = None
-    file_of = [files[path if is_url(path) else p.parent.filehandle.path] for p in pages]
-    segments = Segments(
-        files=tuple(
-            path if name == pages[0].parent.root.filehandle.path else name for name in files
-        ),
-        file_of=np.asarray(file_of, np.int64),
-        offsets=_table([p.dataoffsets for p in pages], "offsets"),
-        counts=_table([p.databytecounts for p in pages], "byte counts"),
-        shaped=page.shaped,
-        segment=shape,
-        tiled=bool(page.is_tiled),
-        dtype=dtype,
-        decoders=tuple(decoders),
-        compression=int(page.compression),
-        bits=page.bitspersample if isinstance(page.bitspersample, int) else 0,
-        lying=lying,
-        swapped=page.bitspersample == 24 and dtype.kind == "u" and page.parent.byteorder == "<",
-        tables=_jpeg_tables(page, pages),
-        fill=fill,
-        storage_options=options.storage_options,
-    )
-    return segments if len(pages) == count else _repeated(segments, count)
-
-
-def _lying(page: Any, dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """Type of the numbers in the file if rows can be read as they lie there, else None."""
-    plain = (
-        page.compression == 1
-        and page.predictor == 1
-        and page.fillorder == 1
-        and page.sampleformat in (1, 2, 3)
-        and page.bitspersample == dtype.itemsize * 8
-        and not page.is_subsampled
-        and not (page.is_tiled and page.tiledepth > 1)
-    )
-    return dtype.newbyteorder(page.parent.byteorder) if plain else None
-
-
-def _pages(tif: Any, series: Any, count: int) -> list[Any]:
-    """Return the pages of a series: `count`, or the first of pages that lie contiguously.
-
-    tifffile makes series of pages without tables of their own where data lie contiguously
-    (ImageJ beyond 4 GB, its own files): then the first page stands for all.
-    """
-    if count > 1 and not series.is_multifile and series.dataoffset is not None:
-        if series.kind == "shaped" and not series.is_truncated and series is series.levels[0]:
-            found = len(tif.pages)
-            if found < count:
-                raise SourceError(f"its description promises {count} pages, {found} can be found")
-        return [series.keyframe]
-    pages = list(series)
-    lost = [i for i, one in enumerate(pages) if one is None]
-    if lost or len(pages) != count:
-        raise SourceError(
-            f"{count} pages are promised, {len(pages) - len(lost)} can be found"
-            + (f"; page {lost[0]} is the first that is missing" if lost else "")
-        )
-    return pages
-
-
-def _table(rows: Sequence[Sequence[int]], what: str) -> NDArray[np.int64]:
-    """Return a table (pages, segments) of what the pages list."""
-    lengths = {len(row) for row in rows}
-    if len(lengths) > 1:
-        raise SourceError(
-            f"its pages differ: some list {min(lengths)} and some {max(lengths)} {what}"
-        )
-    try:
-        return np.asarray(rows, dtype=np.int64)
-    except OverflowError:
-        raise SourceError(f"its {what} lie beyond 2**63 bytes; the file is damaged") from None
-
-
-def _repeated(segments: Segments, count: int) -> Segments:
-    """Return `count` pages that lie one after the other, from the first of them."""
-    expected = segments.expected_bytes()
-    if segments.offsets.shape[1] != len(expected):
-        segments.check([0] * len(segments.files))
-    steps = np.arange(count, dtype=np.int64)[:, None] * int(expected.sum())
-    return replace(
-        segments,
-        file_of=np.zeros(count, np.int64),
-        offsets=segments.offsets + steps,
-        counts=np.broadcast_to(expected, (count, len(expected))),
-    )
-
-
-def _jpeg_tables(page: Any, pages: Sequence[Any]) -> tuple[dict[str, Any], ...]:
-    """Return what a JPEG decoder needs besides the segment, per page."""
-    if page.compression not in (6, 7, 34892, 33007):
-        return ()
-    return tuple(
-        {"jpegtables": one.jpegtables, "jpegheader": one.keyframe.jpegheader} for one in pages
-    )
-
-
 def _mask(
     path: str, options: ReadOptions, tif: Any, all_series: Sequence[Any], image: Any
 ) -> tuple[Segments | None, list[str]]:
@@ -351,7 +231,7 @@ def _mask(
     if len(fitting) != 1 or len(fitting[0]) != 1 or len(image) != 1 or page.imagedepth != 1:
         found = ", ".join(str(m.shape) for m in masks)
         return None, [f"inner masks {found} do not belong to one page of {page.shape}: ignored"]
-    return _segments(path, options, tif, fitting[0], _dtype(fitting[0].keyframe), 0), []
+    return segments_of(path, options, tif, fitting[0], _dtype(fitting[0].keyframe), 0), []
 
 
 def _size(path: str, options: ReadOptions) -> int:

@@ -435,6 +435,28 @@ def test_pages_of_equal_shape_are_a_volume(tmp_path):
     np.testing.assert_array_equal(read(path)[..., 0], values)
 
 
+@pytest.mark.parametrize(
+    ("odd", "name"),
+    [
+        ({"predictor": True}, "Predictor is 2, not 1"),
+        ({"photometric": "miniswhite"}, "PhotometricInterpretation is 0, not 1"),
+        ({"dtype": "int16"}, "SampleFormat is 2, not 1"),
+        ({"compression": "lzw"}, "Compression is 5, not 8"),
+    ],
+)
+def test_a_page_that_is_stored_otherwise_than_the_first_is_refused(tmp_path, odd, name):
+    path = tmp_path / "stack.tif"
+    values = drawn((9, 16, 16), "uint16")  # tifffile itself compares the first, eighth and last
+    with tifffile.TiffWriter(path) as writer:
+        for i, page in enumerate(values):
+            how = {"compression": "zlib", "contiguous": False, "metadata": None, **GREY}
+            how |= odd if i == 3 else {}
+            writer.write(page.astype(how.pop("dtype", "uint16")), **how)
+    message = refusal(path)
+    assert "page 3" in message
+    assert name in message
+
+
 def test_axes_overrule_what_the_file_says(tmp_path):
     path = tmp_path / "bands.tif"
     values = drawn((9, 13, 6), "uint16")
