@@ -70,7 +70,7 @@ class Plan:
 
 
 class Runner:
-    """Stands in for `pipeline.run`: does nothing, and tells what it was asked."""
+    """Stands in for `pipeline.api`: does nothing, and tells what it was asked."""
 
     def __init__(self, events=(), counts=None, plan=None, error=None):
         self.events, self.error = events, error
@@ -106,9 +106,9 @@ def call(here, monkeypatch):
 
     def call(*args, runner=None):
         if runner is not None:
-            module = types.ModuleType("pipeline.run")
+            module = types.ModuleType("pipeline.api")
             module.run, module.plan = runner.run, runner.plan
-            monkeypatch.setitem(sys.modules, "pipeline.run", module)
+            monkeypatch.setitem(sys.modules, "pipeline.api", module)
         return CliRunner().invoke(app, list(args), prog_name="chunkmeans")
 
     return call
@@ -276,12 +276,12 @@ def test_a_wrong_command_line_exits_with_2(call, args):
 def test_ctrl_c_ends_the_program_with_130(here):
     code = (
         "import sys, time, types\n"
-        "module = types.ModuleType('pipeline.run')\n"
+        "module = types.ModuleType('pipeline.api')\n"
         "def run(config, *, overwrite, watch):\n"
         "    print('ready', file=sys.stderr, flush=True)\n"
         "    time.sleep(60)\n"
         "module.run = run\n"
-        "sys.modules['pipeline.run'] = module\n"
+        "sys.modules['pipeline.api'] = module\n"
         "from pipeline.cli import main\n"
         "sys.argv = ['chunkmeans', 'run', 'c.yaml']\n"
         "main()\n"
@@ -492,15 +492,23 @@ def test_a_batch_log_has_a_line_per_phase_in_ten_seconds_at_most(clock):
     ]
 
 
-def test_a_batch_log_sums_up_the_iterations(clock):
+@pytest.mark.parametrize("passes", [True, False], ids=["over the pixels", "on the table"])
+def test_a_batch_log_sums_up_the_iterations(clock, passes):
     file = io.StringIO()
     with Lines(Tally(clock), file) as watch:
-        watch(PhaseStarted("iterate", "a", 0, 0))
         for index in range(1, 41):
-            clock.now += 0.05
+            if passes:
+                watch(PhaseStarted("iterate", "a", 100, 1))
+                watch(Advanced("iterate", "a", 100, 100))
+            clock.now += 0.3
+            if passes:
+                watch(PhaseFinished("iterate", "a", 0.3))
             watch(Iterated("a", 0, index, 1 / index, 1000.0))
-        watch(PhaseFinished("iterate", "a", 2.0))
-    assert lines_of(file) == ["iterate  a  iteration 40  E 0.025  inertia 1000  2.0 s"]
+        watch(PhaseStarted("label", "a", 100, 1))
+    lines = [line for line in lines_of(file) if line.startswith("k-means")]
+    assert len(lines) == 2
+    assert lines[1].startswith("k-means  a  iteration 40  E 0.025  inertia 1000  1")
+    assert len(lines_of(file)) <= 3
 
 
 def test_a_batch_log_of_a_database_counts_images_and_names_only_the_bad_ones(clock):
@@ -565,9 +573,8 @@ EVENTS = [
     Advanced("images", "collection", 50, 50),
     PhaseStarted("iterate", "a[1]", 0, 0),
     Iterated("a[1]", 1, 3, 0.5, 10.0),
-    # of phases that were never announced
+    # of a phase that was never announced
     Advanced("label", "x", 1, 1),
-    Iterated("x", 0, 1, 1.0, 1.0),
     PhaseFinished("label", "x", 1.0),
 ]
 
@@ -588,6 +595,7 @@ def test_a_terminal_shows_bars_while_phases_run_and_lines_when_they_are_over():
     assert "start 2  iteration 3  E 0.5  inertia 10" in running
     over = console.file.getvalue()[len(running) :]
     assert "read  a[1]  400 px  200 px/s  2.0 s" in over
+    assert "k-means  a[1]  start 2  iteration 3  E 0.5  inertia 10" in over
     assert "failed a[1]: [bold]broken" in over
 
 

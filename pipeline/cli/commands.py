@@ -95,7 +95,7 @@ def _run(config: "Config", overwrite: bool, json: bool) -> None:
     from pipeline.cli import report
     from pipeline.cli.display import display
     from pipeline.cli.tally import Tally
-    from pipeline.run import run as run_config
+    from pipeline.api import run as run_config
 
     tally = Tally()
     with display(tally) as watch:
@@ -121,7 +121,7 @@ def plan(
 
         from pipeline.cli import report
         from pipeline.config import load_config
-        from pipeline.run import plan as plan_config
+        from pipeline.api import plan as plan_config
 
         planned = plan_config(load_config(config, overrides or (), cluster=cluster))
         if json:

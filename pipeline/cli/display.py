@@ -16,7 +16,7 @@ from rich.table import Column
 from rich.text import Text
 
 from pipeline.cli.quantities import decimal, duration, short
-from pipeline.cli.tally import MOST_PROBLEMS, Phase, Tally
+from pipeline.cli.tally import FIT, MOST_PROBLEMS, Phase, Tally
 from pipeline.events import (
     Advanced,
     Event,
@@ -56,23 +56,30 @@ class Display(ABC):
                 plural = "" if event.images == 1 else "s"
                 self.say(f"{event.images:,} image{plural}{resumed}", "bold")
             case PhaseStarted():
+                if event.phase != "iterate":
+                    # what comes after the means of the image, or of the collection, are found
+                    self._end(FIT, event.subject)
+                    self._end(FIT, "collection")
                 self.begin(self.tally.phases[event.phase, event.subject])
             case Advanced():
                 if phase := self.tally.of(event):
                     self.advance(phase)
             case Iterated():
-                if phase := self.tally.fitting(event.subject):
-                    self.advance(phase)
+                self.advance(self.tally.phases[FIT, event.subject])
             case PhaseFinished():
-                if phase := self.tally.of(event):
-                    self.end(phase, event.seconds)
-                self.tally.end(event)
+                self._end(event.phase, event.subject, event.seconds)
             case ImageFinished():
+                self._end(FIT, event.image)
                 self._image(event)
             case Note():
                 style = {"warning": "yellow", "error": "red"}.get(event.level, "dim")
                 prefix = "" if event.level == "info" else f"{event.level}: "
                 self.say(f"{prefix}{event.text}", style)
+
+    def _end(self, name: str, subject: str, seconds: float | None = None) -> None:
+        """End a phase if there is one; without `seconds` it took as long as it was watched."""
+        if phase := self.tally.end(name, subject):
+            self.end(phase, phase.seconds if seconds is None else seconds)
 
     def _image(self, event: ImageFinished) -> None:
         """Tell what became of an image, unless that would flood the screen."""
@@ -115,7 +122,12 @@ class Display(ABC):
 
 
 def summary(phase: Phase, seconds: float) -> str:
-    """Return a finished phase in one line; its speed is over the `seconds` that it tells."""
+    """Return a finished phase in one line; its speed is over the `seconds` that it tells.
+
+    Nothing of a pass of the k-means over the pixels: its fit is told as a whole.
+    """
+    if phase.name == "iterate":
+        return ""
     words = [phase.name, phase.subject] if phase.name != "images" else ["images"]
     if phase.fit:
         words.append(phase.fit)
@@ -143,12 +155,16 @@ class Lines(Display):
 
     def begin(self, phase: Phase) -> None:
         """Wait a while before the first line, since most phases are short."""
-        self._next.setdefault(phase.name, self.tally.clock() + self.EVERY)
+        self._due(phase)
+
+    def _due(self, phase: Phase) -> float:
+        """Return when the next line of this kind of phase may be written."""
+        return self._next.setdefault(phase.name, self.tally.clock() + self.EVERY)
 
     def advance(self, phase: Phase) -> None:
         """Write how far the phase is, if its last line is long enough ago."""
         now = self.tally.clock()
-        if now < self._next[phase.name]:
+        if now < self._due(phase):
             return
         self._next[phase.name] = now + self.EVERY
         subject = phase.subject if phase.name != "images" else ""
@@ -157,8 +173,9 @@ class Lines(Display):
 
     def end(self, phase: Phase, seconds: float) -> None:
         """Write the phase in one line; a short one only if its turn has come."""
-        if seconds >= 1 or self.tally.clock() >= self._next[phase.name]:
-            self.say(summary(phase, seconds))
+        line = summary(phase, seconds)
+        if line and (seconds >= 1 or self.tally.clock() >= self._due(phase)):
+            self.say(line)
             self._next[phase.name] = self.tally.clock() + self.EVERY
 
     def __enter__(self) -> Self:
@@ -217,12 +234,14 @@ class Bars(Display):
 
     def begin(self, phase: Phase) -> None:
         """Add a row."""
-        rows = self.fits if phase.name == "iterate" else self.bars
+        rows = self.fits if phase.name == FIT else self.bars
         row = rows.add_task("", total=1.0 if phase.total or phase.units else None, phase=phase)
         self._rows[phase.name, phase.subject] = rows, row
 
     def advance(self, phase: Phase) -> None:
         """Move the bar."""
+        if (phase.name, phase.subject) not in self._rows:  # a fit is announced by no event
+            self.begin(phase)
         rows, row = self._rows[phase.name, phase.subject]
         rows.update(row, completed=phase.share)
 
@@ -230,8 +249,9 @@ class Bars(Display):
         """Replace the row by a line above."""
         rows, row = self._rows.pop((phase.name, phase.subject))
         rows.remove_task(row)
-        if not self._many or seconds >= 1:
-            self.say(f"  {summary(phase, seconds)}", "dim")
+        line = summary(phase, seconds)
+        if line and (seconds >= 1 or not self._many):
+            self.say(f"  {line}", "dim")
 
     def __enter__(self) -> Self:
         self.live.start()

@@ -10,12 +10,13 @@ from pipeline.events import (
     Event,
     ImageFinished,
     Iterated,
-    PhaseFinished,
     PhaseStarted,
     RunFinished,
 )
 
 Clock = Callable[[], float]
+FIT = "k-means"
+"""What a fit is called among the phases: it lasts over many passes, or needs none."""
 MOST_PROBLEMS = 20
 """Images whose reason is told; the catalogue has all of them."""
 
@@ -101,7 +102,7 @@ class Tally:
         """How long the run took; None before its end."""
 
     def __call__(self, event: Event) -> None:
-        """Count one event; a finished phase is still there for those who watch after."""
+        """Count one event; a finished phase stays until `end`, for those who watch after."""
         match event:
             case PhaseStarted():
                 self.phases[event.phase, event.subject] = Phase(
@@ -113,8 +114,8 @@ class Tally:
                     phase.nbytes += event.nbytes
                     phase.done += event.units
             case Iterated():
-                if fit := self.fitting(event.subject):
-                    fit.iteration = event
+                fit = Phase(FIT, event.subject, 0, 0, self.clock)
+                self.phases.setdefault((FIT, event.subject), fit).iteration = event
             case ImageFinished():
                 self.finished += 1
                 if event.state in ("done", "warned"):
@@ -126,14 +127,10 @@ class Tally:
             case RunFinished():
                 self.seconds = event.seconds
 
-    def of(self, event: Advanced | PhaseFinished) -> Phase | None:
+    def of(self, event: Advanced) -> Phase | None:
         """Return the phase that `event` belongs to; None if it was never announced."""
         return self.phases.get((event.phase, event.subject))
 
-    def fitting(self, subject: str) -> Phase | None:
-        """Return the phase in which the means of `subject` are iterated."""
-        return self.phases.get(("iterate", subject))
-
-    def end(self, event: PhaseFinished) -> None:
-        """Forget a finished phase."""
-        self.phases.pop((event.phase, event.subject), None)
+    def end(self, name: str, subject: str) -> Phase | None:
+        """Forget a phase that is over, and return it; None if there was none."""
+        return self.phases.pop((name, subject), None)

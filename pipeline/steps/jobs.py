@@ -93,14 +93,14 @@ def store_of(config: Config) -> Store:
     return Store(config.results.path, config.results.storage_options)
 
 
-def read_options(config: Config, entry: Entry) -> ReadOptions:
+def read_options(config: Config, entry: Entry | None = None) -> ReadOptions:
     """Return what to read of an image; its manifest's channels win."""
     images = config.images
     return ReadOptions(
         series=images.series,
         level=images.level,
         axes=images.axes,
-        channels=images.channels if entry.channels is None else entry.channels,
+        channels=entry.channels if entry and entry.channels else images.channels,
         region=images.region,
         storage_options=images.storage_options,
     )

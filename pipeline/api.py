@@ -1,0 +1,188 @@
+"""What a user calls: a run from a config to results, its plan, and one image in memory.
+
+Reads like the README; the steps hold the logic.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Config, make_config
+from pipeline.engines import open_engine
+from pipeline.engines.base import Engine
+from pipeline.engines.machine import cores
+from pipeline.engines.serial import SerialEngine
+from pipeline.events import Note, RunFinished, RunStarted, Watcher, ignore
+from pipeline.results.log import Log
+from pipeline.results.record import RunRecord
+from pipeline.sources import Image, ReadOptions, open_image
+from pipeline.sources.memory import MemoryImage
+from pipeline.steps.array import Segmentation, segment_array
+from pipeline.steps.chunk import open_input
+from pipeline.steps.collection import segment_collection
+from pipeline.steps.ending import Ending
+from pipeline.steps.image import Job
+from pipeline.steps.images import segment_images
+from pipeline.steps.jobs import jobs_of, nodata_of, read_options, settings_of, store_of
+from pipeline.steps.ledger import Ledger, ledger
+from pipeline.steps.plan import Plan, plan_of
+from pipeline.steps.watching import both
+
+
+def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> RunRecord:
+    """Segment everything that a config names; the same call goes on where one was stopped.
+
+    Parameters
+    ----------
+    config
+        From `load_config` or `make_config`.
+    overwrite
+        Replace results of other settings.
+    watch
+        Told of everything that happens.
+
+    Returns
+    -------
+    RunRecord
+        How it ended; the same as ``run.json``. Images are in `open_run(config.results.path)`.
+
+    Raises
+    ------
+    ConfigError
+        If the config names no image or asks for what does not fit.
+    ResultError
+        If the output holds results of other settings, or cannot be written.
+    ClusterError
+        If the machines are not there.
+    """
+    jobs = jobs_of(config)
+    with ExitStack() as stack:
+        engine = stack.enter_context(
+            open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
+        )
+        book = stack.enter_context(ledger(config, jobs, engine, overwrite))
+        watch = both(watch, stack.enter_context(Log(store_of(config))))
+        if engine.dashboard:
+            watch(Note(f"dashboard: {engine.dashboard}"))
+        watch(RunStarted(len(jobs), len(book.pending)))
+        segment = segment_each if config.kmeans.scope == "image" else segment_pooled
+        segment(book, engine, watch)
+        watch(RunFinished(book.counts(), book.seconds))
+    return book.record
+
+
+def plan(config: Config) -> Plan:
+    """Return what a run would read, compute and need, without doing it."""
+    return plan_of(config, jobs_of(config))
+
+
+def segment(
+    image: Any,
+    k: int | None = None,
+    *,
+    axes: str | None = None,
+    channels: Sequence[int | str] | None = None,
+    region: Sequence[str] | None = None,
+    nodata: float | Sequence[float] | None = None,
+    mask: Any = None,
+    scale: str | Sequence[float] = "none",
+    init: Any = "random",
+    watch: Watcher = ignore,
+    **kmeans: Any,
+) -> Segmentation:
+    """Segment one image into an array of labels, in this process.
+
+    Parameters
+    ----------
+    image
+        A path or URL, a NumPy array, or a Dask array, which is computed box by box.
+    k
+        Number of labels; may be left out where `init` gives means.
+    axes
+        A letter of ``tzyxc`` per axis of the image, instead of what the file says or, for an
+        array, the rule for unnamed axes.
+    channels, region, nodata, scale, init
+        As ``images.channels``, ``images.region`` (``["0:512", "0:512"]``), ``images.nodata``,
+        ``features.scale`` and ``kmeans.init`` of a config; `init` may be an array (k, c) too.
+    mask
+        A path or an array of the image's shape; a pixel counts where it is not zero.
+    watch
+        Told of everything that happens.
+    **kmeans
+        Further keys of the config's section ``kmeans``: restarts, threshold, max_iterations,
+        empty, seed.
+
+    Returns
+    -------
+    Segmentation
+        Labels 1..k from dark to bright (0: no data), means, history.
+
+    Raises
+    ------
+    ConfigError
+        If an argument does not fit.
+    SourceError
+        If the image cannot be read.
+    ChunkError
+        If it has no valid pixel.
+
+    Examples
+    --------
+    >>> picture = np.array([[1, 1, 9], [1, 9, 9]], np.uint8)
+    >>> segment(picture, 2).labels.tolist()
+    [[1, 1, 2], [1, 2, 2]]
+    """
+    named = image if isinstance(image, str | PathLike) else "array"
+    if isinstance(init, np.ndarray) or (not isinstance(init, str) and not isinstance(init, dict)):
+        init = {"means": np.asarray(init).tolist()}
+    config = make_config(
+        images={
+            "path": fspath(named),
+            "axes": axes,
+            "channels": None if channels is None else list(channels),
+            "region": None if region is None else list(region),
+            "nodata": nodata,
+        },
+        features={"scale": scale},
+        kmeans={"init": init, **({} if k is None else {"k": k}), **kmeans},
+        results={"path": "nowhere"},
+    )
+    options = read_options(config)
+    masks = None if mask is None else _opened(mask, replace(options, channels=None, axes=None))
+    source = open_input("array", _opened(image, options), masks, nodata_of(config))
+    with SerialEngine(threads=cores(), memory=config.memory) as engine:
+        return segment_array(source, settings_of(config), engine, watch)
+
+
+def _opened(image: Any, options: ReadOptions) -> Image:
+    if isinstance(image, str | PathLike):
+        return open_image(fspath(image), options)
+    return MemoryImage(image, options=options)
+
+
+def segment_each(book: Ledger, engine: Engine, watch: Watcher) -> None:
+    """Segment each image with means of its own."""
+    for ending in segment_images(book.pending, engine, watch):
+        note(ending, book, watch)
+
+
+def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
+    """Segment all images, or each group of them, with one set of means."""
+    groups: dict[str, list[Job]] = defaultdict(list)
+    for job in book.pending:
+        groups[job.group or "collection"].append(job)
+    for name, jobs in groups.items():
+        for ending in segment_collection(jobs, engine, watch, partial(book.keep_model, name)):
+            note(ending, book, watch)
+
+
+def note(ending: Ending, book: Ledger, watch: Watcher) -> None:
+    """Enter how an input ended into the catalogue and tell the watcher."""
+    book.add(ending.row)
+    watch(ending.event)
