@@ -1,0 +1,92 @@
+"""One image into an array of labels, in this process: no store, no cluster."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.engines import hold
+from pipeline.engines.base import Engine
+from pipeline.errors import ChunkError
+from pipeline.events import Watcher, ignore
+from pipeline.grid import Box
+from pipeline.kmeans.fit import Settings, TablePixels
+from pipeline.kmeans.model import Floats, Model
+from pipeline.results.layout import plan_labels
+from pipeline.steps.chunk import Input
+from pipeline.steps.collect import collect
+from pipeline.steps.iterate import iterate
+from pipeline.steps.label import Labelling, label
+from pipeline.steps.memory import bundled, cut, plan_chunks
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels of an image in memory, and the model that gave them."""
+
+    labels: NDArray[Any]
+    """0 for no data, 1 (darkest) to k; uint8 up to 255 labels, else uint16; axes as `axes`."""
+    axes: str
+    """A letter of ``tzyx`` per axis of `labels`."""
+    model: Model
+    """Means, counts, deviations and the history of the fit."""
+
+    @property
+    def means(self) -> Floats:
+        """Mean of each label in the image's own units, (k, c)."""
+        return self.model.means
+
+    @cached_property
+    def mean_image(self) -> Floats:
+        """Each pixel replaced by its label's mean, shape of `labels` + (c,); NaN for no data."""
+        table = np.vstack([np.full(self.means.shape[1], np.nan), self.means])
+        painted: Floats = table[self.labels]
+        return painted
+
+
+@dataclass(frozen=True)
+class ArrayCanvas:
+    """Takes labels into an array of this process."""
+
+    labels: NDArray[Any]
+
+    def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
+        """Take the labels of a box."""
+        self.labels[box.slices] = labels
+
+
+def segment_array(
+    source: Input, settings: Settings, engine: Engine, watch: Watcher = ignore
+) -> Segmentation:
+    """Segment an image into an array; `engine` runs in this process.
+
+    Raises
+    ------
+    ChunkError
+        If the image has no valid pixel.
+    """
+    info = source.info
+    layout = plan_labels(info, settings.k, pyramid="none")
+    shape, need = plan_chunks(info, layout, engine.size, mean_image=False)
+    bundles = bundled(list(cut(source, shape, need.hold)), engine.size)
+    canvas = ArrayCanvas(np.zeros(info.shape, layout.dtype))
+    try:
+        collected = collect(engine, bundles, source.id, watch)
+        if not collected.pixels:
+            raise ChunkError(
+                f"{source.image.path}: no valid pixel: all are nodata, masked, transparent or not "
+                "finite"
+            )
+        fit = iterate(engine, bundles, collected, settings, source.id, watch)
+        labelling = Labelling.by(fit, layout.dtype)
+        table = collected if collected.complete else None
+        counted = label(engine, bundles, labelling, canvas, source.id, watch, count=table is None)
+    finally:
+        hold.release(source.id)
+    if table is not None:
+        counted = TablePixels(table.samples(), fit.metric).moments(fit.means)
+    if counted is None:
+        raise ChunkError(f"{source.image.path}: no chunk was labelled")
+    return Segmentation(canvas.labels, info.axes, fit.model(counted))
