@@ -92,10 +92,10 @@ def segment(
 
 def _run(config: "Config", overwrite: bool, json: bool) -> None:
     """Run, show how it goes, and exit with 1 if an image failed."""
+    from pipeline.api import run as run_config
     from pipeline.cli import report
     from pipeline.cli.display import display
     from pipeline.cli.tally import Tally
-    from pipeline.api import run as run_config
 
     tally = Tally()
     with display(tally) as watch:
@@ -119,9 +119,9 @@ def plan(
     with told():
         from dataclasses import asdict
 
+        from pipeline.api import plan as plan_config
         from pipeline.cli import report
         from pipeline.config import load_config
-        from pipeline.api import plan as plan_config
 
         planned = plan_config(load_config(config, overrides or (), cluster=cluster))
         if json:
