@@ -184,5 +184,5 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
 
 def note(ending: Ending, book: Ledger, watch: Watcher) -> None:
     """Enter how an input ended into the catalogue and tell the watcher."""
-    book.add(ending.row)
+    book.add(ending.row, ending.nbytes)
     watch(ending.event)

@@ -223,8 +223,9 @@ def label_member(
         seconds = perf_counter() - begin
         if not done.model.counts.any():
             job.output.store.delete(image_path(job.id))
-            return Ending(skipped(job, source, seconds)), None
-        return Ending(row_of(job, source, done.model, seconds, pooled=True)), done.written
+            return Ending(skipped(job, source, seconds), source.info.nbytes), None
+        row = row_of(job, source, done.model, seconds, pooled=True)
+        return Ending(row, source.info.nbytes), done.written
     except ClusterError:
         raise
     except Exception as error:  # one bad image never stops the others

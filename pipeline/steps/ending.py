@@ -15,6 +15,8 @@ class Ending:
     """The one state that an input ends in."""
 
     row: Row
+    nbytes: int = 0
+    """Decoded bytes of its image; 0 if it failed."""
     detail: str = ""
     """Traceback of a failure, for the log."""
 
@@ -38,11 +40,11 @@ def failed(job: Job, error: Exception, begin: float | None = None) -> Ending:
         seconds=None if begin is None else perf_counter() - begin,
         extra=job.manifest,
     )
-    return Ending(row, "".join(traceback.format_exception(error)))
+    return Ending(row, detail="".join(traceback.format_exception(error)))
 
 
 def advanced(ending: Ending) -> Advanced:
     """Return what an image that ended tells the watcher of the phase ``images``."""
     row = ending.row
     pixels = (row.pixels or 0) + (row.nodata or 0)
-    return Advanced("images", "collection", pixels, 0, seconds=row.seconds or 0.0)
+    return Advanced("images", "collection", pixels, ending.nbytes, seconds=row.seconds or 0.0)

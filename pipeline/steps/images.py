@@ -38,7 +38,8 @@ def segment_if_small(job: Job, memory: int) -> Ending | Large:
         source = job.open()
         if source.info.pixels > SMALL_PIXELS:
             return Large(job)
-        return Ending(segment_image(job, source, SerialEngine(memory=memory)))
+        row = segment_image(job, source, SerialEngine(memory=memory))
+        return Ending(row, source.info.nbytes)
     except Exception as error:  # one bad image never stops the others
         return failed(job, error, begin)
 
@@ -47,7 +48,8 @@ def segment_large(job: Job, engine: Engine, watch: Watcher) -> Ending:
     """Segment one image with the whole engine; never raises for the image."""
     begin = perf_counter()
     try:
-        return Ending(segment_image(job, job.open(), engine, watch))
+        source = job.open()
+        return Ending(segment_image(job, source, engine, watch), source.info.nbytes)
     except ClusterError:
         raise
     except Exception as error:  # one bad image never stops the others

@@ -41,6 +41,8 @@ class Ledger:
     jobs: Sequence[Job]
     record: RunRecord
     rows: dict[str, Row] = field(default_factory=dict)
+    nbytes: int = 0
+    """Decoded bytes of the images of this run."""
     _saved: float = field(default_factory=monotonic)
     _begin: float = field(default_factory=perf_counter)
 
@@ -54,9 +56,10 @@ class Ledger:
         """Jobs that have no result yet."""
         return [job for job in self.jobs if job.id not in self.rows]
 
-    def add(self, row: Row) -> None:
-        """Note how an input ended."""
+    def add(self, row: Row, nbytes: int) -> None:
+        """Note how an input ended, and how many bytes were decoded for it."""
         self.rows[row.id] = row
+        self.nbytes += nbytes
         if monotonic() - self._saved > SECONDS_BETWEEN_SAVES:
             self.save()
 
@@ -120,6 +123,7 @@ def ledger(
             state=state,
             counts=book.counts(),
             pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in ended),
+            nbytes=book.nbytes,
             seconds=book.seconds,
         )
         write_record(store, book.record)
