@@ -125,8 +125,11 @@ def read_model_at(store: Store, path: str) -> Model:
     with store.naming(path, "the model cannot be read"):
         try:
             for name in _AXES:
-                data[name] = np.asarray(zarr.open_array(source, path=name, mode="r")[...])
-        except OSError:
+                array = zarr.open_array(source, path=name, mode="r")
+                if array.nchunks_initialized < array.nchunks:
+                    raise ResultError(f"{store.join(path)}: the model is damaged: {name} has holes")
+                data[name] = np.asarray(array[...])
+        except (OSError, ResultError):
             raise
         except Exception as error:  # a codec's failure: zarr and numcodecs have no common base
             raise ResultError(f"{store.join(path)}: the model is damaged: {error}") from error

@@ -103,11 +103,11 @@ def brute_mode(labels, axes):
     return half
 
 
-SHAPES = [((37, 50), "yx"), ((9, 21, 14), "zyx"), ((3, 17, 20), "tyx"), ((2, 5, 12, 9), "tzyx")]
+SHAPES = [((19, 26), "yx"), ((5, 13, 9), "zyx"), ((2, 9, 12), "tyx"), ((2, 3, 9, 5), "tzyx")]
 
 layouts = st.fixed_dictionaries(
     {
-        "chunk": st.integers(2, 9),
+        "chunk": st.integers(3, 12),
         "times": st.sampled_from([1, 2, 3, 4, 8]),
         "sharded": st.booleans(),
     }

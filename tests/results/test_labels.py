@@ -9,7 +9,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ResultError
@@ -100,11 +100,12 @@ def test_means_of_integers_are_rounded_half_to_even_and_kept_in_range(means, dty
     assert table.tolist() == [[0, 0, 0], pixels]
 
 
+@settings(max_examples=settings.default.max_examples // 3)
 @given(asked=layouts, seed=st.integers(0, 9), data=st.data())
 def test_any_grouping_and_order_of_blocks_gives_the_same_bytes(tmp_path_factory, asked, seed, data):
-    shape = data.draw(st.sampled_from([(29, 43), (9, 21, 14)]))
+    shape = data.draw(st.sampled_from([(21, 26), (5, 13, 9)]))
     store = Store(str(tmp_path_factory.mktemp("out")))
-    labels, info = image_labels(shape, seed=seed), image_info(shape)
+    labels, info = image_labels(shape, seed=seed), image_info(shape, channels=1)
     finished(store, info, labels, image="a", mean_image=True, **asked)
 
     writer = begin(store, info, image="b", mean_image=True, **asked)
@@ -112,7 +113,7 @@ def test_any_grouping_and_order_of_blocks_gives_the_same_bytes(tmp_path_factory,
     boxes = list(
         split(Box.whole(shape), [b * g for b, g in zip(writer.block, groups, strict=True)])
     )
-    fit = model(counts=counts(labels))
+    fit = model(channels=1, counts=counts(labels))
     shuffle = random.Random(seed)
     shuffle.shuffle(boxes)
     for box in [*boxes, boxes[0]]:  # one of them twice, as a retry would
@@ -205,7 +206,7 @@ def test_only_whole_blocks_of_the_right_labels_are_written(tmp_path):
     box = Box((32, 48), (37, 50))
     with pytest.raises(ValueError, match=r"the box needs \(5, 2\) of uint8"):
         writer.write(box, np.zeros((5, 3), np.uint8))
-    with pytest.raises(ValueError, match="labels are .* of int64"):
+    with pytest.raises(ValueError, match=r"labels are .* of int64"):
         writer.write(box, np.zeros((5, 2), np.int64))
     writer.write(box, np.zeros((5, 2), np.uint8))
 
@@ -298,23 +299,22 @@ def test_beginning_again_takes_the_mark_away_first(tmp_path):
 # -- faults -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(32, 32), (29, 27)])
 @pytest.mark.parametrize("shard", [8, "none"])
 @pytest.mark.parametrize("keep", [0, 5, -1])
-def test_writing_again_heals_a_truncated_object(tmp_path, shape, shard, keep):
-    store, labels = Store(str(tmp_path)), image_labels(shape)
-    info = image_info(shape)
+def test_writing_again_heals_a_truncated_object(tmp_path, shard, keep):
+    store, labels = Store(str(tmp_path)), image_labels((19, 18))
+    info = image_info((19, 18), channels=1)
     finished(store, info, labels, mean_image=True, chunk=4, shard=shard)
     expected = stored_bytes(store)
     writer = begin(store, info, mean_image=True, chunk=4, shard=shard)
-    means = model(counts=counts(labels)).means
-    write_all(writer, labels, means)
+    fit = model(channels=1, counts=counts(labels))
+    write_all(writer, labels, fit.means)
     for name in store.files(PATH):
         if "/c/" in name:
             path = tmp_path / PATH / name
             path.write_bytes(path.read_bytes()[:keep])
-    write_all(writer, labels, means)
-    writer.finish(model(counts=counts(labels)), {"source": {"path": "a.tif"}})
+    write_all(writer, labels, fit.means)
+    writer.finish(fit, {"source": {"path": "a.tif"}})
     assert stored_bytes(store) == expected
 
 
@@ -338,7 +338,7 @@ def test_writing_looks_at_no_chunk_that_was_there(tmp_path, monkeypatch):
 @pytest.mark.parametrize("shard", [8, "none"])
 def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, shard):
     store = Store(str(tmp_path))
-    finished(store, image_info((29, 27)), image_labels((29, 27)), chunk=4, shard=shard)
+    finished(store, image_info((13, 11)), image_labels((13, 11)), chunk=4, shard=shard)
     image = open_image(store, PATH)
     image.check(read=True)
     rng = np.random.default_rng(0)
@@ -361,7 +361,7 @@ def test_a_full_disk_is_an_error_that_names_the_image(tmp_path, monkeypatch):
     writer = begin(store, image_info((29, 27)), chunk=4, shard=8)
     box = Box((0, 0), (8, 8))
 
-    def full(*_):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -375,7 +375,7 @@ def test_a_failure_that_may_pass_is_left_to_the_engine(tmp_path, monkeypatch):
     store, labels = Store(str(tmp_path)), image_labels((29, 27))
     writer = begin(store, image_info((29, 27)), chunk=4, shard=8)
 
-    def late(*_):
+    def late(*_, **__):
         raise TimeoutError(errno.ETIMEDOUT, "timed out")
 
     monkeypatch.setattr("zarr.storage._local._put", late)

@@ -65,7 +65,7 @@ def test_an_image_that_is_not_finished_is_shown_only_if_asked_for(run):
     image = opened.images["c"]
     assert not image.complete
     for act in (lambda: image.model, lambda: image.shape, image.labels, image.check):
-        with pytest.raises(ResultError, match="incomplete|no level"):
+        with pytest.raises(ResultError, match=r"incomplete|no level"):
             act()
 
 
