@@ -531,6 +531,15 @@ def test_a_batch_log_of_a_database_counts_images_and_names_only_the_bad_ones(clo
     assert len(lines) < 30
 
 
+def test_one_image_alone_is_not_counted(clock):
+    file = io.StringIO()
+    with Lines(Tally(clock), file) as watch:
+        watch(PhaseStarted("images", "collection", 0, 1))
+        watch(Advanced("images", "collection", 10, 10))
+        watch(PhaseFinished("images", "collection", 60.0))
+    assert lines_of(file) == []
+
+
 def test_many_short_phases_do_not_flood_a_batch_log(clock):
     file = io.StringIO()
     with Lines(Tally(clock), file) as watch:

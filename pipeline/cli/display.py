@@ -60,7 +60,8 @@ class Display(ABC):
                     # what comes after the means of the image, or of the collection, are found
                     self._end(FIT, event.subject)
                     self._end(FIT, "collection")
-                self.begin(self.tally.phases[event.phase, event.subject])
+                if phase := self.tally.of(event):
+                    self.begin(phase)
             case Advanced():
                 if phase := self.tally.of(event):
                     self.advance(phase)

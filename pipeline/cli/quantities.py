@@ -34,7 +34,7 @@ def duration(seconds: float) -> str:
     """Return a time in its two largest units.
 
     >>> duration(0.42), duration(12.3), duration(75), duration(3700), duration(200_000)
-    ('0.4 s', '12 s', '1 min 15 s', '1 h 01 min', '2 d 08 h')
+    ('0.4 s', '12 s', '1 min 15 s', '1 h 02 min', '2 d 08 h')
     """
     if seconds < 9.95:
         return f"{seconds:.1f} s"

@@ -104,6 +104,8 @@ class Tally:
     def __call__(self, event: Event) -> None:
         """Count one event; a finished phase stays until `end`, for those who watch after."""
         match event:
+            case PhaseStarted("images", units=1):
+                return  # the phases of that image tell all there is
             case PhaseStarted():
                 self.phases[event.phase, event.subject] = Phase(
                     event.phase, event.subject, event.pixels, event.units, self.clock
@@ -127,7 +129,7 @@ class Tally:
             case RunFinished():
                 self.seconds = event.seconds
 
-    def of(self, event: Advanced) -> Phase | None:
+    def of(self, event: Advanced | PhaseStarted) -> Phase | None:
         """Return the phase that `event` belongs to; None if it was never announced."""
         return self.phases.get((event.phase, event.subject))
 
