@@ -6,6 +6,7 @@ other extra samples are channels. Palettes, inks and YCbCr become RGB; white-is-
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +46,7 @@ class Colour:
         """Whether the first samples become three channels, red, green and blue."""
         return self.kind in _STORED
 
-    @property
+    @cached_property
     def kept(self) -> tuple[int, ...]:
         """Samples that are channels as they are (turned, where white is zero)."""
         first = _STORED[self.kind] if self.converts else 0

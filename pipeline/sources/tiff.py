@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
 from pipeline.sources.base import Image
@@ -35,6 +36,12 @@ class TiffImage(Image):
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Return the pixels of `box`; decodes the segments it touches, each once."""
         header = self._header()
+        if (header.info.shape, header.info.channels) != (self.stored.shape, self.stored.channels):
+            raise SourceError(
+                f"the file changed while it was in use: it was {self.stored.shape} with "
+                f"{self.stored.channels} channels, now {header.info.shape} with "
+                f"{header.info.channels}"
+            )
         places, colour, orientation = header.layout, header.colour, header.orientation
         y, x = places.axes.index("y"), places.axes.index("x")
         flat = orientation.stored_box(
@@ -45,14 +52,16 @@ class TiffImage(Image):
         spans["y"] = range(flat.start[0], flat.stop[0])
         spans["x"] = range(flat.start[1], flat.stop[1])
 
-        parts = [divmod(c, colour.channels) for c in channels]
+        count = colour.channels
+        parts = [divmod(c, count) for c in channels]
         others = sorted({o for o, _ in parts})
         inner = sorted({i for _, i in parts})
         samples = colour.needed(inner)
         stored = _stored(header, spans, others, samples)
         values, opaque = colour.apply(stored, samples, inner)
         values = values.reshape(*values.shape[:-2], len(others) * len(inner))
-        wanted = [others.index(o) * len(inner) + inner.index(i) for o, i in parts]
+        at = {part: n for n, part in enumerate(product(others, inner))}
+        wanted = [at[part] for part in parts]
         if wanted != list(range(values.shape[-1])):
             values = values[..., wanted]
         alpha: NDArray[np.bool_] | None = None if opaque is None else np.all(opaque, axis=-1)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import fsspec
 import imagecodecs
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image as Pillow
 
 from pipeline.errors import SourceError
 from pipeline.grid import Box
+from pipeline.sources import tiff
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.tiff import TiffImage
 from tests.sources.conformance import FileSourceTests
@@ -722,6 +724,16 @@ def test_a_file_that_shrinks_after_its_header_was_read_is_an_error(tmp_path):
         image.read(Box.whole((50, 60)))
 
 
+def test_a_file_that_changes_its_shape_after_its_header_was_read_is_an_error(tmp_path):
+    path = tmp_path / "changes.tif"
+    tifffile.imwrite(path, drawn((50, 60), "uint8"), **GREY)
+    image = TiffImage(str(path))
+    assert image.info.shape == (50, 60)
+    tifffile.imwrite(path, drawn((70, 80), "uint8"), **GREY)
+    with pytest.raises(SourceError, match=r"changed while .* \(50, 60\) .* \(70, 80\)"):
+        image.read(Box((0, 0), (9, 9)))
+
+
 def test_a_file_of_another_kind_is_an_error_that_says_what_it_begins_with(tmp_path):
     path = tmp_path / "photo.tif"
     path.write_bytes(imagecodecs.jpeg_encode(drawn((9, 13, 3), "uint8")))
@@ -794,8 +806,6 @@ def test_urls_are_read_by_ranges(tmp_path):
     _tiled(path)
     expected = read(path)
     url = f"memory://{path.name}"
-    import fsspec
-
     fsspec.filesystem("memory").pipe(path.name, path.read_bytes())
     image = TiffImage(url)
     box = Box((10, 20), (60, 90))
@@ -804,8 +814,6 @@ def test_urls_are_read_by_ranges(tmp_path):
 
 
 def test_a_header_is_parsed_once_and_again_when_the_file_changes(tmp_path, monkeypatch):
-    from pipeline.sources import tiff
-
     parsed = []
     original = tiff.parse
     monkeypatch.setattr(tiff, "parse", lambda *a: parsed.append(a) or original(*a))
