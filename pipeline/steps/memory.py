@@ -61,7 +61,7 @@ def task_bytes(
     sampled = piece * (working + 3)
     if fits(canonical(info.dtype), info.channels):
         table: int = 4 * 2 ** (8 * canonical(info.dtype).itemsize * info.channels)
-        table += min(info.pixels, table // 4) * 24
+        table += min(info.pixels, table // 4) * 16
     else:
         table = SKETCH_BYTES + min(info.pixels, 2**22) * (working + 48)
     labels = prod(chunk) * layout.dtype.itemsize * 3
