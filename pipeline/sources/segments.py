@@ -26,6 +26,9 @@ MOST_FROM_A_BYTE = {1: 1, 2: 8192, 3: 8192, 4: 2**17, 5: 4096, 8: 1100, 32773: 6
 """Bytes that a compression (TIFF's number) can make of one at most, rounded up: none, CCITT, LZW,
 deflate, PackBits, deflate. Others are not bounded."""
 
+_JPEG, _END = 7, b"\xff\xd9"
+"""TIFF's number of JPEG, and what a JPEG ends with; writers may pad a few bytes after it."""
+
 
 class Touched(NamedTuple):
     """A segment that a box touches, and what of it."""
@@ -229,9 +232,15 @@ class Segments:
             rows = np.frombuffer(data, self.lying)
             stored = rows.reshape(1, inner.shape[1], self.segment[2], self.shaped[4])
             return stored[:, :, inner.start[2] : inner.stop[2]]
+        needs = self.tables[one.page] if self.tables else {}
+        if self.compression == _JPEG and not needs.get("jpegheader") and _END not in data[-64:]:
+            raise SourceError(
+                f"{self._name(one)} has no end-of-image mark in its last bytes: its JPEG is cut "
+                "short (the decoder would fill in grey)"
+            )
         try:
             decode = self.decoders[self.file_of[one.page]]
-            decoded = decode(data, one.segment, **(self.tables[one.page] if self.tables else {}))
+            decoded = decode(data, one.segment, **needs)
             stored = decoded[0][inner.slices]
         except Exception as error:  # codecs have no common base class
             raise SourceError(f"{self._name(one)} cannot be decoded: {error}") from error

@@ -758,6 +758,18 @@ def test_a_damaged_tile_is_an_error_that_says_which(tmp_path):
         image.read(Box((32, 0), (64, 32)))
 
 
+def test_a_jpeg_tile_whose_end_was_lost_is_an_error_and_not_grey(tmp_path):
+    path = tmp_path / "lost.tif"
+    tifffile.imwrite(path, drawn((64, 64, 3), "uint8"), tile=(32, 32), compression="jpeg", **RGB)
+    with tifffile.TiffFile(path) as tif:
+        start, length = tif.pages[0].dataoffsets[3], tif.pages[0].databytecounts[3]
+    content = bytearray(path.read_bytes())
+    content[start + length // 2 : start + length] = bytes(length - length // 2)
+    path.write_bytes(content)
+    TiffImage(str(path)).read(Box((0, 0), (32, 64)))
+    assert "tile 3 of page 0 has no end-of-image mark" in refusal(path)
+
+
 @pytest.mark.parametrize("compression", [None, "zlib", "zstd"])
 def test_a_header_that_asks_for_terabytes_is_refused_before_anything_is_allocated(
     tmp_path, compression
