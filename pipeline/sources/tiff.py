@@ -31,7 +31,8 @@ class TiffImage(Image):
 
     def fingerprint(self) -> str:
         """Return sizes and times of change of the file, and of the files it refers to."""
-        return "+".join(mark for _, mark in self._header().stamps)
+        with self.naming("cannot be opened"):
+            return "+".join(mark for _, mark in self._header().stamps)
 
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Return the pixels of `box`; decodes the segments it touches, each once."""
