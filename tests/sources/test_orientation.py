@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -25,6 +25,7 @@ def test_turning_is_what_pillow_does_for_the_same_tag(tag):
     np.testing.assert_array_equal(Orientation.from_tag(tag).turn(stored, 0, 1), expected)
 
 
+@settings(deadline=None)
 @given(
     tag=st.sampled_from(TAGS),
     height=st.integers(1, 6),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
@@ -45,6 +45,7 @@ def table(
     return replace(made, offsets=1000 + ends - counts, counts=counts, **changes)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_a_box_touches_each_segment_that_shares_a_pixel_with_it_once(data):
     shape = data.draw(st.tuples(*[st.integers(1, 9)] * 3))

@@ -185,7 +185,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=named)
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_box_and_channels_equal_those_of_the_array_that_was_written(folder, encoding, data):
     dtype, shape, how = encoding
