@@ -104,6 +104,12 @@ class Fit:
     starts: tuple[Start, ...]
     best: int
 
+    @property
+    def colours(self) -> Floats:
+        """Means in the order of the labels, (k, c)."""
+        ordered: Floats = self.means[np.argsort(self.numbers)]
+        return ordered
+
     def model(self, written: Moments) -> Model:
         """Return the model of labels that were written: of the whole fit, or of one image of it.
 
@@ -199,10 +205,11 @@ def fit(
 
 def initial_means(samples: Samples, settings: Settings, metric: Metric, restart: int) -> Floats:
     """Return the initial means of a start, at most (k, c)."""
-    if settings.init == "random":
-        return random_means(samples, settings.k, Draws(settings.seed, restart))
-    if settings.init == "kmeans++":
-        return plusplus_means(samples, settings.k, Draws(settings.seed, restart), metric)
+    if isinstance(settings.init, str):
+        draws = Draws(settings.seed, restart)
+        if settings.init == "random":
+            return random_means(samples, settings.k, draws)
+        return plusplus_means(samples, settings.k, draws, metric)
     means = np.array(settings.init, np.float64)
     channels = samples.values.shape[1]
     if means.ndim != 2 or means.shape[1] != channels:

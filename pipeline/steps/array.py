@@ -12,13 +12,13 @@ from pipeline.engines.base import Engine
 from pipeline.errors import ChunkError
 from pipeline.events import Watcher, ignore
 from pipeline.grid import Box
-from pipeline.kmeans.fit import Settings, TablePixels
+from pipeline.kmeans.fit import Settings
 from pipeline.kmeans.model import Floats, Model
 from pipeline.results.layout import plan_labels
 from pipeline.steps.chunk import Input
 from pipeline.steps.collect import collect
 from pipeline.steps.iterate import iterate
-from pipeline.steps.label import Labelling, label
+from pipeline.steps.label import label
 from pipeline.steps.memory import bundled, cut, plan_chunks
 
 
@@ -80,13 +80,7 @@ def segment_array(
                 "finite"
             )
         fit = iterate(engine, bundles, collected, settings, source.id, watch)
-        labelling = Labelling.by(fit, layout.dtype)
-        table = collected if collected.complete else None
-        counted = label(engine, bundles, labelling, canvas, source.id, watch, count=table is None)
+        counted = label(engine, bundles, fit, collected, canvas, layout.dtype, source.id, watch)
     finally:
         hold.release(source.id)
-    if table is not None:
-        counted = TablePixels(table.samples(), fit.metric).moments(fit.means)
-    if counted is None:
-        raise ChunkError(f"{source.image.path}: no chunk was labelled")
     return Segmentation(canvas.labels, info.axes, fit.model(counted))

@@ -152,18 +152,23 @@ def _opened(jobs: Sequence[Job], engine: Engine) -> tuple[list[Member], list[End
     ordered = [members[job.id] for job in jobs if job.id in members]
     if not ordered:
         return [], endings
-    channels = ordered[0].source.info.channels
+    channels = _usual([m.source.info.channels for m in ordered])
     fitting = [m for m in ordered if m.source.info.channels == channels]
     for member in ordered:
         if member.source.info.channels != channels:
             error = SourceError(
-                f"{member.job.path}: has {member.source.info.channels} channels, the collection "
-                f"has {channels} (as {ordered[0].job.path}); choose images.channels, or take it "
-                "out"
+                f"{member.job.path}: has {member.source.info.channels} channels, most of the "
+                f"collection has {channels} (as {fitting[0].job.path}); choose images.channels, "
+                "or take it out"
             )
             endings.append(failed(member.job, error))
     dtype = common([m.source.info.dtype for m in fitting])
     return [replace(m, source=replace(m.source, dtype=dtype)) for m in fitting], endings
+
+
+def _usual(channels: list[int]) -> int:
+    """Return the most frequent number of channels, the first of equals."""
+    return max(dict.fromkeys(channels), key=channels.count)
 
 
 def _bundles(members: Sequence[Member], engine: Engine) -> list[Bundle]:

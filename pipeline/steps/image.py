@@ -12,12 +12,12 @@ from typing import Any
 
 from pipeline.engines import hold
 from pipeline.engines.base import Engine
-from pipeline.errors import ChunkError, ResultError
+from pipeline.errors import ResultError
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import Nodata
 from pipeline.grid import Box
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import Fit, Settings, TablePixels
+from pipeline.kmeans.fit import Fit, Settings
 from pipeline.kmeans.model import Floats, Model
 from pipeline.kmeans.moments import Moments
 from pipeline.results.catalog import Row
@@ -30,7 +30,7 @@ from pipeline.sources.registry import open_image
 from pipeline.steps.chunk import Bundle, Input, open_input
 from pipeline.steps.collect import collect
 from pipeline.steps.iterate import iterate
-from pipeline.steps.label import Labelling, label
+from pipeline.steps.label import label
 from pipeline.steps.memory import bundled, cut, plan_chunks
 
 
@@ -168,15 +168,9 @@ def write_labels(
     """
     output = job.output
     writer = create_labels(output.store, job.id, layout, source.info, output.mean_image)
-    labelling = Labelling.by(fit, layout.dtype)
-    table = collected if collected is not None and collected.complete else None
     try:
-        counted = label(engine, bundles, labelling, writer, job.id, watch, count=table is None)
-        write_pyramid(writer, labelling.colours, engine, job.id, watch)
-        if table is not None:
-            counted = TablePixels(table.samples(), fit.metric).moments(fit.means)
-        if counted is None:
-            raise ChunkError(f"{job.path}: no chunk was labelled")
+        counted = label(engine, bundles, fit, collected, writer, layout.dtype, job.id, watch)
+        write_pyramid(writer, fit.colours, engine, job.id, watch)
         source.check_unchanged()
         model = fit.model(counted)
         writer.finish(model, {**output.attributes, "source": source_of(source)})

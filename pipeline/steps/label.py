@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pipeline.engines.base import Engine
 from pipeline.events import Watcher
 from pipeline.grid import Box
-from pipeline.kmeans.fit import Fit
+from pipeline.kmeans.collect import Collected
+from pipeline.kmeans.fit import Fit, TablePixels
 from pipeline.kmeans.lloyd import Metric
 from pipeline.kmeans.model import Floats
 from pipeline.kmeans.moments import Moments
@@ -43,8 +44,7 @@ class Labelling:
     @classmethod
     def by(cls, fit: Fit, dtype: np.dtype[Any]) -> "Labelling":
         """Return how `fit` labels, as numbers of `dtype`."""
-        colours = fit.means[np.argsort(fit.numbers)]
-        return cls(fit.means, fit.numbers.astype(dtype), fit.metric, colours)
+        return cls(fit.means, fit.numbers.astype(dtype), fit.metric, fit.colours)
 
 
 def label_chunk(chunk: Chunk, labelling: Labelling, canvas: Canvas, count: bool) -> Moments | None:
@@ -85,14 +85,22 @@ def merge_counted(a: Moments | None, b: Moments | None) -> Moments | None:
 def label(
     engine: Engine,
     bundles: Sequence[Bundle],
-    labelling: Labelling,
+    fit: Fit,
+    table: Collected | None,
     canvas: Canvas,
+    dtype: np.dtype[Any],
     subject: str,
     watch: Watcher,
-    *,
-    count: bool,
-) -> Moments | None:
-    """Label all bundles; with `count`, return exact totals of the labelled pixels by mean.
+) -> Moments:
+    """Label all bundles, and return exact totals of the labelled pixels by mean of the fit.
+
+    Parameters
+    ----------
+    table
+        What collecting these very pixels left: if it is complete the totals come from it, else
+        they are counted while labelling.
+    canvas
+        Takes the labels, as numbers of `dtype`.
 
     Raises
     ------
@@ -101,8 +109,19 @@ def label(
     ResultError
         If labels cannot be written.
     """
-    task = partial(label_bundle, labelling=labelling, canvas=canvas, count=count)
+    complete = table if table is not None and table.complete else None
+    task = partial(
+        label_bundle,
+        labelling=Labelling.by(fit, dtype),
+        canvas=canvas,
+        count=complete is None,
+    )
     with phase("label", subject, bundles, watch) as told:
-        return engine.map_reduce(
+        counted = engine.map_reduce(
             task, bundles, merge_counted, name="label", near=bundle_key, watch=told
         )
+    if complete is not None:
+        return TablePixels(complete.samples(), fit.metric).moments(fit.means)
+    if counted is None:
+        raise ValueError("labelling counted nothing although it was asked to")
+    return counted
