@@ -1,6 +1,7 @@
 """Exact counts, sums and sums of squares of samples, by group."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class Moments:
             for ch in range(c if n else 0):
                 spread = n * squares[i * c + ch] - sums[i * c + ch] ** 2
                 down = n * n << max(0, -shift)
-                out[i, ch] = ((spread << max(0, shift)) / down) ** 0.5
+                out[i, ch] = sqrt((spread << max(0, shift)) / down)  # not **: pow is not exact
         return out
 
 
