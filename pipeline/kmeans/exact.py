@@ -1,7 +1,7 @@
 """Sums without rounding: integers in limbs of 32 bits, for every pixel type.
 
 A sum is a row of int64 limbs; limb j counts units of ``2**(32 * j + exponent)``. A limb takes
-2**30 additions before it has to hand its overflow on, and handing on (`carry`) gives every
+2**31 - 1 additions before it has to hand its overflow on, and handing on (`carry`) gives every
 number one form, so that equal sums are equal arrays. Integers use it as a wide integer, floats
 as a fixed-point number that spans the whole exponent range of their type: the "long
 accumulator" of Kulisch, *Computer Arithmetic and Validity*, 2nd ed., chapter 8.
@@ -20,7 +20,7 @@ MASK = np.uint64(0xFFFFFFFF)
 Limbs = NDArray[np.int64]
 
 CARRY_EVERY = 2**27
-"""Samples after which limbs are carried; a limb takes 2**30 additions, a sample makes up to 8."""
+"""Samples after which limbs are carried; a sample makes up to 10 additions to a limb."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,14 @@ class Form:
 def form(dtype: np.dtype[Any]) -> Form:
     """Return the limbs that hold 2**60 pixels of a canonical `dtype` without overflow.
 
+    They are also all the limbs that `add_times` and `add_square` touch for such a number: compiled
+    loops do not check bounds.
+
     >>> form(np.dtype("u1"))
-    Form(sum_limbs=3, sum_exponent=0, square_limbs=4, square_exponent=0)
+    Form(sum_limbs=4, sum_exponent=0, square_limbs=4, square_exponent=0)
     """
     if dtype.kind in "ui":
-        return Form(3, 0, 4, 0) if dtype.itemsize <= 2 else Form(5, 0, 7, 0)
+        return Form(4, 0, 4, 0) if dtype.itemsize <= 2 else Form(5, 0, 7, 0)
     if dtype == np.float32:
         return Form(12, -149, 21, -298)
     return Form(70, -1074, 135, -2148)
@@ -209,9 +212,12 @@ def add_times(
     c_low, c_high = np.uint64(count) & MASK, np.uint64(count) >> np.uint64(32)
     m_low, m_high = magnitude & MASK, magnitude >> np.uint64(32)
     add(flat, base, m_low * c_low, shift, sign)
-    add(flat, base, m_high * c_low, shift + 32, sign)
-    add(flat, base, m_low * c_high, shift + 32, sign)
-    add(flat, base, m_high * c_high, shift + 64, sign)
+    if m_high:
+        add(flat, base, m_high * c_low, shift + 32, sign)
+    if c_high:
+        add(flat, base, m_low * c_high, shift + 32, sign)
+    if m_high and c_high:
+        add(flat, base, m_high * c_high, shift + 64, sign)
 
 
 @njit(nogil=True, cache=True)
