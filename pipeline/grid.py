@@ -133,14 +133,20 @@ def pieces(box: Box, native: Sequence[int], pixels: int) -> Iterator[Box]:
     """Yield boxes of at most about `pixels` that partition `box` and cut few native chunks.
 
     A piece is what is decoded at once. Only the first axes are cut, so that a piece is a slab
-    of whole native chunks; a slab that is still too large is cut along the next axis too.
+    of whole native chunks; a slab that is still too large is cut along the next axis too. A
+    native chunk is never cut but by the box, even where it has more than `pixels`.
+
+    >>> [str(b) for b in pieces(Box((0, 5), (7, 9)), (2, 2), 16)]
+    ['[0:4, 5:9]', '[4:7, 5:9]']
     """
-    edge = list(box.shape)
-    for axis in range(len(edge)):
-        if prod(edge) <= pixels:
+    slab = list(box.shape)
+    edge = [max(1, stop) for stop in box.stop]  # no cut: the next grid line is the box's end
+    for axis, native_edge in enumerate(native):
+        if prod(slab) <= pixels:
             break
-        rest = prod(edge) // max(1, edge[axis])
-        fitting = max(1, pixels // max(1, rest))
-        step = min(native[axis], edge[axis])
-        edge[axis] = max(step, fitting // step * step)
-    yield from split(box, [max(1, e) for e in edge])
+        fitting = max(1, pixels // (prod(slab) // slab[axis]))
+        step = min(native_edge, slab[axis])
+        length = max(step, fitting // step * step)
+        if length < slab[axis]:
+            slab[axis] = edge[axis] = length
+    yield from split(box, edge)
