@@ -29,8 +29,8 @@ from pipeline.kmeans.seeding import Draws, plusplus_means, random_means
 
 Part = TypeVar("Part")
 
-LARGEST = 1e150
-"""Largest magnitude of a number whose squared differences stay finite, over 65,535 channels."""
+LARGEST = 1e140
+"""Largest magnitude of a number: the inertia of 2**60 pixels of 65,535 channels stays finite."""
 
 ROWS_PER_THREAD = 2**17
 """Fewer rows than this are not worth a thread of their own."""
@@ -168,10 +168,13 @@ def fit(
     ConfigError
         If given means or weights do not fit the channels.
     ChunkError
-        If the numbers are too large to be squared, or a group is emptied that must not be.
+        If pixels, weights or given means are too large to be squared, or a group is emptied that
+        must not be.
     """
-    _check_magnitude(collected)
+    extreme = np.maximum(abs(collected.lowest.astype(float)), abs(collected.highest.astype(float)))
+    _check_magnitude(extreme, "a pixel", "set images.nodata if it stands for missing data")
     metric = metric_of(collected, settings)
+    _check_magnitude(extreme * metric.weights, "a weighted pixel", "lower features.scale")
     samples, whole, answering = collected.seeds(), collected.moments(), pixels(metric)
     given = not isinstance(settings.init, str)
     ends: list[tuple[float, tuple[Iteration, ...], Ints]] = []
@@ -217,11 +220,15 @@ def initial_means(samples: Samples, settings: Settings, metric: Metric, restart:
             f"kmeans.init: the given means have {means.shape[-1]} channels, the image has "
             f"{channels}; give one number per channel, or choose images.channels"
         )
+    _check_magnitude(means * metric.weights, "a given mean", "change kmeans.init")
     return means
 
 
 def metric_of(collected: Collected, settings: Settings) -> Metric:
-    """Return the metric that `settings.scale` asks for; a constant channel keeps weight 1."""
+    """Return the metric that `settings.scale` asks for; a constant channel keeps weight 1.
+
+    A spread below the normal numbers counts as the least of them, so that weights are finite.
+    """
     channels = len(collected.lowest)
     if settings.scale == "none":
         return Metric(np.ones(channels))
@@ -238,15 +245,15 @@ def metric_of(collected: Collected, settings: Settings) -> Metric:
             )
         return Metric(np.array(settings.scale, np.float64))
     weights = np.ones(channels)
-    weights[spread > 0] = 1.0 / spread[spread > 0]
+    weights[spread > 0] = 1.0 / np.maximum(spread[spread > 0], np.finfo(np.float64).tiny)
     return Metric(weights)
 
 
-def _check_magnitude(collected: Collected) -> None:
+def _check_magnitude(numbers: Floats, what: str, advice: str) -> None:
     """Refuse numbers whose squared differences would overflow a float64."""
-    extreme = max(abs(float(v)) for v in (*collected.lowest, *collected.highest))
-    if extreme > LARGEST:
+    extreme = float(np.abs(numbers).max())
+    if not extreme <= LARGEST:  # NaN is not either
         raise ChunkError(
-            f"a pixel holds {extreme:g}; squared distances are computed in float64 and need "
-            f"numbers up to {LARGEST:g}: set images.nodata if it stands for missing data"
+            f"{what} holds {extreme:g}; squared distances are computed in float64 and need "
+            f"numbers up to {LARGEST:g}: {advice}"
         )

@@ -190,7 +190,7 @@ def turn(
         far = pixels.farthest(means, len(emptied))
         away = far.distances > 0
         refilled = tuple(emptied[: int(away.sum())].tolist())
-        moved[list(refilled)] = far.values[away].astype(np.float64)
+        moved[list(refilled)] = far.values[away].astype(np.float64) + 0.0  # -0.0 is 0.0
     return Iteration(
         index=index,
         means=moved,

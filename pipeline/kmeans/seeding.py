@@ -53,7 +53,8 @@ def plusplus_means(samples: Samples, k: int, draws: Draws, metric: Metric) -> Fl
 
     Arthur and Vassilvitskii, SODA 2007: each vector is drawn in proportion to its count times its
     squared distance to the nearest vector drawn before. Greedy: of 2 + ln k candidates the one
-    that leaves the least inertia. Fewer than k where there are fewer distinct vectors.
+    that leaves the least inertia. Fewer than k where there are fewer vectors that float64 tells
+    apart.
     """
     values, counts = samples.values, samples.weights.astype(np.float64)
     drawn = draws.below(int(samples.weights.sum()))
@@ -64,10 +65,11 @@ def plusplus_means(samples: Samples, k: int, draws: Draws, metric: Metric) -> Fl
         ends = np.cumsum(counts * nearest)
         if ends[-1] == 0.0:
             break
+        last = int(np.searchsorted(ends, ends[-1]))  # of those that can be drawn
         best: tuple[float, int, Floats] | None = None
         for _ in range(candidates):
             at = draws.fraction() * ends[-1]
-            row = min(int(np.searchsorted(ends, at, side="right")), len(ends) - 1)
+            row = min(int(np.searchsorted(ends, at, side="right")), last)
             closer = np.minimum(nearest, _distances(values, row, metric))
             left = float(np.cumsum(counts * closer)[-1])
             if best is None or left < best[0]:
