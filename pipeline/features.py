@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import ConfigError
 from pipeline.image import Pixels
 from pipeline.kmeans.samples import canonical
 
@@ -111,7 +112,20 @@ def _both(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> NDArray[n
 def common(dtypes: list[np.dtype[Any]]) -> np.dtype[Any]:
     """Return the canonical type that holds the pixels of all `dtypes` exactly.
 
+    Raises
+    ------
+    ConfigError
+        If there is none: integers of 64 bits with floats, or with integers of the other sign.
+
     >>> str(common([np.dtype("u1"), np.dtype("i2")]))
     'int16'
     """
-    return canonical(np.result_type(*dtypes))
+    found = np.result_type(*dtypes)
+    wide = [d for d in dtypes if d.kind in "iu" and d.itemsize == 8]
+    if found.kind == "f" and wide:
+        others = ", ".join(sorted({str(d) for d in dtypes} - {str(wide[0])}))
+        raise ConfigError(
+            f"images.path: the collection mixes pixels of type {wide[0]} and {others}, and no type "
+            "of 64 bits holds both exactly; convert the images, or choose kmeans.scope: image"
+        )
+    return canonical(found)
