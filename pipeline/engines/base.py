@@ -5,6 +5,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
+from pipeline.engines import hold
 from pipeline.errors import ChunkError
 
 Item = TypeVar("Item")
@@ -108,6 +109,10 @@ class Engine(ABC):
         ValueError
             If there are no items.
         """
+
+    def release(self, family: str) -> None:
+        """Let go of what workers hold of a family (see `pipeline.engines.hold`)."""
+        hold.release(family)
 
     def close(self) -> None:
         """Let the workers go."""

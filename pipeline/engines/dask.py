@@ -11,12 +11,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from threading import Lock
-from typing import Any, cast
 from weakref import WeakSet
 
 from distributed import Client, Future, KilledWorker
 from distributed.protocol import pickle
 
+from pipeline.engines import hold
 from pipeline.engines.attempt import without_value
 from pipeline.engines.base import Engine, Item, Outcome, Value, tree
 from pipeline.engines.link import Link, release
@@ -26,8 +26,8 @@ from pipeline.errors import ChunkError
 HOMES = 2**18
 """Keys of which the last worker is remembered."""
 
-_REPEATS = 3
-"""How often a merge runs again after other tasks killed its worker."""
+_REPEATS = 5
+"""How often everything is merged before it is an error that workers die all the time."""
 
 
 class DaskEngine(Engine):
@@ -100,6 +100,38 @@ class DaskEngine(Engine):
         watch: Callable[[Outcome[Item, None]], None] | None = None,
     ) -> Value:
         """Return all values merged into one, pair by pair on the workers that have them."""
+        for _ in range(_REPEATS):
+            try:
+                return self._reduced(task, items, merge, name, near, watch)
+            except KilledWorker:
+                # Dask gave up on values that it had to compute again and again. Done anew by
+                # us, they come a few at a time, and carry no blame for deaths around them.
+                watch = None  # every item was told
+        raise ChunkError(
+            f"{name}: workers died again and again while values were merged, likely for want of "
+            "memory; raise `memory`, or use fewer threads per worker"
+        )
+
+    def release(self, family: str) -> None:
+        """Tell the workers to let go of what they hold of a family, without waiting for them."""
+        if self._link.client.status == "running":
+            self._link.client.run(hold.release, family, wait=False, on_error="ignore")
+
+    def close(self) -> None:
+        """Let the workers go. A second call does nothing."""
+        closed, self.on_close = self.on_close, None
+        if closed is not None:
+            closed()
+
+    def _reduced(
+        self,
+        task: Callable[[Item], Value],
+        items: Sequence[Item],
+        merge: Callable[[Value, Value], Value],
+        name: str,
+        near: Callable[[Item], Hashable] | None,
+        watch: Callable[[Outcome[Item, None]], None] | None,
+    ) -> Value:
         sent = pickle.dumps(merge)
         made: WeakSet[Future] = WeakSet()
 
@@ -112,15 +144,10 @@ class DaskEngine(Engine):
         try:
             with closing(window):
                 top = tree(self._values(window, items, near, watch, made), joined)
-                return cast("Value", self._merged(top, name))
+                landed: Landed[Value] = self._link.fetch(top)
+                return landed.outcome.unwrap()
         finally:
             release(made)  # an error's traceback would keep the values on the workers
-
-    def close(self) -> None:
-        """Let the workers go. A second call does nothing."""
-        closed, self.on_close = self.on_close, None
-        if closed is not None:
-            closed()
 
     def _values(
         self,
@@ -145,19 +172,6 @@ class DaskEngine(Engine):
             if near is not None:
                 self._moved(near(outcome.item), worker)
             yield future
-
-    def _merged(self, top: Future, name: str) -> Any:
-        for _ in range(_REPEATS):
-            try:
-                landed: Landed[Any] = self._link.fetch(top)
-            except KilledWorker:
-                top.retry()
-            else:
-                return landed.outcome.unwrap()
-        raise ChunkError(
-            f"{name}: workers died again and again while values were merged, likely for want of "
-            "memory; raise `memory`, or use fewer threads per worker"
-        )
 
     def _home(self, key: Hashable) -> str | None:
         with self._lock:

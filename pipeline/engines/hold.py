@@ -21,7 +21,12 @@ class _Entry:
 
 
 class Hold:
-    """A cache by bytes that lets the longest unused entry go first."""
+    """A cache by bytes, of families: the first element of a tuple key names its family.
+
+    Passes over an image go round in a circle: if each new piece put out the oldest one of the
+    same image, nothing would be found when its turn comes again. So an entry never makes room
+    for one of its own family; it does for another's, the longest unused first.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -45,14 +50,14 @@ class Hold:
         Parameters
         ----------
         key
-            Names the value. A tuple's first element is what `release` knows it by.
+            Names the value. A tuple's first element is its family.
         load
             Returns the value; its errors are raised here and nothing is held.
         nbytes
             Bytes of a value.
         limit
-            Bytes that may be held in this process when this call returns. A larger value is
-            returned and not held.
+            Bytes that may be held in this process when this call returns. A value for which
+            other families cannot make room is returned and not held.
         """
         while True:
             with self._lock:
@@ -77,10 +82,10 @@ class Hold:
         mine.set_result(value)
         return value
 
-    def release(self, prefix: Hashable) -> None:
-        """Let go of what is held under `prefix` itself or under a tuple that starts with it."""
+    def release(self, family: Hashable) -> None:
+        """Let go of what is held of a family."""
         with self._lock:
-            for key in [k for k in self._entries if k == prefix or _first(k) == prefix]:
+            for key in [k for k in self._entries if _family(k) == family]:
                 self._nbytes -= self._entries.pop(key).nbytes
 
     def clear(self) -> None:
@@ -91,10 +96,16 @@ class Hold:
 
     def _keep(self, key: Hashable, value: object, size: int, limit: int) -> None:
         with self._lock:
-            self._shrink(limit - size if size <= limit else limit)
-            if size <= limit:
-                self._entries[key] = _Entry(value, size)
-                self._nbytes += size
+            self._shrink(limit)
+            own = sum(e.nbytes for k, e in self._entries.items() if _family(k) == _family(key))
+            if own + size > limit:
+                return
+            for old in [k for k in self._entries if _family(k) != _family(key)]:
+                if self._nbytes + size <= limit:
+                    break
+                self._nbytes -= self._entries.pop(old).nbytes
+            self._entries[key] = _Entry(value, size)
+            self._nbytes += size
 
     def _land(self, key: Hashable) -> None:
         with self._lock:
@@ -105,8 +116,8 @@ class Hold:
             self._nbytes -= self._entries.popitem(last=False)[1].nbytes
 
 
-def _first(key: Hashable) -> Hashable:
-    return key[0] if isinstance(key, tuple) and key else None
+def _family(key: Hashable) -> Hashable:
+    return key[0] if isinstance(key, tuple) and key else key
 
 
 _HOLD = Hold()

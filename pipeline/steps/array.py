@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.engines import hold
 from pipeline.engines.base import Engine
 from pipeline.errors import ChunkError
 from pipeline.events import Watcher, ignore
@@ -70,7 +69,7 @@ def segment_array(
     info = source.info
     layout = plan_labels(info, settings.k, pyramid="none")
     shape, need = plan_chunks(info, layout, engine.size, mean_image=False)
-    bundles = bundled(list(cut(source, shape, need.hold)), engine.size)
+    bundles = bundled(list(cut(source, shape, need.hold, source.id)), engine.size)
     canvas = ArrayCanvas(np.zeros(info.shape, layout.dtype))
     try:
         collected = collect(engine, bundles, source.id, watch)
@@ -82,5 +81,5 @@ def segment_array(
         fit = iterate(engine, bundles, collected, settings, source.id, watch)
         counted = label(engine, bundles, fit, collected, canvas, layout.dtype, source.id, watch)
     finally:
-        hold.release(source.id)
+        engine.release(source.id)
     return Segmentation(canvas.labels, info.axes, fit.model(counted))

@@ -42,6 +42,13 @@ class Input:
         """What the image is."""
         return self.image.info
 
+    @property
+    def identity(self) -> str:
+        """Names what `read` returns: the same text, the same samples."""
+        image, mask = self.image, self.mask
+        read = f"{image.path} {image.options} {mask and mask.path} {self.nodata} {self.dtype}"
+        return f"{read} {self.fingerprint}"
+
     def read(self, box: Box) -> Sampled:
         """Return the valid samples of a box."""
         mask = None
@@ -102,6 +109,8 @@ class Chunk:
     box: Box
     hold: int
     """Bytes a worker process may hold of decoded pixels; 0: none."""
+    family: str
+    """What is held together: the pixels of one fit."""
 
     @property
     def pixels(self) -> int:
@@ -117,7 +126,7 @@ class Chunk:
     @property
     def key(self) -> tuple[str, str, Box]:
         """Names its pixels wherever they are held."""
-        return (self.source.id, self.source.fingerprint, self.box)
+        return (self.family, self.source.identity, self.box)
 
     def read(self) -> Iterator[tuple[Box, Sampled]]:
         """Yield the chunk's samples piece by piece: from what is held, or from the file."""

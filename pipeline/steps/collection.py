@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 
-from pipeline.engines import hold
 from pipeline.engines.base import Engine
 from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ChunkmeansError, ClusterError, SourceError
@@ -26,7 +25,7 @@ from pipeline.steps.few import one_by_one
 from pipeline.steps.image import Job, plan_bundles, row_of, settings_of, skipped, write_labels
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import merge_counted
-from pipeline.steps.memory import SMALL_PIXELS, bundled, cut, plan_chunks
+from pipeline.steps.memory import bundled, cut, most_pixels_of_a_task, plan_chunks
 from pipeline.steps.watching import phase
 
 SUBJECT = "collection"
@@ -101,6 +100,7 @@ def segment_collection(
         return
     settings = settings_of(members[0].job)
     fit = iterate(engine, _bundles(members, engine), collected, settings, SUBJECT, watch)
+    engine.release(SUBJECT)
     total: Moments | None = None
     begin = perf_counter()
     watch(PhaseStarted("images", SUBJECT, 0, len(members)))
@@ -178,7 +178,7 @@ def _bundles(members: Sequence[Member], engine: Engine) -> list[Bundle]:
         output = member.job.output
         layout = output.layout(member.source, member.job.settings.k)
         shape, need = plan_chunks(member.source.info, layout, engine.size, output.mean_image)
-        chunks.extend(cut(member.source, shape, need.hold))
+        chunks.extend(cut(member.source, shape, need.hold, SUBJECT))
     return bundled(chunks, engine.size)
 
 
@@ -195,7 +195,8 @@ def label_members(
     members: Sequence[Member], fit: Fit, engine: Engine, watch: Watcher
 ) -> Iterator[tuple[Ending, Moments | None]]:
     """Label images by means that are there; yields how each ended, and its exact totals."""
-    small = [m for m in members if m.source.info.pixels <= SMALL_PIXELS]
+    most = most_pixels_of_a_task(len(members), engine.size)
+    small = [m for m in members if m.source.info.pixels <= most]
     task = partial(label_small, fit=fit, memory=engine.size.of_one_task().memory)
     for outcome in one_by_one(engine, task, small, name="label"):
         if outcome.error is not None:
@@ -203,7 +204,7 @@ def label_members(
         else:
             yield from outcome.unwrap()
     for member in members:
-        if member.source.info.pixels > SMALL_PIXELS:
+        if member.source.info.pixels > most:
             yield label_member(member, fit, engine, watch)
 
 
@@ -223,7 +224,7 @@ def label_member(
     job, source = member.job, member.source
     try:
         layout = job.output.layout(source, job.settings.k)
-        chunks = plan_bundles(source, layout, engine, job.output.mean_image)
+        chunks = plan_bundles(source, layout, engine, job.output.mean_image, hold=False)
         done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
         seconds = perf_counter() - begin
         if not done.model.counts.any():
@@ -235,5 +236,3 @@ def label_member(
         raise
     except Exception as error:  # one bad image never stops the others
         return failed(job, error, begin), None
-    finally:
-        hold.release(job.id)

@@ -10,7 +10,6 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from pipeline.engines import hold
 from pipeline.engines.base import Engine
 from pipeline.errors import ResultError
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
@@ -106,7 +105,7 @@ def segment_image(job: Job, source: Input, engine: Engine, watch: Watcher = igno
     """
     begin = perf_counter()
     layout = job.output.layout(source, job.settings.k)
-    bundles = plan_bundles(source, layout, engine, job.output.mean_image)
+    bundles = plan_bundles(source, layout, engine, job.output.mean_image, hold=True)
     try:
         collected = collect(engine, bundles, source.id, watch)
         if not collected.pixels:
@@ -115,16 +114,17 @@ def segment_image(job: Job, source: Input, engine: Engine, watch: Watcher = igno
         fit = iterate(engine, bundles, collected, settings, source.id, watch)
         done = write_labels(job, source, fit, collected, layout, bundles, engine, watch)
     finally:
-        hold.release(source.id)
+        engine.release(source.id)
     return row_of(job, source, done.model, perf_counter() - begin)
 
 
 def plan_bundles(
-    source: Input, layout: LabelLayout, engine: Engine, mean_image: bool
+    source: Input, layout: LabelLayout, engine: Engine, mean_image: bool, *, hold: bool
 ) -> list[Bundle]:
     """Return the chunks of an image, cut to the memory there is, in bundles."""
     shape, need = plan_chunks(source.info, layout, engine.size, mean_image)
-    return bundled(list(cut(source, shape, need.hold)), engine.size)
+    room = need.hold if hold else 0
+    return bundled(list(cut(source, shape, room, source.id)), engine.size)
 
 
 def settings_of(job: Job) -> Settings:

@@ -16,7 +16,7 @@ from pipeline.events import PhaseFinished, PhaseStarted, Watcher
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
 from pipeline.steps.image import Job, segment_image
-from pipeline.steps.memory import SMALL_PIXELS
+from pipeline.steps.memory import most_pixels_of_a_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,17 @@ class Large:
     job: Job
 
 
-def segment_small(jobs: tuple[Job, ...], memory: int) -> tuple[Ending | Large, ...]:
-    """Segment the small ones of a few images: what one task does."""
-    return tuple(segment_if_small(job, memory) for job in jobs)
+def segment_small(jobs: tuple[Job, ...], memory: int, most: int) -> tuple[Ending | Large, ...]:
+    """Segment those of a few images that have at most `most` pixels: what one task does."""
+    return tuple(segment_if_small(job, memory, most) for job in jobs)
 
 
-def segment_if_small(job: Job, memory: int) -> Ending | Large:
+def segment_if_small(job: Job, memory: int, most: int) -> Ending | Large:
     """Segment one image with `memory` bytes, unless it is large; never raises for the image."""
     begin = perf_counter()
     try:
         source = job.open()
-        if source.info.pixels > SMALL_PIXELS:
+        if source.info.pixels > most:
             return Large(job)
         row = segment_image(job, source, SerialEngine(memory=memory))
         return Ending(row, source.info.nbytes)
@@ -76,7 +76,8 @@ def segment_images(jobs: Sequence[Job], engine: Engine, watch: Watcher) -> Itera
 
 def _small(jobs: Sequence[Job], engine: Engine) -> Iterator[Ending | Large]:
     """Yield how small images ended, and the large ones as they are."""
-    task = partial(segment_small, memory=engine.size.of_one_task().memory)
+    most = most_pixels_of_a_task(len(jobs), engine.size)
+    task = partial(segment_small, memory=engine.size.of_one_task().memory, most=most)
     for outcome in one_by_one(engine, task, jobs, name="segment"):
         if outcome.error is not None:
             yield failed(outcome.item[0], outcome.error)

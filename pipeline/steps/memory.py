@@ -26,7 +26,9 @@ CHUNK_PIXELS = 2**25
 BUNDLE_PIXELS = 2**25
 """Pixels of a task, about: seconds of work."""
 SMALL_PIXELS = 2**24
-"""Up to here an image is one task, from reading to its finished store."""
+"""Up to here an image is one task, from reading to its finished store, if there are many."""
+SMALL_AND_FEW_PIXELS = 2**21
+"""The same where there are too few images to keep every thread busy with its own."""
 SKETCH_BYTES = 2**17 * 2 * 48
 """Of the counted vectors of one task, a sketch's room."""
 
@@ -100,10 +102,15 @@ def plan_chunks(
     return chunk, Need(tasks, LIBRARIES, max(0, size.memory - LIBRARIES - tasks) // 2, size.memory)
 
 
-def cut(source: Input, shape: tuple[int, ...], hold: int) -> Iterator[Chunk]:
+def most_pixels_of_a_task(images: int, size: Size) -> int:
+    """Return up to how many pixels an image is one task, of so many images."""
+    return SMALL_PIXELS if images >= 2 * size.threads else SMALL_AND_FEW_PIXELS
+
+
+def cut(source: Input, shape: tuple[int, ...], hold: int, family: str) -> Iterator[Chunk]:
     """Yield the chunks that partition an image."""
     for box in split(Box.whole(source.info.shape), shape):
-        yield Chunk(source, box, hold)
+        yield Chunk(source, box, hold, family)
 
 
 def bundled(chunks: list[Chunk], size: Size) -> list[Bundle]:

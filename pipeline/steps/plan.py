@@ -9,7 +9,7 @@ from pipeline.engines import engine_size
 from pipeline.engines.base import Size
 from pipeline.errors import ChunkmeansError, ConfigError
 from pipeline.steps.image import Job
-from pipeline.steps.memory import LIBRARIES, SMALL_PIXELS, plan_chunks
+from pipeline.steps.memory import LIBRARIES, most_pixels_of_a_task, plan_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class Plan:
 def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
     """Return the plan of a run."""
     size = engine_size(config.cluster.kind, config.cluster.options, memory=config.memory)
-    images = tuple(planned(job, size) for job in jobs)
+    most = most_pixels_of_a_task(len(jobs), size)
+    images = tuple(planned(job, size, most) for job in jobs)
     need = max((image.need for image in images), default=0)
     return Plan(
         images=images,
@@ -79,13 +80,13 @@ TABLES = 64 * 2**20
 """Bytes of the driver for tables that are merged."""
 
 
-def planned(job: Job, size: Size) -> PlannedImage:
-    """Return what would become of one image."""
+def planned(job: Job, size: Size, most: int) -> PlannedImage:
+    """Return what would become of one image; up to `most` pixels it is one task."""
     try:
         source = job.open()
         info = source.info
         layout = job.output.layout(source, job.settings.k)
-        if info.pixels <= SMALL_PIXELS:
+        if info.pixels <= most:
             size = size.of_one_task()
         shape, need = plan_chunks(info, layout, size, job.output.mean_image)
     except ConfigError as error:

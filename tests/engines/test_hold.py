@@ -36,6 +36,20 @@ def test_the_longest_unused_goes_first():
     assert log[-1] == "b"
 
 
+def test_passes_in_a_circle_find_what_fitted():
+    cache, log = Hold(), []
+    for _ in range(3):
+        for chunk in range(5):
+            get(cache, ("image", chunk), size=3, log=log)
+    fitting = [("image", chunk) for chunk in range(3)]
+    others = [("image", chunk) for chunk in (3, 4)]
+    assert log == fitting + others * 3
+    get(cache, ("next image", 0), size=8, log=log)
+    get(cache, ("next image", 0), size=8, log=log)
+    assert log[-1:] == [("next image", 0)]
+    assert cache.nbytes == 8
+
+
 def test_a_value_larger_than_the_limit_is_returned_and_not_held():
     cache, log = Hold(), []
     for _ in range(2):
