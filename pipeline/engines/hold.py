@@ -123,5 +123,9 @@ def _family(key: Hashable) -> Hashable:
 _HOLD = Hold()
 
 held = _HOLD.held
-release = _HOLD.release
 clear = _HOLD.clear
+
+
+def release(family: str) -> None:
+    """Let go of what this process holds of a family; a function that can be sent to workers."""
+    _HOLD.release(family)
