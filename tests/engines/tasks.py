@@ -23,10 +23,10 @@ class Marked:
 
 
 class Awkward(Exception):
-    """An error that pickles, and fails to come back."""
+    """An error that does not pickle."""
 
-    def __init__(self, one, two):
-        super().__init__(f"{one} and {two}")
+    def __reduce__(self):
+        raise TypeError("never")
 
 
 def square(number):
@@ -63,7 +63,7 @@ def always(error, item):
 
 
 def awkward(item):
-    raise Awkward(item, "more")
+    raise Awkward(f"{item} and more")
 
 
 def unsendable(item):

@@ -1,8 +1,11 @@
 import os
+import random
+import threading
 import time
 from contextlib import closing
 from functools import partial
 
+import psutil
 import pytest
 
 from pipeline.engines import open_engine
@@ -131,3 +134,27 @@ def test_a_lost_scheduler_is_an_error_and_no_hang():
         engine._link.client.cluster.close()
         with pytest.raises(ClusterError, match=r"lost the scheduler at tcp://127.0.0.1"):
             list(outcomes)
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_all_the_time_change_no_value():
+    over = threading.Event()
+
+    def kill_workers():
+        while not over.wait(2.5):
+            below = psutil.Process().children()
+            workers = [p for p in below if "spawn_main" in " ".join(p.cmdline())]
+            if workers:
+                random.choice(workers).kill()
+
+    options = {"n_workers": 3, "threads_per_worker": 1}
+    killer = threading.Thread(target=kill_workers)
+    with open_engine("local", options, memory=4 * 2**30) as engine:
+        killer.start()
+        try:
+            for _ in range(3):
+                total = engine.map_reduce(tasks.square_slowly, range(400), tasks.add, name="sum")
+                assert total == sum(i * i for i in range(400))
+        finally:
+            over.set()
+            killer.join()
