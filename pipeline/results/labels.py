@@ -11,16 +11,13 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import ByteRequest
 from zarr.abc.store import Store as ZarrStore
-from zarr.codecs import ZstdCodec
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import WrapperStore
 
 from pipeline.errors import ResultError
 from pipeline.grid import Box, split
 from pipeline.image import ImageInfo
 from pipeline.kmeans.model import Floats, Model
+from pipeline.results.arrays import WithoutLooking, create_array, open_to_write
 from pipeline.results.layout import LabelLayout
 from pipeline.results.model_store import FORMAT, group_json, numbers, write_model_at
 from pipeline.results.ome import MOST_NUMBERS, channel_axis, label_metadata, mean_metadata
@@ -192,11 +189,11 @@ class LabelWriter:
         table: NDArray[Any] | None,
     ) -> None:
         with self.store.naming(self.path, "labels cannot be written", may_pass=True):
-            _open(target, str(level))[box.slices] = labels
+            open_to_write(target, str(level))[box.slices] = labels
             if table is None:
                 return
             where = channel_axis(self.layout.axes)
-            array = _open(target, f"{MEAN}/{level}")
+            array = open_to_write(target, f"{MEAN}/{level}")
             for channel in range(table.shape[1]):
                 index = list(box.slices)
                 index.insert(where, slice(channel, channel + 1))
@@ -223,38 +220,6 @@ class LabelWriter:
             "dtype": info.dtype.name,
             "mean_image": self.mean_image,
         }
-
-
-class WithoutLooking(WrapperStore[ZarrStore]):
-    """A store in which no chunk is ever found, for those who write whole objects only.
-
-    Before zarr writes an object it may read and decode the one that was there, and fails for
-    ever where that one is torn. Nothing of it would be kept, so nothing of it is read: this
-    costs a request less, and needs no moment in which the object is deleted.
-    """
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        """Return metadata, and None for every chunk."""
-        if not key.endswith(METADATA):
-            return None
-        return await self._store.get(key, prototype, byte_range)
-
-    def get_sync(
-        self,
-        key: str,
-        *,
-        prototype: BufferPrototype | None = None,
-        byte_range: ByteRequest | None = None,
-    ) -> Buffer | None:
-        """Return None for every chunk; newer zarrs read chunks by this."""
-        if not key.endswith(METADATA):
-            return None
-        buffer: Buffer | None = self._store.get_sync(  # type: ignore[attr-defined]
-            key, prototype=prototype, byte_range=byte_range
-        )
-        return buffer
 
 
 def create_labels(
@@ -287,13 +252,13 @@ def create_labels(
     target = store.zarr(path)
     with store.naming(path, "labels cannot be created"):
         for n, level in enumerate(layout.levels):
-            _create(
+            create_array(
                 target, str(n), level.shape, layout.dtype, level.chunk, level.shard, layout.axes
             )
         if mean_image:
             where = channel_axis(layout.axes)
             for n, level in enumerate(layout.levels):
-                _create(
+                create_array(
                     target,
                     f"{MEAN}/{n}",
                     _inserted(level.shape, where, info.channels),
@@ -342,36 +307,6 @@ def object_names(layout: LabelLayout, mean_channels: int) -> list[str]:
             counts = _inserted(level.objects, where, mean_channels)
             names += [f"{MEAN}/{n}/c/{'/'.join(map(str, at))}" for at in np.ndindex(counts)]
     return names
-
-
-def _create(
-    target: ZarrStore,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    chunk: tuple[int, ...],
-    shard: tuple[int, ...] | None,
-    axes: str,
-) -> None:
-    zarr.create_array(
-        target,
-        name=name,
-        shape=shape,
-        dtype=dtype,
-        chunks=chunk,
-        shards=shard,
-        compressors=ZstdCodec(checksum=True),
-        fill_value=0,
-        dimension_names=list(axes),
-        config={"write_empty_chunks": True},
-    )
-
-
-def _open(target: ZarrStore, name: str) -> Any:
-    """Return the array to write; chunks without a label are written like all others."""
-    # not by the `config` of open_array, which zarr 3.1 takes and forgets
-    array = zarr.open_array(target, path=name, mode="r+")
-    return array.with_config({"write_empty_chunks": True})
 
 
 def _inserted(values: tuple[int, ...], where: int, value: int) -> tuple[int, ...]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import ZstdCodec
 
 from pipeline.errors import ResultError
 from pipeline.kmeans.model import Model
+from pipeline.results.arrays import create_array
 from pipeline.results.plain import to_json
 from pipeline.results.store import METADATA, MODEL, Store
 
@@ -99,17 +99,8 @@ def write_model_at(store: Store, path: str, model: Model) -> None:
     with store.naming(path, "the model cannot be written"):
         for name, values in _arrays(model).items():
             rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
-            array = zarr.create_array(
-                target,
-                name=name,
-                shape=values.shape,
-                dtype=values.dtype,
-                chunks=tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:])),
-                compressors=ZstdCodec(checksum=True),
-                fill_value=0,
-                dimension_names=_AXES[name],
-                config={"write_empty_chunks": True},
-            )
+            chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
+            array = create_array(target, name, values.shape, values.dtype, chunk, None, _AXES[name])
             array[...] = values
     store.sync(path)
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
