@@ -113,9 +113,8 @@ class DaskEngine(Engine):
         )
 
     def release(self, family: str) -> None:
-        """Tell the workers to let go of what they hold of a family, without waiting for them."""
-        if self._link.client.status == "running":
-            self._link.client.run(hold.release, family, wait=False, on_error="ignore")
+        """Tell the workers to let go of what they hold of a family; one that is gone holds none."""
+        self._link.tell(hold.release, family)
 
     def close(self) -> None:
         """Let the workers go. A second call does nothing."""

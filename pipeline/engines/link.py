@@ -1,6 +1,7 @@
 """The connection to a Dask scheduler: plain questions that end in an answer, never in a hang."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import Any, NoReturn
@@ -77,6 +78,13 @@ class Link:
             + (f" ({error})" if error is not None and str(error) else "")
             + "; what is written stays, the same command goes on from there"
         ) from error
+
+    def tell(self, function: Callable[..., Any], *arguments: object) -> None:
+        """Call a function in every worker that is there; none is told where none can be reached."""
+        if self.client.status != "running":
+            return
+        with suppress(*_LOST, OSError):  # whoever is lost has nothing to be told
+            self.client.run(function, *arguments, on_error="ignore")
 
     def submit(
         self,
