@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.kmeans import kernels
 from pipeline.kmeans.distinct import Distinct, DistinctCounter
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples, Values, canonical
@@ -94,14 +95,17 @@ class Collector:
         self.invalid += invalid
         self.pixels += len(values)
         if len(values):
-            self.lowest = np.minimum(self.lowest, values.min(axis=0))
-            self.highest = np.maximum(self.highest, values.max(axis=0))
+            if isinstance(self.counter, DistinctCounter):
+                kernels.widen(values, self.lowest, self.highest)
             self.counter.add(values)
 
     def result(self) -> Collected:
         """Return what was collected."""
+        vectors = self.counter.result()
+        if isinstance(vectors, Table):
+            kernels.widen(vectors.samples().values, self.lowest, self.highest)
         return Collected(
-            self.counter.result(),
+            vectors,
             self.counter.rest,
             self.lowest,
             self.highest,

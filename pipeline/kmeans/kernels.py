@@ -230,6 +230,19 @@ def squared_distances(
 
 
 @njit(nogil=True, cache=True)
+def widen(values: Values, lowest: Values, highest: Values) -> None:
+    """Widen the range of each channel, (c,) and (c,), to that of the samples, (n, c)."""
+    n, c = values.shape
+    for p in range(n):
+        for ch in range(c):
+            x = values[p, ch]
+            if x < lowest[ch]:
+                lowest[ch] = x
+            if x > highest[ch]:
+                highest[ch] = x
+
+
+@njit(nogil=True, cache=True)
 def encode(values: Values, offset: int, bits: int, codes: NDArray[np.uint32]) -> None:
     """Write the codes of integer samples of at most 24 bits, (n, c) to (n,).
 
