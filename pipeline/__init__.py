@@ -19,11 +19,13 @@ if TYPE_CHECKING:
         ResultError,
         SourceError,
     )
+    from pipeline.grid import Box
     from pipeline.results.open import open_run
     from pipeline.sources import ReadOptions, open_image
     from pipeline.steps.array import Segmentation
 
 __all__ = [
+    "Box",
     "ChunkError",
     "ChunkmeansError",
     "ClusterError",
@@ -47,6 +49,7 @@ _HOMES = {
     "pipeline.api": ("plan", "run", "segment"),
     "pipeline.config": ("Config", "load_config", "make_config"),
     "pipeline.errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "pipeline.grid": ("Box",),
     "pipeline.results.open": ("open_run",),
     "pipeline.sources": ("ReadOptions", "open_image"),
     "pipeline.steps.array": ("Segmentation",),

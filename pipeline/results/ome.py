@@ -121,8 +121,21 @@ def _properties(info: ImageInfo, model: Model) -> list[dict[str, Any]]:
         for value, count in enumerate(counts)
     ]
     if 2 * model.means.size <= MOST_NUMBERS:
-        means = [None, *model.means.tolist()]
-        deviations = [None, *model.deviations.tolist()]
-        for entry, mean, deviation in zip(properties, means, deviations, strict=True):
-            entry |= {"mean": mean, "standard_deviation": deviation}
+        # a number per key: viewers make a table of them and take no vectors
+        for name, means, deviations in zip(
+            channel_keys(info), model.means.T.tolist(), model.deviations.T.tolist(), strict=True
+        ):
+            for entry, mean, deviation in zip(
+                properties, [None, *means], [None, *deviations], strict=True
+            ):
+                entry |= {f"mean{name}": mean, f"standard_deviation{name}": deviation}
     return properties
+
+
+def channel_keys(info: ImageInfo) -> list[str]:
+    """Return what tells the channels apart in keys: a name, else a number; "" if there is one."""
+    if info.channels == 1:
+        return [""]
+    names = info.channel_names
+    distinct = len(set(names)) == info.channels
+    return [f"_{name}" for name in (names if distinct else range(info.channels))]

@@ -222,6 +222,7 @@ def source_of(source: Input) -> dict[str, Any]:
         "dtype": str(info.dtype),
         "channel_names": list(info.channel_names),
         "series": options.series,
+        "axes": options.axes,
         "level": options.level,
         "region": None if options.region is None else [list(span) for span in options.region],
         "channels": None if options.channels is None else list(options.channels),
@@ -240,7 +241,7 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
         )
     labels = model.k if pooled else int((model.counts > 0).sum())
     if labels < job.settings.k:
-        found.append(f"{labels} labels instead of {job.settings.k}")
+        found.append(f"{labels} label{'s' * (labels != 1)} instead of {job.settings.k}")
     return found
 
 

@@ -84,9 +84,18 @@ def test_colours_show_the_segmented_picture(means, dtype, rgb):
     assert (colours[:, 3] == 255).all()
 
 
-def test_every_value_has_a_colour_and_what_is_known_of_it():
-    info = image_info((10, 10))
-    fit = model(3, counts=[20, 0, 70])
+@pytest.mark.parametrize(
+    ("channels", "channel_names", "names"),
+    [
+        (1, (), [""]),
+        (2, (), ["_0", "_1"]),
+        (2, ("DAPI", "GFP"), ["_DAPI", "_GFP"]),
+        (2, ("a", "a"), ["_0", "_1"]),
+    ],
+)
+def test_every_value_has_a_colour_and_what_is_known_of_it(channels, channel_names, names):
+    info = image_info((10, 10), channels=channels, channel_names=channel_names)
+    fit = model(3, channels, counts=[20, 0, 70])
     ome = label_metadata("a", plan_labels(info, 3), info, fit)
     colours, properties = ome["image-label"]["colors"], ome["image-label"]["properties"]
     assert [c["label-value"] for c in colours] == [0, 1, 2, 3]
@@ -94,8 +103,11 @@ def test_every_value_has_a_colour_and_what_is_known_of_it():
     assert [p["label-value"] for p in properties] == [0, 1, 2, 3]
     assert [p["pixel_count"] for p in properties] == [10, 20, 0, 70]
     assert [p["fraction"] for p in properties] == [0.1, 0.2, 0.0, 0.7]
-    assert [p["mean"] for p in properties] == [None, *fit.means.tolist()]
-    assert [p["standard_deviation"] for p in properties] == [None, *fit.deviations.tolist()]
+    columns = [f"{key}{name}" for key in ("mean", "standard_deviation") for name in names]
+    for column, numbers in zip(columns, [*fit.means.T, *fit.deviations.T], strict=True):
+        assert [p[column] for p in properties] == [None, *numbers.tolist()]
+    # napari makes a table of the properties: nothing in it may be a list
+    assert not any(isinstance(value, list) for p in properties for value in p.values())
 
 
 def test_very_many_means_do_not_go_into_properties():
