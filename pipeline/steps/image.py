@@ -148,6 +148,11 @@ def settings_of(job: Job) -> Settings:
             f"{job.init_from}: has no means for image {job.id!r}; its images are "
             f"{', '.join(list(earlier.images)[:5])}"
         )
+    if model.k > job.settings.k:
+        raise ResultError(
+            f"{job.init_from}: has {model.k} means for image {job.id!r}, kmeans.k is "
+            f"{job.settings.k}; set kmeans.k to {model.k}"
+        )
     return replace(job.settings, init=model.means[model.order])
 
 
@@ -173,7 +178,8 @@ def write_labels(
         write_pyramid(writer, fit.colours, engine, job.id, watch)
         source.check_unchanged()
         model = fit.model(counted)
-        writer.finish(model, {**output.attributes, "source": source_of(source)})
+        made_of = {"source": source_of(source), "group": job.group}
+        writer.finish(model, {**output.attributes, **made_of})
     except BaseException:
         output.store.delete(image_path(job.id))
         raise

@@ -47,7 +47,7 @@ def jobs_of(config: Config) -> list[Job]:
             settings=settings,
             output=output,
             init_from=earlier,
-            group=entry.group,
+            group=entry.group if config.kmeans.scope == "group" else None,
             manifest=entry.extra,
         )
         for entry in entries

@@ -5,7 +5,7 @@ same file. The record says ``finished`` only at the very end.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
@@ -15,8 +15,9 @@ from pipeline.engines.base import Engine
 from pipeline.errors import ChunkmeansError, ResultError
 from pipeline.kmeans.model import Model
 from pipeline.results.catalog import Row, read_catalog, write_catalog
-from pipeline.results.model_store import write_model
-from pipeline.results.open import open_run
+from pipeline.results.model_store import model_names, write_model
+from pipeline.results.open import open_image as open_result
+from pipeline.results.plain import plain
 from pipeline.results.record import (
     RunRecord,
     State,
@@ -96,18 +97,36 @@ def ledger(
         If the output holds results of other settings and is not to be overwritten.
     """
     store = jobs[0].output.store
-    settings = config.settings()
-    if overwrite:
+    settings, pooled = config.settings(), config.kmeans.scope != "image"
+    before = earlier(store)
+    if before is not None and overwrite:
         clear(store)
-    kept = done_before(store, settings, jobs, config.kmeans.scope)
+        before = None
+    if before is not None:
+        refuse_other(store, before, settings)
+    rows = {row.id: row for row in read_catalog(store)} if store.exists(CATALOG) else {}
+    kept = done_before(store, rows, jobs, pooled)
     record = RunRecord(
         config=config.resolved(),
         settings=settings,
         fingerprint=fingerprint(settings),
         memory_planned=engine.memory * engine.workers,
     )
+    if before is not None and kept and pooled:
+        record = replace(
+            record,
+            inertia=before.inertia,
+            iterations=before.iterations,
+            residual=before.residual,
+        )
+    elif pooled:
+        store.delete(MODEL)  # labels of the new means must never be found beside the old ones
     book = Ledger(store, jobs, record, kept)
     write_record(store, record)
+    book.save()  # so that what is done anew is not listed as done before it is
+    for job in book.pending:
+        if job.id in rows and rows[job.id].store:
+            store.delete(rows[job.id].store)
     state: State = "failed"
     try:
         yield book
@@ -129,52 +148,76 @@ def ledger(
         write_record(store, book.record)
 
 
-def clear(store: Store) -> None:
-    """Delete what a run writes, and nothing else."""
-    for name in (RECORD, CATALOG, MODEL, IMAGES, LOGS):
-        store.delete(name)
-
-
-def done_before(
-    store: Store, settings: dict[str, object], jobs: Sequence[Job], scope: str
-) -> dict[str, Row]:
-    """Return the rows of images that need not be done again, by id.
+def earlier(store: Store) -> RunRecord | None:
+    """Return the record of an earlier run; None where there is nothing of one.
 
     Raises
     ------
     ResultError
-        If the output holds something else than results of these settings.
+        If the output holds something else, which a run would write into, or delete.
     """
-    if not store.exists(RECORD):
-        if store.exists(IMAGES):
-            raise ResultError(
-                f"{store.path}: holds a folder {IMAGES!r} but no {RECORD}, so it is no output of "
-                "chunkmeans; choose another results.path"
-            )
-        return {}
-    changed = clash(read_record(store).settings, settings)
+    if store.exists(RECORD):
+        return read_record(store)
+    if store.exists(IMAGES):
+        raise ResultError(
+            f"{store.path}: holds a folder {IMAGES!r} but no {RECORD}, so it is no output of "
+            "chunkmeans; choose another results.path"
+        )
+    return None
+
+
+def clear(store: Store) -> None:
+    """Delete what a run writes, and nothing else; its record last, as it says whose this is."""
+    for name in (CATALOG, MODEL, IMAGES, LOGS, RECORD):
+        store.delete(name)
+
+
+def refuse_other(store: Store, before: RunRecord, settings: dict[str, object]) -> None:
+    """Refuse to mix results of other settings, or of another version of the algorithm, in.
+
+    Raises
+    ------
+    ResultError
+        If the output holds such; names what changed.
+    """
+    changed = clash(before.settings, settings)
+    if not changed and before.fingerprint != fingerprint(settings):
+        changed = ["the algorithm of this version of chunkmeans is another one"]
     if changed:
         raise ResultError(
             f"{store.path}: holds results of other settings ({'; '.join(changed)}); choose "
             "another results.path, or replace them with --overwrite"
         )
-    if not store.exists(CATALOG):
-        return {}
-    rows = {row.id: row for row in read_catalog(store)}
-    kept = {job.id: rows[job.id] for job in jobs if _is_done(job, rows.get(job.id), store)}
-    if scope != "image" and (len(kept) < len(jobs) or rows.keys() - kept.keys()):
-        return {}
-    return kept
 
 
-def _is_done(job: Job, row: Row | None, store: Store) -> bool:
+def done_before(
+    store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], pooled: bool
+) -> dict[str, Row]:
+    """Return the `rows` of a catalogue whose images need not be done again, by id.
+
+    Where images share a model it is all of them or none: one that changed changes the means.
+    """
+    if pooled:
+        models = {job.group or "collection" for job in jobs}
+        if rows.keys() != {job.id for job in jobs} or not models <= set(model_names(store)):
+            return {}
+    kept = {job.id: rows[job.id] for job in jobs if job.id in rows and _is_done(job, rows[job.id])}
+    return {} if pooled and len(kept) < len(jobs) else kept
+
+
+def _is_done(job: Job, row: Row) -> bool:
     """Whether the row's result is complete and was made of the file as it is now."""
-    if row is None or row.state not in ("done", "warned"):
+    if row.state not in ("done", "warned") or row.source != job.path:
         return False
     try:
-        segmented = open_run(store.path, store.storage_options).images[job.id]
+        made = open_result(job.output.store, row.store).attributes
         image = open_image(job.path, job.options)
         mask = None if job.mask is None else open_image(job.mask, job.options)
-        return bool(segmented.source.get("fingerprint") == input_fingerprint(image, mask))
+        same: bool = (
+            made["source"]["fingerprint"] == input_fingerprint(image, mask)
+            and made["source"]["channels"] == plain(job.options.channels)
+            and made["group"] == job.group
+        )
+        return same
     except (ChunkmeansError, KeyError):
         return False
