@@ -107,8 +107,8 @@ class Collector:
         return Collected(
             vectors,
             self.counter.rest,
-            self.lowest,
-            self.highest,
+            self.lowest.copy(),
+            self.highest.copy(),
             self.pixels,
             self.invalid,
         )

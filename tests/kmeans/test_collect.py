@@ -76,6 +76,15 @@ class TestMonoid:
 
 
 class TestContents:
+    @pytest.mark.parametrize("dtype", ["u1", "f4"])
+    def test_a_result_taken_on_the_way_stays_as_it_was(self, dtype):
+        collector = Collector(np.dtype(dtype), 1)
+        collector.add(column(4, 5, dtype=dtype))
+        early = collector.result()
+        collector.add(column(1, 9, dtype=dtype), 2)
+        assert identical(early, collect(column(4, 5, dtype=dtype)))
+        assert identical(collector.result(), collect(column(1, 4, 5, 9, dtype=dtype), 2))
+
     @given(strategies.images())
     def test_range_totals_and_table_are_those_of_the_samples(self, image):
         values = image.samples
