@@ -101,7 +101,7 @@ def open_input(
     return Input(name, image, mask, valid_rule, fingerprint(image, mask), canonical(info.dtype))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Chunk:
     """A box of one image: the unit of work."""
 
@@ -127,6 +127,10 @@ class Chunk:
     def key(self) -> tuple[str, str, Box]:
         """Names its pixels wherever they are held."""
         return (self.family, self.source.identity, self.box)
+
+    def __repr__(self) -> str:
+        # errors of the engine show it
+        return f"{self.source.image.path} {self.box}"
 
     def read(self) -> Iterator[tuple[Box, Sampled]]:
         """Yield the chunk's samples piece by piece: from what is held, or from the file."""

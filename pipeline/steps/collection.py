@@ -4,22 +4,26 @@ The means are those of k-means on one montage of all the images, bit for bit. An
 cannot be read has no part in them: where one fails, the others are read again without it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from time import perf_counter
 
-from pipeline.engines.base import Engine
+from pipeline.engines.attempt import attempt
+from pipeline.engines.base import Engine, WorkerKilled
 from pipeline.engines.serial import SerialEngine
-from pipeline.errors import ChunkmeansError, ClusterError, SourceError
+from pipeline.errors import ClusterError, SourceError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import common
-from pipeline.kmeans.collect import Collected, Collector
+from pipeline.kmeans.collect import Collected
 from pipeline.kmeans.fit import Fit
 from pipeline.kmeans.model import Model
 from pipeline.kmeans.moments import Moments
 from pipeline.results.store import image_path
 from pipeline.steps.chunk import Bundle, Chunk, Input
+from pipeline.steps.collect import collect_bundle
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
 from pipeline.steps.image import Job, plan_bundles, row_of, settings_of, skipped, write_labels
@@ -72,16 +76,22 @@ def gather_bundle(bundle: Bundle) -> Gathered:
 
     Where one fails, what was collected is of no use: the others are read again without it.
     """
-    source = bundle[0].source
-    collector = Collector(source.dtype, source.info.channels)
-    failures: dict[str, Exception] = {}
+    outcome = attempt(collect_bundle, bundle)
+    if outcome.error is None:
+        return Gathered(outcome.unwrap(), {})
+    failures = {}
     for chunk in bundle:
-        try:
-            for _, sampled in chunk.read():
-                collector.add(sampled.values, sampled.invalid)
-        except ChunkmeansError as error:
-            failures[chunk.source.id] = error
-    return Gathered(None if failures else collector.result(), failures)
+        alone = attempt(read_through, (chunk,))
+        if alone.error is not None:
+            failures[chunk.source.id] = alone.error
+    return Gathered(None if failures else collect_bundle(bundle), failures)
+
+
+def read_through(bundle: Bundle) -> None:
+    """Read a few chunks for nothing but the error it may raise."""
+    for chunk in bundle:
+        for _ in chunk.read():
+            pass
 
 
 def segment_collection(
@@ -183,9 +193,25 @@ def _bundles(members: Sequence[Member], engine: Engine) -> list[Bundle]:
 
 
 def _gather(members: Sequence[Member], engine: Engine, watch: Watcher) -> Gathered:
+    """Read all images; where one kills its worker, find out which."""
     chunks = _bundles(members, engine)
-    with phase("read", SUBJECT, chunks, watch) as told:
-        return engine.map_reduce(gather_bundle, chunks, Gathered.merge, name="collect", watch=told)
+    try:
+        with phase("read", SUBJECT, chunks, watch) as told:
+            return engine.map_reduce(
+                gather_bundle, chunks, Gathered.merge, name="collect", watch=told
+            )
+    except WorkerKilled:
+        images: dict[str, list[Chunk]] = defaultdict(list)
+        for chunk in chain.from_iterable(chunks):
+            images[chunk.source.id].append(chunk)
+        killers = {
+            outcome.item[0].source.id: outcome.error
+            for outcome in engine.map(read_through, map(tuple, images.values()), name="read")
+            if outcome.error is not None
+        }
+        if not killers:
+            raise
+        return Gathered(None, killers)
 
 
 # -- labels ---------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ class Output:
         return plan_labels(source.info, k, chunk=self.chunk, shard=self.shard, pyramid=self.pyramid)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Job:
     """What it takes to segment one image, before it is opened; pickles."""
 
@@ -69,6 +69,10 @@ class Job:
     """Which group of a collection it belongs to, from a manifest."""
     manifest: Mapping[str, str] = field(default_factory=dict)
     """Columns of the image's manifest that its catalogue row carries."""
+
+    def __repr__(self) -> str:
+        # errors of the engine show it
+        return self.path
 
     def open(self) -> Input:
         """Open the image and its mask, headers only.

@@ -1,0 +1,42 @@
+"""What the tests of the steps begin with: small images in a folder, and their jobs."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import make_config
+from pipeline.sources.memory import MemoryImage
+from pipeline.steps.chunk import open_input
+from pipeline.steps.jobs import jobs_of
+from tests.test_exactness import picture
+
+MEANS = [[10.0], [90.0], [200.0]]
+
+
+def config(folder, **sections):
+    """Return a config of the images in ``in`` with results in ``out``."""
+    return make_config(
+        images={"path": str(Path(folder) / "in"), "axes": "yxc", **sections.pop("images", {})},
+        kmeans={"k": 3, "init": {"means": MEANS}, **sections.pop("kmeans", {})},
+        results={"path": str(Path(folder) / "out"), "chunk": 4, "shard": 8},
+        cluster={"kind": "serial"},
+        **sections,
+    )
+
+
+def save_images(folder, number=4):
+    """Write that many small grey images into ``in``."""
+    (Path(folder) / "in").mkdir()
+    for i in range(number):
+        np.save(Path(folder) / "in" / f"image{i}.npy", picture("uint8", 1, (12 + i, 10), seed=i))
+
+
+def jobs(folder, number=4, **sections):
+    """Write small images, and return a job for each."""
+    save_images(folder, number)
+    return jobs_of(config(folder, **sections))
+
+
+def source(array, axes="yxc", **how):
+    """Return an array as an input."""
+    return open_input("array", MemoryImage(array, axes), **how)
