@@ -98,12 +98,9 @@ def ledger(
     """
     store = jobs[0].output.store
     settings, pooled = config.settings(), config.kmeans.scope != "image"
-    before = earlier(store)
-    if before is not None and overwrite:
+    if overwrite and earlier(store) is not None:
         clear(store)
-        before = None
-    if before is not None:
-        refuse_other(store, before, settings)
+    before = refuse_other(store, settings)
     rows = {row.id: row for row in read_catalog(store)} if store.exists(CATALOG) else {}
     kept = done_before(store, rows, jobs, pooled)
     record = RunRecord(
@@ -148,6 +145,12 @@ def ledger(
         write_record(store, book.record)
 
 
+def clear(store: Store) -> None:
+    """Delete what a run writes, and nothing else; its record last, as it says whose this is."""
+    for name in (CATALOG, MODEL, IMAGES, LOGS, RECORD):
+        store.delete(name)
+
+
 def earlier(store: Store) -> RunRecord | None:
     """Return the record of an earlier run; None where there is nothing of one.
 
@@ -166,20 +169,18 @@ def earlier(store: Store) -> RunRecord | None:
     return None
 
 
-def clear(store: Store) -> None:
-    """Delete what a run writes, and nothing else; its record last, as it says whose this is."""
-    for name in (CATALOG, MODEL, IMAGES, LOGS, RECORD):
-        store.delete(name)
-
-
-def refuse_other(store: Store, before: RunRecord, settings: dict[str, object]) -> None:
-    """Refuse to mix results of other settings, or of another version of the algorithm, in.
+def refuse_other(store: Store, settings: Mapping[str, object]) -> RunRecord | None:
+    """Return the record of an earlier run, if it may be gone on with; None where there is none.
 
     Raises
     ------
     ResultError
-        If the output holds such; names what changed.
+        If the output holds results of other settings, naming what changed, or of another version
+        of the algorithm, or something else.
     """
+    before = earlier(store)
+    if before is None:
+        return None
     changed = clash(before.settings, settings)
     if not changed and before.fingerprint != fingerprint(settings):
         changed = ["the algorithm of this version of chunkmeans is another one"]
@@ -188,6 +189,7 @@ def refuse_other(store: Store, before: RunRecord, settings: dict[str, object]) -
             f"{store.path}: holds results of other settings ({'; '.join(changed)}); choose "
             "another results.path, or replace them with --overwrite"
         )
+    return before
 
 
 def done_before(

@@ -7,8 +7,10 @@ from math import prod
 from pipeline.config import Config
 from pipeline.engines import engine_size
 from pipeline.engines.base import Size
-from pipeline.errors import ChunkmeansError, ConfigError
+from pipeline.errors import ChunkmeansError, ConfigError, ResultError
 from pipeline.steps.image import Job
+from pipeline.steps.jobs import store_of
+from pipeline.steps.ledger import refuse_other
 from pipeline.steps.memory import LIBRARIES, most_pixels_of_a_task, plan_chunks
 
 
@@ -60,10 +62,19 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
     """Return the plan of a run."""
     size = engine_size(config.cluster.kind, config.cluster.options, memory=config.memory)
     most = most_pixels_of_a_task(len(jobs), size)
-    images = tuple(planned(job, size, most) for job in jobs)
+    images, refused = [], []
+    for job in jobs:
+        image, error = planned(job, size, most)
+        images.append(image)
+        if isinstance(error, ConfigError) and config.kmeans.scope != "image":
+            refused.append(str(error))
+    try:
+        refuse_other(store_of(config), config.settings())
+    except ResultError as error:
+        refused.append(str(error))
     need = max((image.need for image in images), default=0)
     return Plan(
-        images=images,
+        images=tuple(images),
         engine=config.cluster.kind,
         workers=size.workers,
         threads=size.threads,
@@ -72,7 +83,7 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
         driver_need=LIBRARIES + TABLES,
         tasks=sum(image.chunks for image in images),
         nbytes=sum(image.nbytes for image in images),
-        problems=(),
+        problems=tuple(dict.fromkeys(refused)),
     )
 
 
@@ -80,8 +91,8 @@ TABLES = 64 * 2**20
 """Bytes of the driver for tables that are merged."""
 
 
-def planned(job: Job, size: Size, most: int) -> PlannedImage:
-    """Return what would become of one image; up to `most` pixels it is one task."""
+def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansError | None]:
+    """Return what would become of one image, up to `most` pixels in one task, and its problem."""
     try:
         source = job.open()
         info = source.info
@@ -89,12 +100,11 @@ def planned(job: Job, size: Size, most: int) -> PlannedImage:
         if info.pixels <= most:
             size = size.of_one_task()
         shape, need = plan_chunks(info, layout, size, job.output.mean_image)
-    except ConfigError as error:
-        return PlannedImage(job.id, job.path, problem=str(error))
     except ChunkmeansError as error:
-        return PlannedImage(job.id, job.path, problem=str(error))
+        return PlannedImage(job.id, job.path, problem=str(error)), error
     chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
-    return PlannedImage(
+    image = PlannedImage(
         job.id, job.path, info.axes, info.shape, info.channels, str(info.dtype), chunks,
         info.nbytes, need.total,
     )  # fmt: skip
+    return image, None

@@ -1,0 +1,105 @@
+"""Chunks partition an image, and what a task needs stays within what there is."""
+
+from itertools import product
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.engines.base import Size
+from pipeline.errors import ConfigError
+from pipeline.image import ImageInfo
+from pipeline.results.layout import plan_labels
+from pipeline.steps import memory
+from pipeline.steps.memory import (
+    LIBRARIES,
+    bundled,
+    cut,
+    most_pixels_of_a_task,
+    plan_chunks,
+    task_bytes,
+)
+from tests.steps.examples import source
+
+MIB = 2**20
+
+
+@st.composite
+def infos(draw):
+    """Headers of images up to a few terapixels, stored in any way."""
+    ndim = draw(st.sampled_from([2, 3]))
+    sides = st.integers(1, 100) | st.integers(1, 300_000 if ndim == 2 else 20_000)
+    shape = draw(st.tuples(*[sides] * ndim))
+    native = tuple(draw(st.sampled_from([1, 256, 1000, n])) for n in shape)
+    return ImageInfo(
+        axes="zyx"[3 - ndim :],
+        shape=shape,
+        channels=draw(st.integers(1, 8)),
+        dtype=np.dtype(draw(st.sampled_from(["u1", "u2", "i2", "i4", "f4", "f8"]))),
+        chunks=tuple(min(a, b) for a, b in zip(native, shape, strict=True)),
+    )
+
+
+@given(infos(), st.integers(300, 20_000), st.integers(1, 3), st.integers(1, 4), st.booleans())
+def test_chunks_keep_to_the_bound_or_are_refused(info, mib, workers, threads, mean_image):
+    layout = plan_labels(info, 5)
+    size = Size(workers, workers * threads, mib * MIB)
+    smallest = tuple(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
+    least = LIBRARIES + threads * task_bytes(info, layout, smallest, mean_image)
+    if least > size.memory:
+        with pytest.raises(ConfigError, match=rf"has {mib} MiB; raise `memory`"):
+            plan_chunks(info, layout, size, mean_image)
+        return
+    shape, need = plan_chunks(info, layout, size, mean_image)
+    assert need.total + need.hold <= need.bound == size.memory
+    assert need.tasks == threads * task_bytes(info, layout, shape, mean_image)
+    for edge, block, side in zip(shape, layout.block, info.shape, strict=True):
+        assert edge == side or edge % block == 0
+
+
+@given(infos(), st.integers(300, 4000))
+def test_more_memory_never_makes_chunks_smaller(info, mib):
+    layout = plan_labels(info, 5)
+    sizes = []
+    for factor in (1, 2, 8):
+        try:
+            shape, _ = plan_chunks(info, layout, Size(1, 1, factor * mib * MIB), False)
+        except ConfigError:
+            assert not sizes
+        else:
+            sizes.append(prod(shape))
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (16, 16), (17, 3), (4, 9, 5)])
+@pytest.mark.parametrize("edge", [1, 4, 100])
+def test_chunks_partition_an_image(shape, edge):
+    image = source(np.zeros((*shape, 1), np.uint8), "zyxc"[3 - len(shape) :])
+    seen = np.zeros(shape, int)
+    for chunk in cut(image, (edge,) * len(shape), 0, "all"):
+        seen[chunk.box.slices] += 1
+        assert chunk.pixels == chunk.nbytes == chunk.box.size
+    assert (seen == 1).all()
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 16), st.integers(1, 10**4))
+def test_bundles_hold_every_chunk_once_and_keep_threads_busy(rows, edge, threads, most):
+    image = source(np.zeros((rows * edge, 10, 1), np.uint8))
+    chunks = list(cut(image, (edge, 10), 0, "all"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "BUNDLE_PIXELS", most)
+        found = bundled(chunks, Size(1, threads, MIB))
+
+    assert sorted(chunk.box for bundle in found for chunk in bundle) == [c.box for c in chunks]
+    assert all(found)
+    assert len(found) >= min(len(chunks), threads)
+
+
+def test_an_image_is_one_task_up_to_fewer_pixels_where_there_are_few_images():
+    for images, threads in product([1, 2, 7, 8, 100], [1, 4]):
+        most = most_pixels_of_a_task(images, Size(1, threads, MIB))
+        enough = images >= 2 * threads
+        assert most == (memory.SMALL_PIXELS if enough else memory.SMALL_AND_FEW_PIXELS)
+    assert memory.SMALL_AND_FEW_PIXELS < memory.SMALL_PIXELS
