@@ -5,6 +5,9 @@ A sum is a row of int64 limbs; limb j counts units of ``2**(32 * j + exponent)``
 number one form, so that equal sums are equal arrays. Integers use it as a wide integer, floats
 as a fixed-point number that spans the whole exponent range of their type: the "long
 accumulator" of Kulisch, *Computer Arithmetic and Validity*, 2nd ed., chapter 8.
+
+Whoever changes a compiled function of this module removes `pipeline/kmeans/__pycache__`: numba
+takes its callers in `kernels` from there as long as `kernels.py` itself is the same.
 """
 
 from collections.abc import Iterable
