@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from pipeline import make_config, open_run, run, segment
 from pipeline.kmeans import distinct, table
+from pipeline.results.layout import plan_labels
 from pipeline.results.store import IMAGES
+from pipeline.sources.memory import MemoryImage
 from pipeline.sources.npy import NpyImage
 from pipeline.steps import chunk, memory
 from tests import oracle
@@ -282,9 +284,6 @@ def test_pixels_that_are_held_are_read_once_and_give_the_same(tmp_path, monkeypa
 
 def least(way):
     """Return bytes that the tasks of `picture("float32", 2, (40, 40))` need, and hardly more."""
-    from pipeline.results.layout import plan_labels
-    from pipeline.sources.memory import MemoryImage
-
     info = MemoryImage(picture("float32", 2, (40, 40)), "yxc").info
     with way.taken():
         layout = plan_labels(info, 4, chunk=4, shard=8)

@@ -29,9 +29,9 @@ class Ending:
 
 def failed(job: Job, error: Exception, begin: float | None = None) -> Ending:
     """Return the ending of an image that could not be segmented."""
-    reason = str(error) or type(error).__name__
-    if not isinstance(error, ChunkmeansError):
-        reason = f"{type(error).__name__}: {reason}"
+    reason = str(error)
+    if not isinstance(error, ChunkmeansError) or not reason:
+        reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
     row = Row(
         id=job.id,
         source=job.path,

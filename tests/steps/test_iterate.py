@@ -1,0 +1,61 @@
+"""The iteration on a table and on pixels gives the same, and reads as often as it says."""
+
+import numpy as np
+import pytest
+
+from pipeline.engines.serial import SerialEngine
+from pipeline.events import Iterated, PhaseStarted, ignore
+from pipeline.kmeans import distinct
+from pipeline.kmeans.fit import Settings, TablePixels
+from pipeline.kmeans.lloyd import Metric
+from pipeline.steps.collect import collect
+from pipeline.steps.iterate import ChunkPixels, iterate
+from pipeline.steps.memory import bundled, cut
+from tests import oracle
+from tests.judge import distinct as table_of
+from tests.steps.examples import source
+from tests.test_exactness import picture, some_means
+
+
+@pytest.fixture
+def image():
+    return picture("float32", 3, (19, 14), levels=25)
+
+
+def chunks(image, edge):
+    engine = SerialEngine()
+    return engine, bundled(list(cut(source(image), (edge, edge), 0, "array")), engine.size)
+
+
+@pytest.mark.parametrize("edge", [3, 8, 100])
+@pytest.mark.parametrize("number", [1, 2, 500])
+def test_pixels_answer_as_their_table_does(image, edge, number):
+    means = some_means(image, 5)
+    metric = Metric(np.array([1.0, 0.25, 3.0]))
+    engine, bundles = chunks(image, edge)
+    pixels = ChunkPixels(engine, bundles, metric, "array", ignore)
+    table = TablePixels(table_of(image), metric, threads=2)
+
+    a, b = pixels.sums(means), table.sums(means)
+    np.testing.assert_array_equal(a.counts, b.counts)
+    assert a.sums.integers() == b.sums.integers()
+    far, same = pixels.farthest(means, number), table.farthest(means, number)
+    np.testing.assert_array_equal(far.values, same.values)
+    np.testing.assert_array_equal(far.distances, same.distances)
+
+
+def test_one_pass_over_the_pixels_for_each_iteration_and_none_over_a_table(image, monkeypatch):
+    means = some_means(image, 4)
+    expected = oracle.lloyd(image.reshape(-1, 3), means)
+    for limit, passes in ((distinct.LIMIT, 0), (8, len(expected.iterations))):
+        monkeypatch.setattr(distinct, "LIMIT", limit)
+        monkeypatch.setattr(distinct, "SKETCH", min(limit, distinct.SKETCH))
+        engine, bundles = chunks(image, 6)
+        collected = collect(engine, bundles, "array", ignore)
+        seen = []
+        iterate(engine, bundles, collected, Settings(4, means), "array", seen.append)
+
+        assert collected.complete == (passes == 0)
+        assert sum(isinstance(e, PhaseStarted) for e in seen) == passes
+        told = [e.residual for e in seen if isinstance(e, Iterated)]
+        assert told == [turn.residual for turn in expected.iterations]

@@ -1,0 +1,170 @@
+"""What is done already, and what is added."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import ResultError, open_run, run
+from pipeline.engines.serial import SerialEngine
+from pipeline.results.catalog import Row, read_catalog
+from pipeline.results.record import read_record
+from pipeline.results.store import Store
+from pipeline.steps import ledger as module
+from pipeline.steps.jobs import jobs_of
+from pipeline.steps.ledger import clear, ledger, refuse_other
+from tests.steps.examples import config, save_images
+from tests.test_exactness import picture
+
+
+@pytest.fixture
+def asked(tmp_path):
+    save_images(tmp_path, 3)
+    return config(tmp_path)
+
+
+@pytest.fixture
+def opened(asked):
+    """Open the ledger of the three images; overwrites nothing."""
+
+    def opened(config=asked, overwrite=False):
+        return ledger(config, jobs_of(config), SerialEngine(), overwrite)
+
+    return opened
+
+
+def ids(jobs):
+    return [job.id for job in jobs]
+
+
+def test_at_first_everything_is_pending_and_the_record_says_running(opened, asked):
+    with opened() as book:
+        assert ids(book.pending) == ["image0", "image1", "image2"]
+        store = Store(asked.results.path)
+        assert read_record(store).state == "running"
+        assert read_catalog(store) == []
+        assert not open_run(asked.results.path).images
+    assert read_record(store).state == "finished"
+
+
+def test_rows_are_written_in_the_order_of_the_images(opened, asked, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_SAVES", -1.0)
+    with opened() as book:
+        for name in ("image2", "image0"):
+            book.add(Row(name, f"{name}.npy", "failed", "why"), 7)
+        assert [row.id for row in read_catalog(book.store)] == ["image0", "image2"]
+        assert ids(book.pending) == ["image1"]
+        assert book.counts() == {"failed": 2}
+        assert book.nbytes == 14
+
+
+def test_between_saves_nothing_is_written(opened, asked):
+    with opened() as book:
+        book.add(Row("image2", "image2.npy", "failed", "why"), 0)
+        assert read_catalog(book.store) == []
+    assert [row.id for row in read_catalog(book.store)] == ["image2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(KeyboardInterrupt, "interrupted"), (RuntimeError, "failed"), (ResultError, "failed")],
+)
+def test_the_record_says_how_it_ended(opened, asked, error, state):
+    with pytest.raises(error), opened():
+        raise error
+    assert read_record(Store(asked.results.path)).state == state
+
+
+def test_what_is_done_is_kept_and_the_catalogue_is_read_once(opened, asked, monkeypatch):
+    run(asked)
+    reads = []
+    read = module.read_catalog
+    monkeypatch.setattr(module, "read_catalog", lambda store: reads.append(1) or read(store))
+    with opened() as book:
+        assert book.pending == []
+        assert book.counts() == {"done": 3}
+    assert reads == [1]
+
+
+def spoil_mark(asked):
+    path = Path(asked.results.path) / "images/image1.ome.zarr/zarr.json"
+    document = json.loads(path.read_text())
+    document["attributes"]["chunkmeans"]["complete"] = False
+    path.write_text(json.dumps(document))
+
+
+def spoil_store(asked):
+    Store(asked.results.path).delete("images/image1.ome.zarr")
+
+
+def spoil_image(asked):
+    np.save(Path(asked.images.path[0]) / "image1.npy", picture("uint8", 1, (4, 4)))
+
+
+def spoil_row(asked):
+    path = Path(asked.results.path) / "catalog.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line.replace(",done,", ",failed,") if "image1" in line else line
+                              for line in lines))  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image, spoil_row])
+def test_what_is_not_whole_or_not_of_this_image_is_done_again(opened, asked, spoil):
+    run(asked)
+    spoil(asked)
+    with opened() as book:
+        assert ids(book.pending) == ["image1"]
+        assert not (Path(asked.results.path) / "images/image1.ome.zarr").exists()
+
+
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image, spoil_row])
+def test_of_a_collection_all_are_done_again_or_none(opened, tmp_path, spoil, asked):
+    pooled = config(tmp_path, kmeans={"scope": "collection"})
+    first = run(pooled)
+    with opened(pooled) as book:
+        assert book.pending == []
+    assert book.record.inertia == first.inertia
+    spoil(pooled)
+    with opened(pooled) as book:
+        assert len(book.pending) == 3
+    assert book.record.inertia is None
+
+
+def test_a_collection_without_its_model_is_done_again(opened, tmp_path, asked):
+    pooled = config(tmp_path, kmeans={"scope": "collection"})
+    run(pooled)
+    Store(pooled.results.path).delete("model.zarr")
+    with opened(pooled) as book:
+        assert len(book.pending) == 3
+
+
+def test_another_choice_of_channels_in_a_manifest_is_another_image(asked):
+    run(asked)
+    jobs = jobs_of(asked)
+    options = replace(jobs[1].options, channels=(0,))
+    jobs[1] = replace(jobs[1], options=options)
+    with ledger(asked, jobs, SerialEngine(), False) as book:
+        assert ids(book.pending) == ["image1"]
+
+
+def test_other_settings_are_refused_by_name_or_overwritten(opened, tmp_path, asked):
+    run(asked)
+    other = config(tmp_path, kmeans={"max_iterations": 5}, images={"nodata": 0})
+    with pytest.raises(ResultError, match=r"images\.nodata: null -> 0; kmeans\.max_iterations: 10"):
+        refuse_other(Store(asked.results.path), other.settings())
+    with pytest.raises(ResultError, match="--overwrite"), opened(other):
+        pass
+    assert read_record(Store(asked.results.path)).settings == asked.settings()
+    with opened(other, overwrite=True) as book:
+        assert len(book.pending) == 3
+        assert not (Path(asked.results.path) / "images").exists()
+
+
+def test_clearing_deletes_what_a_run_writes_and_nothing_else(asked):
+    run(asked)
+    out = Path(asked.results.path)
+    (out / "notes.txt").write_text("mine")
+    clear(Store(str(out)))
+    assert [path.name for path in out.iterdir()] == ["notes.txt"]
