@@ -34,13 +34,18 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="of each contender (default: 3)")
     parser.add_argument("--iterations", type=int, help="at most; default: the case's own")
     parser.add_argument("--k", type=int, help="labels; default: the case's own")
-    parser.add_argument("--memory", help="`memory` of our config, e.g. 2GiB; none: not set")
+    parser.add_argument(
+        "--memory", help="`memory` of our config, e.g. 2GiB; none: not set; default: the case's own"
+    )
     parser.add_argument("--cluster", help="handed to chunkmeans run, e.g. serial")
     parser.add_argument(
         "--data",
         type=Path,
         default=Path(tempfile.gettempdir()) / "chunkmeans-benchmarks",
         help="folder for inputs, which are kept, and for outputs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only-input", action="store_true", help="make the input, print where it is, and end"
     )
     parser.add_argument(
         "--json", type=Path, help="default: tests/benchmarks/results/CASE-SIZE.json"
@@ -90,9 +95,15 @@ def main(given: Sequence[str] | None = None) -> None:
     megapixels = options.megapixels or case.megapixels
     told(f"input of {megapixels:g} megapixels")
     image = make(case.kind, megapixels, options.data)
+    if options.only_input:
+        print(image.path)
+        return
     task = task_of(case, image, options)
-    with tempfile.TemporaryDirectory(dir=options.data, prefix="runs-") as folder:
-        scores = compete(task, names, options.runs, Path(folder), told)
+    try:
+        with tempfile.TemporaryDirectory(dir=options.data, prefix="runs-") as folder:
+            scores = compete(task, names, options.runs, Path(folder), told)
+    except RuntimeError as error:
+        sys.exit(str(error))
     print("\n".join(report.lines(case, image, task, scores)))
     path = options.json or RESULTS / f"{case.name}-{megapixels:g}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,10 @@ class Agreement:
     """How many pixels have the same label in both."""
 
     same: int
+    """Pixels of the same label."""
     pixels: int
+    pairs: tuple[int, ...]
+    """Which label of the second stands for label 1, 2, ... of the first, from 1."""
 
     @property
     def share(self) -> float:
@@ -35,4 +38,15 @@ def compare(first: Path, second: Path, k: int) -> Agreement:
         pairs += np.bincount(left.astype(np.int64) * (k + 1) + right, minlength=len(pairs))
     table = pairs.reshape(k + 1, k + 1)[1:, 1:]
     best = linear_sum_assignment(table, maximize=True)
-    return Agreement(int(table[best].sum()), int(np.prod(a.shape)))
+    pairing = tuple((best[1] + 1).tolist())
+    return Agreement(int(table[best].sum()), int(np.prod(a.shape)), pairing)
+
+
+def apart(
+    first: list[list[float]], second: list[list[float]], pairs: tuple[int, ...]
+) -> float | None:
+    """Return the largest difference of a number of paired means; None if some have no partner."""
+    if len(first) != len(pairs) or len(second) != len(pairs):
+        return None
+    order = [pair - 1 for pair in pairs]
+    return float(np.abs(np.array(first) - np.array(second)[order]).max())

@@ -89,7 +89,7 @@ CASES = {
             "multi16-not-held", "4 channels, 16 bits, memory below the image", "multi16", 268, 8, 5,
             ("read",),
             (Target("iteration_over_read", "read", 1.3, 1.05),),
-            memory="1.5GiB",
+            memory="1.75GiB",
         ),
         Case(
             "float32", "6 channels, floats, pixels held", "float32", 60, 8, 20,

@@ -20,6 +20,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from tests.benchmarks.contenders.tiles import Tiles
 from tests.benchmarks.pictures import cell, files
 
 VERSION = 1
@@ -191,14 +192,11 @@ def _noisy(signal: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
 def _volume(image: Input, pool: ThreadPoolExecutor) -> Iterator[Iterator[NDArray[Any]]]:
     """Yield the planes of a volume that changes from picture to picture along z, with noise."""
     depth, height, width = image.shape
-    before = after = None
+    before, after = (_grey(layer, height, width, pool) for layer in range(2))
     for z in range(depth):
         layer, part = divmod(z, LAYERS)
-        if part == 0:
-            before = after if after is not None else _grey(layer, height, width, pool)
-            after = _grey(layer + 1, height, width, pool)
-        assert before is not None
-        assert after is not None
+        if layer and part == 0:
+            before, after = after, _grey(layer + 1, height, width, pool)
         signal = before + (after - before) * np.float32(part / LAYERS)
         rng = np.random.default_rng([20_102, z])
         plane = np.clip(np.rint(_noisy(signal, rng)), 0, 65_535).astype(np.uint16)
@@ -223,17 +221,12 @@ def start_means(image: Input, k: int) -> list[list[float]]:
 
     Quantiles by brightness of the pixels of up to 64 tiles across the file; all distinct.
     """
-    with tifffile.TiffFile(image.path) as file:
-        pages = [file.pages[i] for i in range(0, len(file.pages), max(1, len(file.pages) // 8))]
+    with Tiles(str(image.path)) as tiles:
+        every = tiles.all()
         picked = []
-        for page in pages:
-            step = max(1, len(page.dataoffsets) * len(pages) // 64)
-            for i in range(0, len(page.dataoffsets), step):
-                file.filehandle.seek(page.dataoffsets[i])
-                data = file.filehandle.read(page.databytecounts[i])
-                tile, _, shape = page.decode(data, i)
-                inside = tile[0, : shape[1], : shape[2]].reshape(-1, image.channels)
-                picked.append(inside[:: max(1, len(inside) // 4096)])
+        for tile in every[:: max(1, len(every) // 64)]:
+            inside = tiles.decode(tile).reshape(-1, image.channels)
+            picked.append(inside[:: max(1, len(inside) // 4096)])
     pixels = np.unique(np.concatenate(picked), axis=0)
     pixels = pixels[np.argsort(pixels.mean(axis=1), kind="stable")]
     if len(pixels) < k:

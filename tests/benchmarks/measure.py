@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,8 @@ class Measured:
     """Bytes of memory of all its processes at the highest look, shared pages counted once (where
     the system tells, else as often as they are mapped); at least `largest`."""
     largest: int
-    """Bytes that the largest of its processes had resident at its highest, by the kernel."""
+    """Bytes that the largest of its processes had resident at its highest; between two looks too
+    where the system keeps count (not from wait4, where a child begins with its parent's peak)."""
     processes: int
     """Most processes at a time."""
 
@@ -64,9 +64,8 @@ def run(command: Sequence[str], folder: Path, log: Path) -> Measured:
     if process.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
         raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}:\n{tail}")
-    largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     cpu = max(usage.ru_utime + usage.ru_stime, look.cpu)
-    return Measured(wall, cpu, max(look.peak, largest), largest, look.processes)
+    return Measured(wall, cpu, max(look.peak, look.largest), look.largest, look.processes)
 
 
 class _Look(Thread):
@@ -75,6 +74,7 @@ class _Look(Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.peak = 0
+        self.largest = 0
         self.processes = 1
         self._pid = pid
         self._cpu: dict[tuple[int, float], float] = {}
@@ -118,7 +118,9 @@ class _Look(Thread):
             with process.oneshot():
                 times = process.cpu_times()
                 self._cpu[process.pid, process.create_time()] = times.user + times.system
-                return int(process.memory_info().rss)
+                resident = int(process.memory_info().rss)
+                self.largest = max(self.largest, resident, _highest(process.pid))
+                return resident
         except psutil.Error:  # it ended between two looks
             return 0
 
@@ -129,3 +131,13 @@ def _proportional(process: psutil.Process, resident: int) -> int:
         return int(process.memory_full_info().pss)
     except (psutil.Error, AttributeError):
         return resident
+
+
+def _highest(pid: int) -> int:
+    """Return the most that a process had resident so far, bytes; 0 if the system keeps no count."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(lines[0].split()[1]) * 1024 if lines else 0

@@ -88,25 +88,33 @@ def cell(at: tuple[int, ...], edge: int) -> NDArray[np.float32]:
     zoom, gain = rng.uniform(1.0, 3.0), rng.uniform(0.75, 1.2)
     corner = [rng.uniform(0, max(1, n - edge / zoom)) for n in picture.shape[:2]]
     rows, columns = (start + np.arange(edge) / zoom for start in corner)
-    window = _interpolated(_interpolated(picture, rows, 0), columns, 1)
+    window = _enlarged(picture, rows, columns)
     window = np.rot90(window, rng.integers(4))
     if rng.integers(2):
         window = window[:, ::-1]
     return np.minimum(window * np.float32(gain), np.float32(255))
 
 
-def _interpolated(
-    picture: NDArray[np.uint8] | NDArray[np.float32], at: NDArray[np.float64], axis: int
+def _enlarged(
+    picture: NDArray[np.uint8], rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Return the picture at places along an axis, mirrored where it ends."""
-    size = picture.shape[axis]
-    first = np.floor(at).astype(np.int64)
+    """Return the picture at rows and columns, ascending, mirrored where it ends."""
+    near = [np.arange(int(at[0]), int(at[-1]) + 2) for at in (rows, columns)]
+    around = [_mirrored(index, n) for index, n in zip(near, picture.shape, strict=False)]
+    window = picture[np.ix_(*around)].astype(np.float32)
+    return _interpolated(_interpolated(window, rows - near[0][0], 0), columns - near[1][0], 1)
+
+
+def _interpolated(
+    window: NDArray[np.float32], at: NDArray[np.float64], axis: int
+) -> NDArray[np.float32]:
+    """Return a window at places along an axis."""
+    first = at.astype(np.int64)
     shape = [1, 1, 1]
     shape[axis] = len(at)
     part = (at - first).astype(np.float32).reshape(shape)
-    low, high = (_mirrored(i, size) for i in (first, first + 1))
-    below, above = (picture.take(i, axis).astype(np.float32) for i in (low, high))
-    return below + (above - below) * part
+    below = window.take(first, axis)
+    return below + (window.take(first + 1, axis) - below) * part
 
 
 def _mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from tests.benchmarks.agreement import apart
 from tests.benchmarks.cases import Case, Target
 from tests.benchmarks.contenders.task import Task
 from tests.benchmarks.inputs import Input
@@ -76,15 +77,25 @@ def lines(case: Case, image: Input, task: Task, all_scores: Sequence[Score]) -> 
             found.append(f"  {score.name}, seconds by phase: {told}")
         elif (read := score.median_stat("read_seconds")) is not None:
             found.append(f"  {score.name} reads the file in {read:.2f} s")
-    found += [
-        f"  {score.name}'s labels are ours in {score.agreement.share:.4%} of the pixels"
-        for score in scores
-        if score.agreement is not None
-    ]
+    found += [line for score in scores if (line := _agreement_line(score, scores[0]))]
     found += [f"  {score.name} failed: {score.failure}" for score in all_scores if score.failure]
     found += _stopped_early(scores)
     found += [_target_line(target, scores) for target in case.targets]
     return found
+
+
+def _agreement_line(score: Score, ours: Score) -> str | None:
+    """Say how far the labels and means of a peer are ours."""
+    agreement, stats = score.agreement, score.rounds[-1].stats
+    if agreement is None:
+        return None
+    line = f"  {score.name}'s labels are ours in {agreement.share:.4%} of the pixels"
+    means = ours.rounds[-1].stats.means
+    if means and stats.means:
+        difference = apart(means, stats.means, agreement.pairs)
+        if difference is not None:
+            line += f"; its means are up to {difference:.3g} from ours"
+    return line
 
 
 def _stopped_early(scores: Sequence[Score]) -> list[str]:

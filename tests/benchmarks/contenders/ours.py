@@ -65,9 +65,11 @@ def stats(task: Task) -> Stats:
     for event in events:
         if event["event"] == "PhaseFinished":
             phases[event["phase"]] = phases.get(event["phase"], 0.0) + event["seconds"]
+    told = sum(event["event"] == "Iterated" for event in events)
     model = dict(zarr.open_group(str(store(task)), mode="r").attrs["chunkmeans"])["model"]
     return Stats(
-        iterations=len(model["residuals"]) if "residuals" in model else None,
+        # a small image is one task, which does not tell of its iterations
+        iterations=len(model["residuals"]) if "residuals" in model else told,
         iteration_seconds=_seconds_per_iteration(events),
         read_seconds=phases.get("read"),
         means=model.get("means"),

@@ -43,8 +43,12 @@ class Tiles:
         """Return the pixels of a tile inside the image, (y, x, channels)."""
         page, index = self.pages[tile[0]], tile[1]
         data = os.pread(self._descriptor, page.databytecounts[index], page.dataoffsets[index])
-        pixels, _, shape = self._keyframe.decode(data, index)
-        return pixels[0, : shape[1], : shape[2]]
+        pixels, _, _ = self._keyframe.decode(data, index)
+        row, column = divmod(index, self.across)
+        (height, width), page = self.edge, self._keyframe
+        return pixels[
+            0, : page.imagelength - row * height, : page.imagewidth - column * width
+        ]  # beyond the border there is nothing but padding
 
     def inside(self, rows: slice, columns: slice) -> Iterator[tuple[int, slice, slice]]:
         """Yield index, rows and columns of the tiles of a page that touch a rectangle of it."""
