@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.config import Config, make_config
 from pipeline.engines import open_engine
 from pipeline.engines.base import Engine
-from pipeline.engines.machine import cores
+from pipeline.engines.machine import PeakMemory, cores
 from pipeline.engines.serial import SerialEngine
 from pipeline.events import Note, RunFinished, RunStarted, Watcher, ignore
 from pipeline.results.log import Log
@@ -66,7 +66,8 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
         engine = stack.enter_context(
             open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
         )
-        book = stack.enter_context(ledger(config, jobs, engine, overwrite))
+        peak = stack.enter_context(PeakMemory())
+        book = stack.enter_context(ledger(config, jobs, engine, overwrite, peak))
         watch = both(watch, stack.enter_context(Log(store_of(config))))
         if engine.dashboard:
             watch(Note(f"dashboard: {engine.dashboard}"))

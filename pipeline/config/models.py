@@ -203,7 +203,7 @@ class Cluster(_Section):
     """Which machines compute."""
 
     kind: str = Field("local", pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$")
-    """local (Dask on this machine), serial, address, or another known engine."""
+    """local (Dask on this machine), threads (of this process), serial, address."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Handed to the Dask cluster class; for kind address: ``{address: tcp://host:8786}``."""
 

@@ -28,6 +28,7 @@ class Kind:
 KINDS = {
     "local": Kind("pipeline.engines.cluster", "open_local", "size_local"),
     "serial": Kind("pipeline.engines.serial", "open_serial", "size_serial"),
+    "threads": Kind("pipeline.engines.serial", "open_threads", "size_threads"),
     "address": Kind("pipeline.engines.cluster", "open_address", "size_address"),
 }
 """By the word of ``cluster.kind``."""

@@ -12,6 +12,7 @@ from time import monotonic, perf_counter
 
 from pipeline.config import Config
 from pipeline.engines.base import Engine
+from pipeline.engines.machine import PeakMemory
 from pipeline.errors import ChunkmeansError, ResultError
 from pipeline.kmeans.model import Model
 from pipeline.results.catalog import Row, read_catalog, write_catalog
@@ -87,9 +88,11 @@ class Ledger:
 
 @contextmanager
 def ledger(
-    config: Config, jobs: Sequence[Job], engine: Engine, overwrite: bool
+    config: Config, jobs: Sequence[Job], engine: Engine, overwrite: bool, peak: PeakMemory
 ) -> Iterator[Ledger]:
     """Open the output for a run and close its record, whatever happens in between.
+
+    The record tells what `peak` measured.
 
     Raises
     ------
@@ -141,6 +144,7 @@ def ledger(
             pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in ended),
             nbytes=book.nbytes,
             seconds=book.seconds,
+            memory_peak=peak.nbytes,
         )
         write_record(store, book.record)
 

@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from pipeline.engines import open_engine
+from pipeline.engines import engine_size, open_engine
+from pipeline.engines.machine import cores
 from pipeline.engines.registry import KINDS
 from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ConfigError
@@ -29,6 +30,14 @@ def test_serial_takes_its_options():
 def test_every_kind_refuses_an_unknown_option_by_name(kind):
     with pytest.raises(ConfigError, match=rf"cluster.options.n_wrkers: kind {kind} does not know"):
         open_engine(kind, {"n_wrkers": 2})
+
+
+def test_threads_are_those_of_this_machine_unless_told_otherwise():
+    for options, threads in [({}, cores()), ({"threads": 3}, 3)]:
+        with open_engine("threads", options, memory=2**30) as engine:
+            assert isinstance(engine, SerialEngine)
+            assert engine.size == engine_size("threads", options, memory=2**30)
+            assert (engine.workers, engine.threads) == (1, threads)
 
 
 def test_the_serial_engine_does_without_distributed():

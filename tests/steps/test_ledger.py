@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline import ResultError, open_run, run
+from pipeline.engines.machine import PeakMemory
 from pipeline.engines.serial import SerialEngine
 from pipeline.results.catalog import Row, read_catalog
 from pipeline.results.record import read_record
@@ -30,7 +31,7 @@ def opened(asked):
     """Open the ledger of the three images; overwrites nothing."""
 
     def opened(config=asked, overwrite=False):
-        return ledger(config, jobs_of(config), SerialEngine(), overwrite)
+        return ledger(config, jobs_of(config), SerialEngine(), overwrite, PeakMemory())
 
     return opened
 
@@ -145,7 +146,7 @@ def test_another_choice_of_channels_in_a_manifest_is_another_image(asked):
     jobs = jobs_of(asked)
     options = replace(jobs[1].options, channels=(0,))
     jobs[1] = replace(jobs[1], options=options)
-    with ledger(asked, jobs, SerialEngine(), False) as book:
+    with ledger(asked, jobs, SerialEngine(), False, PeakMemory()) as book:
         assert ids(book.pending) == ["image1"]
 
 
