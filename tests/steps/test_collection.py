@@ -89,12 +89,12 @@ def test_a_read_that_fails_for_the_moment_is_tried_again(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [DeadlyJob, DeadlyToRead])
-def test_an_image_that_kills_its_worker_has_no_part_in_the_means(tmp_path, two_processes, kind):
+def test_an_image_that_kills_its_worker_has_no_part_in_the_means(tmp_path, processes, kind):
     all_jobs = jobs(tmp_path, 6)
     expected = without(all_jobs, "image3")
     all_jobs[3] = poisoned(all_jobs[3], kind)
 
-    found, model = pooled(all_jobs, two_processes)
+    found, model = pooled(all_jobs, processes)
 
     assert found["image3"].state == "failed"
     assert "image3.npy" in found["image3"].reason

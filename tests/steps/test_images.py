@@ -50,11 +50,11 @@ def test_an_image_that_cannot_be_opened_fails_and_the_others_are_done(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [DeadlyJob, DeadlyToRead])
-def test_an_image_that_kills_its_worker_costs_itself_only(tmp_path, two_processes, kind):
+def test_an_image_that_kills_its_worker_costs_itself_only(tmp_path, processes, kind):
     all_jobs = jobs(tmp_path, 7)
     all_jobs[3] = poisoned(all_jobs[3], kind)
 
-    found = endings(all_jobs, two_processes)
+    found = endings(all_jobs, processes)
 
     assert len(found) == 7
     assert {e.row.state for name, e in found.items() if name != "image3"} == {"done"}
