@@ -7,7 +7,7 @@ from pipeline.engines import open_engine
 def processes():
     """A fresh engine of Dask with worker processes.
 
-    Three, for a test that kills some: a worker that is killed while it starts does not always
+    Three, for a test that kills some: workers that are killed again and again do not always
     come back.
     """
     options = {"n_workers": 3, "threads_per_worker": 1}
