@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from difflib import get_close_matches
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from math import ceil
@@ -71,7 +72,9 @@ def open_local(
         except (RuntimeError, OSError) as error:
             raise ClusterError(f"no Dask cluster could be started here: {_root(error)}") from error
         client = stack.enter_context(Client(cluster, set_as_default=False))
-        return _engine(client, stack, memory=limit, wait=wait, workers=count)
+        # A worker that takes too long to come back is given up by Dask and never started again.
+        replace = partial(cluster.scale, count) if processes else None
+        return _engine(client, stack, memory=limit, wait=wait, workers=count, replace=replace)
 
 
 def size_local(options: Mapping[str, Any], *, memory: int | None = None) -> Size:
@@ -126,6 +129,7 @@ def _engine(
     memory: int | None,
     wait: float,
     workers: int,
+    replace: Callable[[], object] | None = None,
     foreign: bool = False,
 ) -> DaskEngine:
     """Return the engine of `client`, which closes what is on `stack`."""
@@ -134,6 +138,7 @@ def _engine(
         memory=0,
         wait=wait,
         workers=workers,
+        replace=replace,
         dashboard=client.dashboard_link if find_spec("bokeh") else "",
     )
     if foreign:

@@ -43,6 +43,8 @@ class DaskEngine(Engine):
         Seconds to wait for a worker while there is none.
     workers
         How many workers to wait for at the start, so long as `wait`.
+    replace
+        Starts workers for those that were given up, see `Link`.
     dashboard
         URL of Dask's dashboard, "" without.
     on_close
@@ -61,12 +63,13 @@ class DaskEngine(Engine):
         memory: int,
         wait: float = 300.0,
         workers: int = 1,
+        replace: Callable[[], object] | None = None,
         dashboard: str = "",
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.memory, self.dashboard = memory, dashboard
         self.on_close = on_close
-        self._link = Link(client, wait)
+        self._link = Link(client, wait, replace)
         self._link.await_workers(workers)
         self.workers = len(self._link.threads)
         self.threads = sum(self._link.threads.values())

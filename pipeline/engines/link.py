@@ -29,10 +29,17 @@ class Link:
         A client of the scheduler.
     wait
         Seconds to wait for a worker while there is none.
+    replace
+        Called now and then while workers are missing, to start others for those that were given
+        up; must do nothing where none was. None: somebody else sees to that.
     """
 
-    def __init__(self, client: Client, wait: float) -> None:
-        self.client, self.wait = client, wait
+    def __init__(
+        self, client: Client, wait: float, replace: Callable[[], object] | None = None
+    ) -> None:
+        self.client, self.wait, self.replace = client, wait, replace
+        self.wanted = 0
+        """Workers that there were at the most."""
         self.address: str = client.scheduler.address
         """Where the scheduler listens, or did."""
         self.threads: Mapping[str, int] = {}
@@ -61,6 +68,9 @@ class Link:
             threads = dict(self.client.nthreads())
         except (*_LOST, OSError) as error:
             self.lost(error)
+        self.wanted = max(self.wanted, len(threads))
+        if len(threads) < self.wanted and self.replace is not None:
+            self.replace()
         if threads:
             self.threads = threads
             return monotonic()

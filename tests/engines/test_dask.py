@@ -5,6 +5,7 @@ import time
 from contextlib import closing
 from functools import partial
 
+import dask
 import psutil
 import pytest
 
@@ -119,11 +120,28 @@ def kill_a_worker(engine):
 def test_no_worker_left_is_an_error_and_no_hang():
     engine = open_engine("local", {"n_workers": 1, "threads_per_worker": 1, "wait": 1.5})
     with closing(engine):
+        engine._link.replace = None  # as on a cluster that somebody else runs
         engine._link.client.cluster.scale(0)
         start = time.monotonic()
         with pytest.raises(ClusterError, match=r"no worker for 1.5 seconds; start workers"):
             list(engine.map(tasks.square, range(4), name="square"))
         assert time.monotonic() - start < 10
+
+
+def test_workers_that_dask_gave_up_are_replaced():
+    # so short a time that no worker comes back within it: Dask closes it for good
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}),
+        open_engine("local", {"n_workers": 2, "wait": 60}) as engine,
+    ):
+        values = []
+        for number, outcome in enumerate(engine.map(tasks.square_slowly, range(30), name="slow")):
+            values.append(outcome.unwrap())
+            if number == 5:
+                for process in psutil.Process().children(recursive=True):
+                    if "spawn_main" in " ".join(process.cmdline()):
+                        process.kill()
+        assert sorted(values) == [n * n for n in range(30)]
 
 
 def test_a_lost_scheduler_is_an_error_and_no_hang():
