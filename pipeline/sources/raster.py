@@ -48,6 +48,7 @@ class RasterImage(WholeImage):
                 picture.width,
                 channels,
                 alpha=alpha,
+                axes=self.options.axes,
                 orientation=orientation,
                 warnings=warnings,
             )

@@ -56,10 +56,29 @@ def picture_info(
     *,
     dtype: str = "uint8",
     alpha: bool = False,
+    axes: str | None,
     orientation: Orientation = UPRIGHT,
     warnings: tuple[str, ...] = (),
 ) -> ImageInfo:
-    """Describe a picture of `height` x `width` stored pixels, as it is upright."""
+    """Describe a picture of `height` x `width` stored pixels, as it is upright.
+
+    Parameters
+    ----------
+    axes
+        ``images.axes``: such a file leaves no choice, so that it can only be asked what is so.
+
+    Raises
+    ------
+    SourceError
+        If `axes` are others than those of the file, or it promises no or too many pixels.
+    """
+    stored = "yx" if channels == 1 else "yxc"
+    if axes is not None and axes.lower().replace("s", "c") != stored:
+        raise SourceError(
+            f"images.axes is {axes!r}, but this file has the axes {stored} ({height} x {width} "
+            f"pixels of {channels} channel{'s' if channels > 1 else ''}), and no others can be "
+            f"read from it; leave images.axes out for it"
+        )
     if height < 1 or width < 1 or height * width > MOST_PIXELS:
         raise SourceError(
             f"its header promises {width} x {height} pixels; a picture that has to be decoded as "
