@@ -348,14 +348,22 @@ def test_where_and_by_whom_it_is_computed_is_no_setting(yaml):
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
-def test_a_folder_that_is_no_output_is_neither_written_into_nor_emptied(yaml, overwrite):
-    Path("mine/images").mkdir(parents=True)
-    Path("mine/images/precious.tif").write_bytes(b"pixels")
-    code, said = call("run", yaml, "--set", "results.path=mine", *overwrite)
+@pytest.mark.parametrize("name", ["images/precious.tif", "model.zarr/c/0", "catalog.csv"])
+@pytest.mark.parametrize("scope", ["image", "collection"])
+def test_a_folder_that_is_no_output_is_neither_written_into_nor_emptied(
+    yaml, overwrite, name, scope
+):
+    precious = Path("mine") / name
+    precious.parent.mkdir(parents=True)
+    precious.write_bytes(b"pixels")
+    asked = ("--set", "results.path=mine", "--set", f"kmeans.scope={scope}")
+    code, said = call("run", yaml, *asked, *overwrite)
 
     assert code == 2
-    assert "holds a folder 'images' but no run.json, so it is no output of chunkmeans" in said
-    assert [p.name for p in Path("mine").rglob("*") if p.is_file()] == ["precious.tif"]
+    what = name.partition("/")[0]
+    assert f"holds '{what}' but no run.json, so it is no output of chunkmeans" in said
+    assert [p for p in Path("mine").rglob("*") if p.is_file()] == [precious]
+    assert precious.read_bytes() == b"pixels"
 
 
 # -- every error by its message -------------------------------------------------------------------

@@ -165,10 +165,11 @@ def earlier(store: Store) -> RunRecord | None:
     """
     if store.exists(RECORD):
         return read_record(store)
-    if store.exists(IMAGES):
+    foreign = [name for name in (CATALOG, MODEL, IMAGES) if store.exists(name)]
+    if foreign:
         raise ResultError(
-            f"{store.path}: holds a folder {IMAGES!r} but no {RECORD}, so it is no output of "
-            "chunkmeans; choose another results.path"
+            f"{store.path}: holds {' and '.join(map(repr, foreign))} but no {RECORD}, so it is no "
+            "output of chunkmeans; choose another results.path"
         )
     return None
 
