@@ -4,7 +4,7 @@ Reads like the README; the steps hold the logic.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from pipeline.engines import open_engine
 from pipeline.engines.base import Engine
 from pipeline.engines.machine import PeakMemory, cores
 from pipeline.engines.serial import SerialEngine
+from pipeline.errors import ConfigError
 from pipeline.events import Note, RunFinished, RunStarted, Watcher, ignore
 from pipeline.results.log import Log
 from pipeline.results.record import RunRecord
@@ -31,7 +32,7 @@ from pipeline.steps.image import Job
 from pipeline.steps.images import segment_images
 from pipeline.steps.jobs import jobs_of, nodata_of, read_options, settings_of, store_of
 from pipeline.steps.ledger import Ledger, ledger
-from pipeline.steps.plan import Plan, plan_of
+from pipeline.steps.plan import Plan, plan_of, refuse_hopeless
 from pipeline.steps.watching import both
 
 
@@ -66,6 +67,7 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
         engine = stack.enter_context(
             open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
         )
+        refuse_hopeless(jobs, engine.size)
         peak = stack.enter_context(PeakMemory())
         book = stack.enter_context(ledger(config, jobs, engine, overwrite, peak))
         watch = both(watch, stack.enter_context(Log(store_of(config))))
@@ -88,7 +90,7 @@ def segment(
     k: int | None = None,
     *,
     axes: str | None = None,
-    channels: Sequence[int | str] | None = None,
+    channels: int | str | Sequence[int | str] | None = None,
     region: Sequence[str] | None = None,
     nodata: float | Sequence[float] | None = None,
     mask: Any = None,
@@ -108,9 +110,11 @@ def segment(
     axes
         A letter of ``tzyxc`` per axis of the image, instead of what the file says or, for an
         array, the rule for unnamed axes.
-    channels, region, nodata, scale, init
-        As ``images.channels``, ``images.region`` (``["0:512", "0:512"]``), ``images.nodata``,
-        ``features.scale`` and ``kmeans.init`` of a config; `init` may be an array (k, c) too.
+    channels, region, nodata, scale
+        As ``images.channels``, ``images.region`` (``["0:512", "0:512"]``), ``images.nodata`` and
+        ``features.scale`` of a config.
+    init
+        ``"random"``, ``"kmeans++"``, or means to start from, (k, c).
     mask
         A path or an array of the image's shape; a pixel counts where it is not zero.
     watch
@@ -142,11 +146,16 @@ def segment(
     named = image if isinstance(image, str | PathLike) else "array"
     if isinstance(init, np.ndarray) or (not isinstance(init, str) and not isinstance(init, dict)):
         init = {"means": np.asarray(init).tolist()}
+    if isinstance(init, Mapping) and "from" in init:
+        raise ConfigError(
+            "init: earlier results hold many images; give one's means: "
+            "open_run(path).images[id].model.means"
+        )
     config = make_config(
         images={
             "path": fspath(named),
             "axes": axes,
-            "channels": None if channels is None else list(channels),
+            "channels": channels,
             "region": None if region is None else list(region),
             "nodata": nodata,
         },

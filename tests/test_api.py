@@ -356,8 +356,34 @@ def test_more_earlier_means_than_labels_are_refused(config, tmp_path):
         results={"path": str(tmp_path / "again")},
         cluster={"kind": "serial"},
     )
-    run(again)
+    with pytest.raises(ConfigError, match="4 means for image 'a', kmeans.k is 2; set kmeans.k to 4"):
+        run(again)
+    assert not (tmp_path / "again").exists()
 
-    (row,) = open_run(tmp_path / "again").catalog
-    assert row.state == "failed"
-    assert "has 4 means for image 'a', kmeans.k is 2; set kmeans.k to 4" in row.reason
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"memory": "100MiB"}, r"^memory: a worker needs \d+ MiB .* and has 100 MiB; raise"),
+        ({"features": {"scale": [1.0] * 9}}, r"features.scale: 9 weights for \d channels"),
+        (
+            {"kmeans": {"k": 1, "init": {"means": [[0.0] * 9]}}},
+            r"kmeans.init: the given means have 9 channels, the image has",
+        ),
+        ({"results": {"chunk": [8, 8, 8]}}, "results.chunk"),
+    ],
+)
+def test_what_fits_no_image_is_refused_before_the_start(config, tmp_path, asked, message):
+    sections = config.model_dump()
+    asked = {
+        name: {**sections[name], **section} if isinstance(section, dict) else section
+        for name, section in asked.items()
+    }
+    with pytest.raises(ConfigError, match=message):
+        run(make_config(**{**sections, **asked}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_segment_takes_means_and_not_earlier_results():
+    with pytest.raises(ConfigError, match=r"init: earlier results hold many images"):
+        segment(np.zeros((2, 2), np.uint8), 1, init={"from": "results"})

@@ -161,7 +161,7 @@ def _layout(
     if not processes:
         threads = threads or cores()
         return count or 1, threads if tasks is None else max(1, min(threads, tasks))
-    asked = count is not None
+    asked, free_threads = count is not None, threads is None
     if count is None and threads is None:
         count, threads = nprocesses_nthreads(cores())
     threads = threads or max(1, cores() // count)
@@ -175,7 +175,11 @@ def _layout(
             f"driver, at {SMALLEST / 2**20:.0f} MiB each; raise `memory`, lower "
             "cluster.options.n_workers, or use cluster.kind: serial"
         )
-    return min(count, fitting), threads
+    if fitting < count:
+        count = fitting
+        if free_threads:  # fewer processes, each with more of the processors
+            threads = max(1, cores() // count)
+    return count, threads
 
 
 def _dashboard_address() -> str:

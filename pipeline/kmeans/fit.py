@@ -173,6 +173,7 @@ def fit(
     """
     extreme = np.maximum(abs(collected.lowest.astype(float)), abs(collected.highest.astype(float)))
     _check_magnitude(extreme, "a pixel", "set images.nodata if it stands for missing data")
+    check_channels(settings, len(collected.lowest))
     metric = metric_of(collected, settings)
     _check_magnitude(extreme * metric.weights, "a weighted pixel", "lower features.scale")
     samples, whole, answering = collected.seeds(), collected.moments(), pixels(metric)
@@ -206,6 +207,28 @@ def fit(
     return Fit(means, numbers, metric, kept_iterations, kept, tuple(starts), best)
 
 
+def check_channels(settings: Settings, channels: int) -> None:
+    """Refuse given means or weights that do not fit an image's channels.
+
+    Raises
+    ------
+    ConfigError
+        If there is not one number per channel.
+    """
+    if isinstance(settings.scale, tuple) and len(settings.scale) != channels:
+        raise ConfigError(
+            f"features.scale: {len(settings.scale)} weights for {channels} channels; give one "
+            "weight per channel"
+        )
+    if not isinstance(settings.init, str):
+        shape = np.shape(settings.init)
+        if len(shape) != 2 or shape[1] != channels:
+            raise ConfigError(
+                f"kmeans.init: the given means have {shape[-1]} channels, the image has "
+                f"{channels}; give one number per channel, or choose images.channels"
+            )
+
+
 def initial_means(samples: Samples, settings: Settings, metric: Metric, restart: int) -> Floats:
     """Return the initial means of a start, at most (k, c)."""
     if isinstance(settings.init, str):
@@ -214,12 +237,6 @@ def initial_means(samples: Samples, settings: Settings, metric: Metric, restart:
             return random_means(samples, settings.k, draws)
         return plusplus_means(samples, settings.k, draws, metric)
     means = np.array(settings.init, np.float64)
-    channels = samples.values.shape[1]
-    if means.ndim != 2 or means.shape[1] != channels:
-        raise ConfigError(
-            f"kmeans.init: the given means have {means.shape[-1]} channels, the image has "
-            f"{channels}; give one number per channel, or choose images.channels"
-        )
     _check_magnitude(means * metric.weights, "a given mean", "change kmeans.init")
     return means
 
@@ -238,11 +255,6 @@ def metric_of(collected: Collected, settings: Settings) -> Metric:
         lowest, highest = collected.lowest.tolist(), collected.highest.tolist()
         spread = np.array([float(b - a) for a, b in zip(lowest, highest, strict=True)])
     else:
-        if len(settings.scale) != channels:
-            raise ConfigError(
-                f"features.scale: {len(settings.scale)} weights for {channels} channels; give one "
-                "weight per channel"
-            )
         return Metric(np.array(settings.scale, np.float64))
     weights = np.ones(channels)
     weights[spread > 0] = 1.0 / np.maximum(spread[spread > 0], np.finfo(np.float64).tiny)

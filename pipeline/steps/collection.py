@@ -26,7 +26,7 @@ from pipeline.steps.chunk import Bundle, Chunk, Input
 from pipeline.steps.collect import collect_bundle
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
-from pipeline.steps.image import Job, plan_bundles, row_of, settings_of, skipped, write_labels
+from pipeline.steps.image import Job, plan_bundles, row_of, skipped, write_labels
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import merge_counted
 from pipeline.steps.memory import bundled, cut, most_pixels_of_a_task, plan_chunks
@@ -108,7 +108,7 @@ def segment_collection(
     yield from endings
     if collected is None:
         return
-    settings = settings_of(members[0].job)
+    settings = members[0].job.settings
     fit = iterate(engine, _bundles(members, engine), collected, settings, SUBJECT, watch)
     engine.release(SUBJECT)
     total: Moments | None = None

@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.engines.base import Engine
-from pipeline.errors import ResultError
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import Nodata
 from pipeline.grid import Box
@@ -22,7 +21,6 @@ from pipeline.kmeans.moments import Moments
 from pipeline.results.catalog import Row
 from pipeline.results.labels import LabelWriter, create_labels
 from pipeline.results.layout import LabelLayout, Pyramid, plan_labels
-from pipeline.results.open import open_run
 from pipeline.results.store import Store, image_path
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.registry import open_image
@@ -63,8 +61,6 @@ class Job:
     """From the config; None: what the file says."""
     settings: Settings
     output: Output
-    init_from: str | None = None
-    """Earlier results whose means are the initial ones."""
     group: str | None = None
     """Which group of a collection it belongs to, from a manifest."""
     manifest: Mapping[str, str] = field(default_factory=dict)
@@ -114,8 +110,7 @@ def segment_image(job: Job, source: Input, engine: Engine, watch: Watcher = igno
         collected = collect(engine, bundles, source.id, watch)
         if not collected.pixels:
             return skipped(job, source, perf_counter() - begin)
-        settings = settings_of(job)
-        fit = iterate(engine, bundles, collected, settings, source.id, watch)
+        fit = iterate(engine, bundles, collected, job.settings, source.id, watch)
         done = write_labels(job, source, fit, collected, layout, bundles, engine, watch)
     finally:
         engine.release(source.id)
@@ -129,35 +124,6 @@ def plan_bundles(
     shape, need = plan_chunks(source.info, layout, engine.size, mean_image)
     room = need.hold if hold else 0
     return bundled(list(cut(source, shape, room, source.id)), engine.size)
-
-
-def settings_of(job: Job) -> Settings:
-    """Return the settings, with the means of earlier results where they are asked for.
-
-    Raises
-    ------
-    ResultError
-        If those results have no means for this image.
-    """
-    if job.init_from is None:
-        return job.settings
-    earlier = open_run(job.init_from)
-    models = earlier.models
-    if "collection" in models:
-        model = models["collection"]
-    elif job.id in earlier.images:
-        model = earlier.images[job.id].model
-    else:
-        raise ResultError(
-            f"{job.init_from}: has no means for image {job.id!r}; its images are "
-            f"{', '.join(list(earlier.images)[:5])}"
-        )
-    if model.k > job.settings.k:
-        raise ResultError(
-            f"{job.init_from}: has {model.k} means for image {job.id!r}, kmeans.k is "
-            f"{job.settings.k}; set kmeans.k to {model.k}"
-        )
-    return replace(job.settings, init=model.means[model.order])
 
 
 def write_labels(

@@ -1,15 +1,19 @@
 """From a config to the jobs of a run: what is segmented, how, and where it goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os.path import abspath
 from typing import Any
 
 import numpy as np
 
 from pipeline.config import Config
 from pipeline.config.models import EarlierResults, GivenMeans
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ResultError
 from pipeline.features import Nodata
 from pipeline.kmeans.fit import Settings
+from pipeline.kmeans.model import Model
+from pipeline.results.open import open_run
 from pipeline.results.record import versions
 from pipeline.results.store import Store
 from pipeline.sources.base import ReadOptions
@@ -23,13 +27,12 @@ def jobs_of(config: Config) -> list[Job]:
     Raises
     ------
     ConfigError
-        If the config names no image, or asks for groups that no manifest gives.
+        If the config names no image, asks for groups that no manifest gives, or for earlier
+        means that are not there.
     """
     images = config.images
     entries = collect_entries(images.path, mask=images.mask, storage_options=images.storage_options)
-    settings, output = settings_of(config), output_of(config)
-    init = config.kmeans.init
-    earlier = init.path if isinstance(init, EarlierResults) else None
+    output = output_of(config)
     if config.kmeans.scope == "group":
         without = [entry.path for entry in entries if entry.group is None]
         if without:
@@ -37,6 +40,7 @@ def jobs_of(config: Config) -> list[Job]:
                 f"kmeans.scope is group, but {len(without)} images have none, {without[0]} first; "
                 "list the images in a manifest.csv with a column `group`"
             )
+    settings = means_of(config, entries)
     return [
         Job(
             id=entry.id,
@@ -44,9 +48,8 @@ def jobs_of(config: Config) -> list[Job]:
             mask=entry.mask,
             options=read_options(config, entry),
             nodata=nodata_of(config),
-            settings=settings,
+            settings=settings[entry.id],
             output=output,
-            init_from=earlier,
             group=entry.group if config.kmeans.scope == "group" else None,
             manifest=entry.extra,
         )
@@ -54,8 +57,49 @@ def jobs_of(config: Config) -> list[Job]:
     ]
 
 
+def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
+    """Return how to fit each image, by id, with the means of earlier results where asked for."""
+    settings, init = settings_of(config), config.kmeans.init
+    if not isinstance(init, EarlierResults):
+        return {entry.id: settings for entry in entries}
+    if abspath(init.path) == abspath(config.results.path):
+        raise ConfigError(
+            f"kmeans.init.from: {init.path} is results.path itself; choose another results.path"
+        )
+    try:
+        earlier = open_run(init.path)
+        shared = earlier.models
+    except ResultError as error:
+        raise ConfigError(f"kmeans.init.from: {error}") from error
+    models = {
+        entry.id: shared.get("collection") or shared.get(entry.group or "") for entry in entries
+    }
+    for name, model in models.items():
+        if model is None and name in earlier.images:
+            models[name] = earlier.images[name].model
+    without = [name for name, model in models.items() if model is None]
+    if without:
+        known = list(earlier.images)
+        raise ConfigError(
+            f"kmeans.init.from: {init.path} has no means for {len(without)} images, "
+            f"{without[0]!r} first; it has results of {len(known)}, such as "
+            f"{', '.join(map(repr, known[:3]))}"
+        )
+    return {name: _starting(settings, model, name) for name, model in models.items() if model}
+
+
+def _starting(settings: Settings, model: Model, name: str) -> Settings:
+    """Return the settings with the means of an earlier model, in the order that decides ties."""
+    if model.k > settings.k:
+        raise ConfigError(
+            f"kmeans.init.from: has {model.k} means for image {name!r}, kmeans.k is {settings.k}; "
+            f"set kmeans.k to {model.k}"
+        )
+    return replace(settings, init=model.means[model.order])
+
+
 def settings_of(config: Config) -> Settings:
-    """Return how to fit."""
+    """Return how to fit; the means of earlier results are not looked up here."""
     kmeans = config.kmeans
     init = kmeans.init
     return Settings(

@@ -51,6 +51,18 @@ class Need:
         return self.tasks + self.libraries
 
 
+class TooLittleMemory(ConfigError):
+    """A worker has less memory than the smallest task of an image needs."""
+
+    def __init__(self, message: str, need: int = 0) -> None:
+        super().__init__(message, need)
+        self.need = need
+        """Bytes that a worker would need."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 def task_bytes(
     info: ImageInfo, layout: LabelLayout, chunk: tuple[int, ...], mean_image: bool
 ) -> int:
@@ -79,7 +91,7 @@ def plan_chunks(
 
     Raises
     ------
-    ConfigError
+    TooLittleMemory
         If even the smallest chunk needs more than a worker has; names both numbers and the
         setting to change.
     """
@@ -92,12 +104,20 @@ def plan_chunks(
         if LIBRARIES + tasks <= size.memory or pixels <= smallest:
             break
         pixels //= 2
-    if LIBRARIES + tasks > size.memory:
-        raise ConfigError(
-            f"memory: a worker needs {_mib(LIBRARIES + tasks)} MiB for chunks of {chunk} pixels "
-            f"(stored in pieces of {info.chunks}) on {threads} threads, and has "
-            f"{_mib(size.memory)} MiB; raise `memory`, or use fewer threads per worker"
-            + (", or smaller results.shard" if smallest > 2**20 else "")
+    need = LIBRARIES + tasks
+    if need > size.memory:
+        ways = ["raise `memory`"]
+        if size.workers > 1:
+            ways.append("lower cluster.options.n_workers, so that each has more of it")
+        if threads > 1:
+            ways.append("use fewer threads per worker")
+        if smallest > 2**20:
+            ways.append("lower results.shard")
+        raise TooLittleMemory(
+            f"memory: a worker needs {_mib(need)} MiB for chunks of {chunk} pixels (stored in "
+            f"pieces of {info.chunks}) on {threads} thread{'s' * (threads > 1)}, and has "
+            f"{_mib(size.memory)} MiB; {', or '.join(ways)}",
+            need,
         )
     return chunk, Need(tasks, LIBRARIES, max(0, size.memory - LIBRARIES - tasks) // 2, size.memory)
 

@@ -1,17 +1,18 @@
 """What a run would do, told before it does it: headers are read, no pixel is decoded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from pipeline.config import Config
 from pipeline.engines import engine_size
 from pipeline.engines.base import Size
 from pipeline.errors import ChunkmeansError, ConfigError, ResultError
+from pipeline.kmeans.fit import check_channels
 from pipeline.steps.image import Job
 from pipeline.steps.jobs import store_of
 from pipeline.steps.ledger import refuse_other
-from pipeline.steps.memory import LIBRARIES, most_pixels_of_a_task, plan_chunks
+from pipeline.steps.memory import LIBRARIES, TooLittleMemory, most_pixels_of_a_task, plan_chunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,14 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
     """Return the plan of a run."""
     size = engine_size(config.cluster.kind, config.cluster.options, memory=config.memory)
     most = most_pixels_of_a_task(len(jobs), size)
-    images, refused = [], []
+    images, errors, refused = [], [], []
     for job in jobs:
         image, error = planned(job, size, most)
         images.append(image)
-        if isinstance(error, ConfigError) and config.kmeans.scope != "image":
-            refused.append(str(error))
+        errors.append(error)
+    unfit = [str(error) for error in errors if isinstance(error, ConfigError)]
+    if config.kmeans.scope != "image" or len(unfit) == len(jobs):
+        refused += unfit
     try:
         refuse_other(store_of(config), config.settings())
     except ResultError as error:
@@ -87,24 +90,49 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
     )
 
 
+LOOKED_AT = 8
+"""Images whose headers are looked at before a run starts."""
+
 TABLES = 64 * 2**20
 """Bytes of the driver for tables that are merged."""
 
 
 def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansError | None]:
     """Return what would become of one image, up to `most` pixels in one task, and its problem."""
+    image = PlannedImage(job.id, job.path)
     try:
         source = job.open()
         info = source.info
+        image = replace(
+            image, axes=info.axes, shape=info.shape, channels=info.channels,
+            dtype=str(info.dtype), nbytes=info.nbytes,
+        )  # fmt: skip
+        check_channels(job.settings, info.channels)
         layout = job.output.layout(source, job.settings.k)
         if info.pixels <= most:
             size = size.of_one_task()
         shape, need = plan_chunks(info, layout, size, job.output.mean_image)
+    except TooLittleMemory as error:
+        return replace(image, need=error.need, problem=str(error)), error
     except ChunkmeansError as error:
-        return PlannedImage(job.id, job.path, problem=str(error)), error
+        return replace(image, problem=str(error)), error
     chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
-    image = PlannedImage(
-        job.id, job.path, info.axes, info.shape, info.channels, str(info.dtype), chunks,
-        info.nbytes, need.total,
-    )  # fmt: skip
-    return image, None
+    return replace(image, chunks=chunks, need=need.total), None
+
+
+def refuse_hopeless(jobs: Sequence[Job], size: Size) -> None:
+    """Refuse a run before its start where the config fits none of its first images.
+
+    Looks at a few headers. An image that cannot be read, or alone does not fit, is its own
+    failure and not the run's.
+
+    Raises
+    ------
+    ConfigError
+        Of the first image, if every one of them has such an error.
+    """
+    most = most_pixels_of_a_task(len(jobs), size)
+    errors = [planned(job, size, most)[1] for job in jobs[:LOOKED_AT]]
+    first = errors[0] if errors else None
+    if isinstance(first, ConfigError) and all(isinstance(e, ConfigError) for e in errors):
+        raise first

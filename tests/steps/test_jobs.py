@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import ConfigError, ResultError, make_config, run
+from pipeline import ConfigError, make_config, run
 from pipeline.sources.base import ReadOptions
-from pipeline.steps.image import settings_of
 from pipeline.steps.jobs import jobs_of, nodata_of, read_options
 from tests.steps.examples import config, jobs, save_images
 
@@ -115,10 +114,27 @@ def test_the_scope_group_needs_a_group_for_every_image(tmp_path):
 def test_earlier_results_without_this_image_are_an_error_that_lists_theirs(tmp_path):
     save_images(tmp_path, 2)
     run(config(tmp_path))
-    asked = config(tmp_path, kmeans={"init": {"from": str(tmp_path / "out")}})
+    asked = make_config(
+        images={"path": str(tmp_path / "in")},
+        kmeans={"k": 3, "init": {"from": str(tmp_path / "out")}},
+        results={"path": str(tmp_path / "again")},
+    )
     first, second = jobs_of(asked)
-    assert settings_of(first).init.shape == (3, 1)
+    assert first.settings.init.shape == second.settings.init.shape == (3, 1)
 
-    object.__setattr__(second, "id", "other")
-    with pytest.raises(ResultError, match=r"no means for image 'other'.* image0, image1"):
-        settings_of(second)
+    (tmp_path / "in" / "image1.npy").rename(tmp_path / "in" / "image2.npy")
+    with pytest.raises(ConfigError, match=r"no means for 1 images, 'image2' first; .* 'image0'"):
+        jobs_of(asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere", r"^kmeans.init.from: .*nowhere"),
+        ("out", r"^kmeans.init.from: .*out is results.path itself"),
+    ],
+)
+def test_earlier_results_that_cannot_be_a_start_are_refused(tmp_path, path, message):
+    save_images(tmp_path, 1)
+    with pytest.raises(ConfigError, match=message):
+        jobs_of(config(tmp_path, kmeans={"init": {"from": str(tmp_path / path)}}))

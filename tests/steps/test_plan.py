@@ -36,7 +36,7 @@ def test_an_image_that_would_fail_is_in_the_plan_with_its_reason(tmp_path):
     assert found.problems == ()
 
 
-REFUSED = r"memory: a worker needs (\d+) MiB .* on 1 threads, and has (\d+) MiB; raise `memory`"
+REFUSED = r"memory: a worker needs (\d+) MiB .* on 1 thread, and has (\d+) MiB; raise `memory`"
 
 
 def test_too_little_memory_is_refused_with_both_numbers_and_the_setting(tmp_path):
