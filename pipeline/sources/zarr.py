@@ -6,9 +6,11 @@ chunk that is there but damaged is an error.
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, cast
 
 import fsspec
@@ -26,10 +28,14 @@ from pipeline.sources.base import Image
 from pipeline.sources.dtypes import pixel_dtype
 from pipeline.sources.location import described, is_url
 from pipeline.sources.ome import Level, multiscale_level
+from pipeline.sources.ranges import filesystem
 from pipeline.sources.zarr_store import CheckedStore
 
 MARKS = ("zarr.json", ".zarray", ".zgroup")
 GEO = ("proj:", "spatial:")
+_ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
+_NAMED = 20
+"""Arrays of a group that an error names."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,29 @@ class ZarrImage(Image):
         found = multiscale_level(attributes, series, self.options.level)
         if found is not None:
             return found
-        names = sorted(group.array_keys())
-        raise SourceError(
-            "is a zarr group without OME-Zarr metadata, not one image; "
-            + (f"name one of its arrays: {', '.join(names[:20])}" if names else "it has no arrays")
-        )
+        raise SourceError(f"is a zarr group without OME-Zarr metadata, not one image; {self._hint}")
+
+    @property
+    def _hint(self) -> str:
+        """What to name instead of this group."""
+        try:
+            names = list(islice(self._arrays(), _NAMED))
+        except (OSError, NotImplementedError) as error:
+            return f"name one of its arrays (they cannot be listed: {error})"
+        return f"name one of its arrays: {', '.join(names)}" if names else "it has no arrays"
+
+    def _arrays(self) -> Iterator[str]:
+        """Yield the names of the arrays in this group; one that zarr cannot open has a name too."""
+        if is_url(self.path):
+            system, root = filesystem(self.path, self.options.storage_options)
+        else:
+            system, root = fsspec.filesystem("file"), self.path
+        for place in sorted(system.ls(root, detail=False)):
+            mark = f"{place.rstrip('/')}/zarr.json"
+            if system.exists(f"{place.rstrip('/')}/.zarray") or (
+                system.exists(mark) and _ARRAY.search(system.cat_file(mark))
+            ):
+                yield place.rstrip("/").rsplit("/", 1)[-1]
 
     @cached_property
     def _layout(self) -> tuple[Layout, tuple[str, ...]]:
@@ -178,7 +202,7 @@ class ZarrImage(Image):
         """Yield a line for every file of the array: its name, and size and time or version."""
         folder = self._folder
         if is_url(folder):
-            system, root = fsspec.core.url_to_fs(folder, **self.options.storage_options)
+            system, root = filesystem(folder, self.options.storage_options)
             for name, entry in system.find(root, detail=True).items():
                 yield f"{name.removeprefix(root)} {described(entry)}"
             return

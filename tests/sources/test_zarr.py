@@ -286,3 +286,35 @@ def test_a_folder_named_zarr_without_metadata_is_an_error(tmp_path):
     (tmp_path / "empty.zarr").mkdir()
     with pytest.raises(SourceError, match=r"empty\.zarr.*no zarr array or group"):
         _ = open_image(str(tmp_path / "empty.zarr")).info
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("base", ["folder", "memory"])
+def test_a_group_names_all_its_arrays_though_one_is_broken_and_opens_none(
+    tmp_path, capfd, version, base
+):
+    folder = tmp_path / "data.zarr"
+    group = zarr.open_group(folder, mode="w", zarr_format=version)
+    group.create_group("folder-of-more")
+    for name in ("a", "b", "c"):
+        group.create_array(name, shape=(4, 5), dtype="u1")
+    for mark in folder.glob("b/*zar*"):
+        mark.write_text('{"node_type": "array", "zarr_format": "seven"}')
+    path = str(folder)
+    if base == "memory":
+        path = f"memory://test-zarr/{tmp_path.name}/data.zarr"
+        fsspec.filesystem("memory").put(str(folder), path, recursive=True)
+    with pytest.raises(SourceError, match=r"name one of its arrays: a, b, c$"):
+        _ = open_image(path).info
+    assert capfd.readouterr().err == ""
+
+
+def test_a_group_that_cannot_be_listed_is_an_error_that_says_so(tmp_path, monkeypatch):
+    zarr.open_group(tmp_path / "data.zarr", mode="w")
+
+    def refuse(*_args, **_kwargs):
+        raise PermissionError("not for you")
+
+    monkeypatch.setattr(fsspec.filesystem("file"), "ls", refuse)
+    with pytest.raises(SourceError, match=r"one of its arrays \(they cannot be listed: not for"):
+        _ = open_image(str(tmp_path / "data.zarr")).info
