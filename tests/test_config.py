@@ -397,6 +397,53 @@ def test_a_shard_holds_whole_chunks():
     )
 
 
+@pytest.mark.parametrize(
+    ("images", "results"),
+    [
+        ("inp", "./inp"),
+        ("inp/", "a/../inp"),
+        ("inp", "{here}/inp"),
+        ("file://{here}/inp", "inp"),
+        (["b.tif", "inp/../c"], "c"),
+        ("s3://bucket/a/", "s3://bucket//a"),
+    ],
+)
+def test_results_in_the_place_of_the_images_are_refused_however_it_is_written(images, results):
+    here = str(Path.cwd())
+    images = [path.format(here=here) for path in ([images] if isinstance(images, str) else images)]
+    text = message(made, {"path": images}, results={"path": results.format(here=here)})
+    assert text.startswith("results.path: is ")
+    assert "which images.path names too" in text
+    assert text.endswith("results need a place of their own")
+
+
+@pytest.mark.parametrize(
+    ("images", "results"),
+    [("out/a.tif", "out"), ("out/scans/*.tif", "./out/"), ("a.tif", "."), ("s3://b/c", "s3://b")],
+)
+def test_results_around_the_images_are_refused(images, results):
+    text = message(made, {"path": images}, results={"path": results})
+    assert text == (
+        f"results.path: is {results!r}, in which images.path {images!r} lies; results need a "
+        "place of their own"
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "results"),
+    [
+        ("scans", "scans/results"),
+        ("scans/*.tif", "scans/results"),
+        (".", "out"),
+        ("out-2", "out"),
+        ("s3://bucket/a", "s3://other/a"),
+        ("package://skimage/data/coins.png", "package"),
+    ],
+)
+def test_results_below_or_beside_the_images_are_taken(images, results):
+    assert made({"path": images}, results={"path": results}).results.path == results
+
+
 # -- hostile and broken files -----------------------------------------------------------------
 
 

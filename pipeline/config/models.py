@@ -242,14 +242,21 @@ class Config(_Section):
     @field_validator("results")
     @classmethod
     def _apart_from_images(cls, results: Results, info: ValidationInfo) -> Results:
-        images = info.data.get("images")
+        """Refuse to write around the images; results below them are passed over when listed."""
+        images, ours = info.data.get("images"), values.place(results.path)
         for path in images.path if images else ():
-            if path.rstrip("/") == results.path.rstrip("/"):
-                raise values.InsideError(
-                    f"is {results.path!r}, which images.path names too; results need a place of "
-                    f"their own",
-                    ("path",),
+            theirs = values.place(path)
+            if theirs == ours:
+                problem = (
+                    f"which images.path names too{'' if path == results.path else f': {path}'}"
                 )
+            elif theirs.startswith(f"{ours.rstrip('/')}/"):
+                problem = f"in which images.path {path!r} lies"
+            else:
+                continue
+            raise values.InsideError(
+                f"is {results.path!r}, {problem}; results need a place of their own", ("path",)
+            )
         return results
 
     def resolved(self) -> dict[str, Any]:

@@ -4,6 +4,8 @@ Every function takes a plain value and returns what the config keeps, or raises 
 with a message that follows the name of the key: "must be ..., found ...".
 """
 
+import os
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
@@ -73,6 +75,18 @@ def locations(value: Any) -> tuple[str, ...]:
     if not value:
         raise ValueError("must name at least one image, found an empty list")
     return tuple(_each(value, location))
+
+
+def place(path: str) -> str:
+    """Return one form of a path or URL for all ways to write it; links are not followed.
+
+    >>> place("/data/./in/../out/") == place("file:///data/out"), place("s3://bucket//a/")
+    (True, 's3://bucket/a')
+    """
+    scheme, mark, rest = path.partition("://")
+    if mark and scheme != "file":
+        return f"{scheme}://{posixpath.normpath(rest)}"
+    return os.path.abspath(rest if mark else path)
 
 
 def axes(value: Any) -> str:
