@@ -184,11 +184,11 @@ def segment_each(book: Ledger, engine: Engine, watch: Watcher) -> None:
 
 def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
     """Segment all images, or each group of them, with one set of means."""
-    groups: dict[str, list[Job]] = defaultdict(list)
+    groups: dict[str | None, list[Job]] = defaultdict(list)
     for job in book.pending:
-        groups[job.group or "collection"].append(job)
-    for name, jobs in groups.items():
-        for ending in segment_collection(jobs, engine, watch, partial(book.keep_model, name)):
+        groups[job.group].append(job)
+    for group, jobs in groups.items():
+        for ending in segment_collection(jobs, engine, watch, partial(book.keep_model, group)):
             note(ending, book, watch)
 
 

@@ -1,11 +1,16 @@
 """Models as zarr arrays.
 
-Those of a collection or a group lie in the output's ``model.zarr``; that of an image lies in the
-image's own store, where it is too large for attributes.
+That of a collection is ``collection`` in the output's ``model.zarr``, those of groups lie under
+``groups`` there; that of an image lies in the image's own store, where it is too large for
+attributes.
 """
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import fields
+from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +26,9 @@ FORMAT = 1
 """Version of everything under an output root; readers refuse newer ones."""
 
 _NUMBERS_PER_CHUNK = 2**20
+_GROUPS = "groups"
+_READABLE = 40
+"""Characters of a group's name that its path shows, at most."""
 
 
 def group_json(attributes: Any) -> str:
@@ -53,44 +61,81 @@ def numbers(model: Model) -> int:
     return sum(value.size for value in _arrays(model).values())
 
 
-def write_model(store: Store, name: str, model: Model) -> None:
-    """Write the model of the scope `name` (``collection``, or a group's name) to ``model.zarr``.
+def write_model(store: Store, group: str | None, model: Model) -> None:
+    """Write the model of a group of images, None: of the collection, to ``model.zarr``.
 
     Raises
     ------
     ResultError
         If the output cannot be written.
     """
-    if not store.exists(f"{MODEL}/{METADATA}"):
-        store.write_text(f"{MODEL}/{METADATA}", group_json({"chunkmeans": {"format": FORMAT}}))
-    write_model_at(store, f"{MODEL}/{name}", model)
+    above = (MODEL,) if group is None else (MODEL, f"{MODEL}/{_GROUPS}")
+    for path in above:
+        if not store.exists(f"{path}/{METADATA}"):
+            store.write_text(f"{path}/{METADATA}", group_json({"chunkmeans": {"format": FORMAT}}))
+    write_model_at(store, model_path(group), model, {} if group is None else {"group": group})
 
 
-def read_model(store: Store, name: str = "collection") -> Model:
-    """Return the model of the scope `name`.
+def read_model(store: Store, group: str | None = None) -> Model:
+    """Return the model of a group of images, None: of the collection.
 
     Raises
     ------
     ResultError
-        If there is none of this name, or it is damaged.
+        If there is none, or it is damaged.
     """
-    known = model_names(store)
-    if name not in known:
+    if not has_model(store, group):
+        known = ["the collection" if name is None else repr(name) for name in model_names(store)]
         raise ResultError(
-            f"{store.join(MODEL)}: no model of {name!r}; "
+            f"{store.join(MODEL)}: no model of "
+            + ("the collection; " if group is None else f"group {group!r}; ")
             + (f"there are {', '.join(known)}" if known else "each image has a model of its own")
         )
-    return read_model_at(store, f"{MODEL}/{name}")
+    return read_model_at(store, model_path(group))
 
 
-def model_names(store: Store) -> list[str]:
-    """Return the names of the scopes whose models are stored."""
-    found = [name for name in store.names(MODEL) if name != METADATA]
-    return [name for name in found if store.exists(f"{MODEL}/{name}/{METADATA}")]
+def has_model(store: Store, group: str | None = None) -> bool:
+    """Whether the model of a group, None: of the collection, is stored whole."""
+    return store.exists(f"{model_path(group)}/{METADATA}")
 
 
-def write_model_at(store: Store, path: str, model: Model) -> None:
-    """Write `model` as the group `path`: an array per array, the rest as attributes.
+def model_names(store: Store) -> list[str | None]:
+    """Return the groups whose models are stored, None standing for the collection.
+
+    Raises
+    ------
+    ResultError
+        If the metadata of one is damaged.
+    """
+    paths = [f"{MODEL}/{_GROUPS}/{name}" for name in store.names(f"{MODEL}/{_GROUPS}")]
+    groups = [
+        str(group_attributes(store, path)["chunkmeans"]["group"])
+        for path in paths
+        if store.exists(f"{path}/{METADATA}")
+    ]
+    return [*([None] if has_model(store) else []), *sorted(groups)]
+
+
+def model_path(group: str | None) -> str:
+    """Return where the model of a group, None: of the collection, lies.
+
+    A group's name is whatever a manifest says, so a hash of it stands for it; what is readable
+    of the name comes first, for people. The name itself is kept among the attributes.
+
+    >>> model_path("Slide 7/a")
+    'model.zarr/groups/Slide_7_a-c0b46bc4f973d182'
+    """
+    if group is None:
+        return f"{MODEL}/collection"
+    readable = re.sub(r"[^A-Za-z0-9]+", "_", group)[:_READABLE]
+    digest = blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{MODEL}/{_GROUPS}/{readable}-{digest}"
+
+
+def write_model_at(
+    store: Store, path: str, model: Model, attributes: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write `model` as the zarr group `path`: an array per array, the rest as attributes.
 
     The group's own metadata comes last, so that half a model is none.
     """
@@ -105,7 +150,8 @@ def write_model_at(store: Store, path: str, model: Model) -> None:
     store.sync(path)
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
     store.write_text(
-        f"{path}/{METADATA}", group_json({"chunkmeans": {"format": FORMAT, "model": rest}})
+        f"{path}/{METADATA}",
+        group_json({"chunkmeans": {"format": FORMAT, **attributes, "model": rest}}),
     )
 
 

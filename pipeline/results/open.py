@@ -225,8 +225,11 @@ class Run:
 
     @cached_property
     def models(self) -> Mapping[str, Model]:
-        """Models of the collection or its groups, by name; none where each image has its own."""
-        return {name: read_model(self.store, name) for name in model_names(self.store)}
+        """Models of the groups by name, or of the ``collection``; none where images have theirs."""
+        return {
+            "collection" if group is None else group: read_model(self.store, group)
+            for group in model_names(self.store)
+        }
 
 
 class _Images(Mapping[str, SegmentedImage]):

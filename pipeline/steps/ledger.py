@@ -16,7 +16,7 @@ from pipeline.engines.machine import PeakMemory
 from pipeline.errors import ChunkmeansError, ResultError
 from pipeline.kmeans.model import Model
 from pipeline.results.catalog import Row, read_catalog, write_catalog
-from pipeline.results.model_store import model_names, write_model
+from pipeline.results.model_store import has_model, write_model
 from pipeline.results.open import open_image as open_result
 from pipeline.results.plain import plain
 from pipeline.results.record import (
@@ -65,10 +65,10 @@ class Ledger:
         if monotonic() - self._saved > SECONDS_BETWEEN_SAVES:
             self.save()
 
-    def keep_model(self, name: str, model: Model) -> None:
-        """Write a model that several images share, and note it in the record if it is the one."""
-        write_model(self.store, name, model)
-        if name == "collection":
+    def keep_model(self, group: str | None, model: Model) -> None:
+        """Write the model of a group; None: of all images, which the record tells of too."""
+        write_model(self.store, group, model)
+        if group is None:
             self.record = replace(
                 self.record,
                 inertia=model.inertia,
@@ -205,8 +205,8 @@ def done_before(
     Where images share a model it is all of them or none: one that changed changes the means.
     """
     if pooled:
-        models = {job.group or "collection" for job in jobs}
-        if rows.keys() != {job.id for job in jobs} or not models <= set(model_names(store)):
+        whole = all(has_model(store, group) for group in {job.group for job in jobs})
+        if rows.keys() != {job.id for job in jobs} or not whole:
             return {}
     kept = {job.id: rows[job.id] for job in jobs if job.id in rows and _is_done(job, rows[job.id])}
     return {} if pooled and len(kept) < len(jobs) else kept

@@ -83,10 +83,12 @@ def test_models_of_a_collection_and_of_groups_are_found(run):
     assert opened.models == {}
     with pytest.raises(ResultError, match="each image has a model of its own"):
         _ = opened.model
-    write_model(run, "collection", model())
+    write_model(run, None, model())
     opened = open_run(run.path)
     assert_same_model(opened.model, model())
     assert list(opened.models) == ["collection"]
+    write_model(run, "north/west", model(seed=1))
+    assert_same_model(open_run(run.path).models["north/west"], model(seed=1))
 
 
 def test_mean_colours_of_a_region_are_those_of_the_whole(run):

@@ -141,6 +141,26 @@ def test_a_collection_without_its_model_is_done_again(opened, tmp_path, asked):
         assert len(book.pending) == 3
 
 
+def test_groups_of_any_name_have_models_and_resume(asked, tmp_path):
+    names = ["a/b", "..", "collection", "zarr.json", "A", "a", "x" * 400, "n\0"]
+    for i in range(len(names)):
+        np.save(tmp_path / f"in/{i}.npy", picture("uint8", 1, (9, 9), seed=i))
+    manifest = tmp_path / "manifest.csv"
+    rows = [f"in/{i}.npy,{name}" for i, name in enumerate(names)]
+    manifest.write_text("\n".join(["path,group", *rows]))
+    grouped = config(tmp_path, images={"path": str(manifest)}, kmeans={"scope": "group"})
+
+    assert run(grouped).counts == {"done": len(names)}
+    found = open_run(grouped.results.path)
+    assert set(found.models) == set(names)
+    for i, name in enumerate(names):
+        assert found.images[f"in/{i}"].attributes["group"] == name
+        assert found.images[f"in/{i}"].model.means.tolist() == found.models[name].means.tolist()
+    assert found.record.inertia is None
+    with ledger(grouped, jobs_of(grouped), SerialEngine(), False, PeakMemory()) as book:
+        assert book.pending == []
+
+
 def test_another_choice_of_channels_in_a_manifest_is_another_image(asked):
     run(asked)
     jobs = jobs_of(asked)
