@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.config import (
     EarlierResults,
     GivenMeans,
     config_schema,
+    document,
     load_config,
     make_config,
     parse_bytes,
@@ -460,11 +462,12 @@ def test_results_below_or_beside_the_images_are_taken(images, results):
         (LEAST + "kmeans: {k: 3}\n", "c.yaml:7:1: kmeans: this key is given twice"),
         (b"a: 1\nb: \xe9t\xe9\n", "c.yaml:2:4: is not UTF-8 text (byte 0xe9)"),
         (b"\0\1\2", "c.yaml:1:1: is not valid YAML"),
-        ("[" * 5000, "c.yaml:1:1: is nested too deeply"),
+        ("[" * 1000, "c.yaml:1:1: is nested too deeply"),
         (f"k: {'9' * 5000}\n", "c.yaml:1:1: is not valid YAML: Exceeds the limit"),
         ("d: 2026-13-45\n", "c.yaml:1:1: is not valid YAML: month must be in 1..12"),
         ("a: !secret x\n", "c.yaml:1:1: a: has the tag !secret; a config holds plain values only"),
         ("a: !!set {b}\n", "c.yaml:1:1: a: has the tag CommentedSet"),
+        ("a: !!set b\n", "c.yaml:1:1: has a tag (!!...) that does not fit its value"),
         ("a: !!binary aGk=\n", "c.yaml:1:1: a: has the tag"),
         (LEAST + "1: 2\n", "c.yaml:7:1: 1: keys must be text; put it in quotes"),
     ],
@@ -480,11 +483,12 @@ def test_a_tag_that_would_run_code_runs_nothing(write, tmp_path):
     assert not canary.exists()
 
 
-def test_aliases_that_would_fill_the_memory_are_refused(write):
+def test_aliases_that_would_fill_the_memory_are_refused(write, monkeypatch):
+    monkeypatch.setattr(document, "MOST_VALUES", 5_000)
     lines = ["a: &a [" + ", ".join(["1"] * 10) + "]"]
     for old, new in zip("abcdefgh", "bcdefghi", strict=True):
         lines.append(f"{new}: &{new} [" + ", ".join([f"*{old}"] * 10) + "]")
-    assert "holds more than 500,000 values" in message(load_config, write("\n".join(lines)))
+    assert "holds more than 5,000 values" in message(load_config, write("\n".join(lines)))
 
 
 def test_aliases_and_merged_keys_are_read_as_written_out(write):
@@ -555,13 +559,39 @@ def test_an_empty_override_is_null(write):
             "--set kmeans.kk=8: kmeans.kk: there is no such key; did you mean kmeans.k",
         ),
         ("kmeans.k.x=8", "--set kmeans.k.x=8: kmeans.k.x: kmeans.k is 4 and has no keys"),
-        ("kmeans.k=[8", "--set kmeans.k=[8: is not valid YAML"),
-        ("images.path=*.tif", "--set images.path=*.tif: is not valid YAML: a text that begins"),
+        ("foo.bar=1", "--set foo.bar=1: foo: there is no such key; known here: images, features"),
+        ("foo=1", "--set foo=1: foo: there is no such key"),
+        ("a.b.c=1", "--set a.b.c=1: a: there is no such key"),
+        ("kmeans.k=[8", "--set kmeans.k=[8: is not valid YAML; if the value is text"),
+        ("images.path=!!set a", "--set images.path=!!set a: has a tag (!!...) that does not fit"),
+        ("images.path=!!set {a}", "--set images.path=!!set {a}: has the tag CommentedSet"),
         ("images.path=!!python/name:os.system x", "--set images.path=!!python/name:os.system x:"),
+        ("kmeans={k: 1, k: 2}", "--set kmeans={k: 1, k: 2}: k: this key is given twice"),
+        ("images.mask={stem}", "--set images.mask={stem}: images.mask: must be a path or URL"),
     ],
 )
 def test_a_bad_override_is_named(write, override, reason):
     assert message(load_config, write(LEAST), [override]).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "value", ["*.tif", "{stem}.png", "{parent}/masks/{stem}.png", "@home", "'a", 'a "b": c: d']
+)
+def test_text_that_is_no_yaml_gets_the_quotes_that_make_it_one(write, value):
+    text = message(load_config, write(LEAST), [f"images.mask={value}"])
+    assert text.startswith(f"--set images.mask={value}: is not valid YAML; if the value is text")
+    assert not any(jargon in text for jargon in ("<", "token", "scalar", "stream"))
+    _, _, command = text.partition("those of the shell: ")
+    option, assignment, *_ = shlex.split(command.partition("; if it is a list")[0])
+    assert option == "--set"
+    assert load_config(write(LEAST), [assignment]).images.mask == value
+
+
+def test_a_long_value_that_is_no_yaml_is_not_repeated(write):
+    text = message(load_config, write(LEAST), [f"images.mask={{stem}}{'x' * 100}"])
+    assert text.startswith("--set images.mask=...: is not valid YAML")
+    assert "--set 'images.mask=\"...\"'" in text
+    assert "xxx" not in text
 
 
 def test_an_override_does_not_hide_an_error_of_the_file(write):

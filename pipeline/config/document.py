@@ -136,6 +136,11 @@ def parse(text: str, name: str, *, lines: bool = True) -> Document:
     except (YAMLError, ValueError) as error:
         reason = str(error).splitlines()[0].partition(";")[0]
         raise ConfigError(f"{at(0, 0)}: is not valid YAML: {reason}") from error
+    except (AttributeError, TypeError, LookupError) as error:  # what "!!set a" makes of ruamel
+        raise ConfigError(
+            f"{at(0, 0)}: has a tag (!!...) that does not fit its value; a config holds plain "
+            f"values only"
+        ) from error
     document = Document(None, {(): at(0, 0)})
     document.values = _Reader(document.places, at).plain(node, ())
     return document
@@ -207,7 +212,7 @@ class _Reader:
         tag = getattr(getattr(node, "tag", None), "value", None)
         if tag is not None or isinstance(node, bytes | Set):
             raise ConfigError(
-                f"{self.places[key]}: {dotted(key)}: has the tag "
+                f"{self.places[key]}: {f'{dotted(key)}: ' if key else ''}has the tag "
                 f"{str(tag or type(node).__name__).replace('tag:yaml.org,2002:', '!!')}; a config "
                 f"holds plain values only: text, numbers, true, false, null, lists, mappings"
             )

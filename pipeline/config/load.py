@@ -1,6 +1,8 @@
 """From a YAML file, options of the command line or Python values to a checked `Config`."""
 
+import json
 import re
+import shlex
 from collections.abc import Sequence
 from difflib import get_close_matches
 from os import PathLike, fspath
@@ -9,6 +11,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+from ruamel.yaml.composer import ComposerError
+from ruamel.yaml.parser import ParserError
+from ruamel.yaml.scanner import ScannerError
 
 from pipeline.config.document import Document, Key, dotted, parse, plain, read, shown
 from pipeline.config.models import Config
@@ -98,13 +103,21 @@ def _override(document: Document, text: str) -> None:
         raise ConfigError(f"--set {text}: must be KEY=VALUE, such as --set kmeans.k=8")
     # the value of a storage option may be a password
     secret = "storage_options" in key
-    option = f"--set {name}=..." if secret or len(text) > 80 else f"--set {text}"
+    long = len(text) > 80
+    option = f"--set {name}=..." if secret or long else f"--set {text}"
     try:
         parsed = parse(value, option, lines=False)
-    except ConfigError:
+    except ConfigError as error:
         if secret:
             raise ConfigError(f"{option}: the value is not valid YAML; put it in quotes") from None
-        raise
+        if not isinstance(error.__cause__, ScannerError | ParserError | ComposerError):
+            raise
+        quoted = json.dumps("..." if long else value, ensure_ascii=False)
+        raise ConfigError(
+            f"{option}: is not valid YAML; if the value is text, it needs quotes of its own inside "
+            f"those of the shell: --set {shlex.quote(f'{name}={quoted}')}; if it is a list or "
+            f"mapping, a bracket or quote in it is not closed"
+        ) from error
     document.put(key, parsed)
 
 
@@ -143,8 +156,12 @@ def _placed(document: Document, error: ErrorDetails) -> tuple[str, str]:
         key = key[:-1]
     cause = error.get("ctx", {}).get("error")
     key += getattr(cause, "inside", ())
-    # what is missing has no place: its section has
-    place = document.place(key[:-1] if error["type"] == "missing" else key)
+    if error["type"] == "missing":  # it has no place: its section has
+        place = document.place(key[:-1])
+    elif error["type"] == "extra_forbidden":  # --set foo.bar=1 gives foo none, only foo.bar
+        place = document.place(next((k for k in document.places if k[: len(key)] == key), key))
+    else:
+        place = document.place(key)
     return place, f"{dotted(key)}: {_what(error)}" if key else _what(error)
 
 
