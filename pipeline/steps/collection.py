@@ -5,7 +5,7 @@ cannot be read has no part in them: where one fails, the others are read again w
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -14,11 +14,11 @@ from time import perf_counter
 from pipeline.engines.attempt import attempt
 from pipeline.engines.base import Engine, WorkerKilled
 from pipeline.engines.serial import SerialEngine
-from pipeline.errors import ClusterError, SourceError
+from pipeline.errors import ChunkmeansError, ClusterError, SourceError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import common
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import Fit
+from pipeline.kmeans.fit import LARGEST, Fit
 from pipeline.kmeans.model import Model
 from pipeline.kmeans.moments import Moments
 from pipeline.results.store import image_path
@@ -77,14 +77,29 @@ def gather_bundle(bundle: Bundle) -> Gathered:
     Where one fails, what was collected is of no use: the others are read again without it.
     """
     outcome = attempt(collect_bundle, bundle)
-    if outcome.error is None:
+    if outcome.error is None and not _too_large(outcome.unwrap()):
         return Gathered(outcome.unwrap(), {})
     failures = {}
     for chunk in bundle:
-        alone = attempt(read_through, (chunk,))
+        alone = attempt(collect_bundle, (chunk,))
         if alone.error is not None:
             failures[chunk.source.id] = alone.error
+        elif number := _too_large(alone.unwrap()):
+            failures[chunk.source.id] = SourceError(
+                f"{chunk.source.image.path}: a pixel holds {number:g}; squared distances are "
+                f"computed in float64 and need numbers up to {LARGEST:g}: set images.nodata if "
+                "it stands for missing data"
+            )
     return Gathered(None if failures else collect_bundle(bundle), failures)
+
+
+def _too_large(collected: Collected) -> float:
+    """Return a number of the pixels that no mean can be computed with; 0.0: there is none."""
+    if not collected.pixels:
+        return 0.0
+    ends = [*map(float, collected.lowest), *map(float, collected.highest)]
+    number = max(ends, key=abs)
+    return number if abs(number) > LARGEST else 0.0
 
 
 def read_through(bundle: Bundle) -> None:
@@ -99,13 +114,36 @@ def segment_collection(
 ) -> Iterator[Ending]:
     """Segment all images with one set of means; yields how each ended.
 
+    What concerns all of them (means or weights that do not fit, say) fails all that have not
+    ended yet, each with that reason, and nothing else of the run.
+
     Parameters
     ----------
     keep
         Called with the model of all images once they are labelled; not where none has a pixel.
     """
-    members, endings, collected = gather(jobs, engine, watch)
-    yield from endings
+    ended: set[str] = set()
+    try:
+        for ending in _segment(jobs, engine, watch, keep):
+            ended.add(ending.row.id)
+            yield ending
+    except ClusterError:
+        raise
+    except (ChunkmeansError, OSError) as error:
+        left = [job for job in jobs if job.id not in ended]
+        if not left:
+            raise  # there is nobody to say it
+        for job in left:
+            yield failed(job, error)
+    finally:
+        engine.release(SUBJECT)
+
+
+def _segment(
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, keep: Callable[[Model], None]
+) -> Iterator[Ending]:
+    """Do what `segment_collection` does, but raise what concerns all images."""
+    members, collected = yield from gather(jobs, engine, watch)
     if collected is None:
         return
     settings = members[0].job.settings
@@ -125,55 +163,62 @@ def segment_collection(
 
 def gather(
     jobs: Sequence[Job], engine: Engine, watch: Watcher
-) -> tuple[list[Member], list[Ending], Collected | None]:
-    """Read all images that can be read.
+) -> Generator[Ending, None, tuple[list[Member], Collected | None]]:
+    """Read all images that can be read; yields how the others ended.
 
-    Returns those images, the endings of the others, and what their pixels leave: None where
-    there is no valid pixel (then every image has its ending).
+    Returns those images, and what their pixels leave: None where there is no valid pixel (then
+    every image has its ending).
     """
-    members, endings = _opened(jobs, engine)
+    members = yield from _opened(jobs, engine)
     while members:
         gathered = _gather(members, engine, watch)
         broken = gathered.failures
         if not broken:
             break
-        endings += [failed(m.job, broken[m.job.id]) for m in members if m.job.id in broken]
+        yield from (failed(m.job, broken[m.job.id]) for m in members if m.job.id in broken)
         members = [m for m in members if m.job.id not in broken]
     if not members:
-        return [], endings, None
+        return [], None
     if gathered.collected is None or not gathered.collected.pixels:
-        return [], endings + [Ending(skipped(m.job, m.source, 0.0)) for m in members], None
-    return members, endings, gathered.collected
+        yield from (Ending(skipped(m.job, m.source, 0.0)) for m in members)
+        return [], None
+    return members, gathered.collected
 
 
-def _opened(jobs: Sequence[Job], engine: Engine) -> tuple[list[Member], list[Ending]]:
-    """Return the images that can be pooled, in the order of `jobs`, and the endings of others."""
+def _opened(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list[Member]]:
+    """Return the images that can be pooled, in the order of `jobs`; yields how others ended."""
     members: dict[str, Member] = {}
-    endings: list[Ending] = []
     for outcome in one_by_one(engine, open_members, jobs, name="open"):
         if outcome.error is not None:
-            endings += [failed(job, outcome.error) for job in outcome.item]
+            yield from (failed(job, outcome.error) for job in outcome.item)
             continue
         for opened in outcome.unwrap():
             if isinstance(opened, Member):
                 members[opened.job.id] = opened
             else:
-                endings.append(opened)
+                yield opened
     ordered = [members[job.id] for job in jobs if job.id in members]
     if not ordered:
-        return [], endings
+        return []
     channels = _usual([m.source.info.channels for m in ordered])
-    fitting = [m for m in ordered if m.source.info.channels == channels]
+    example = next(m.job.path for m in ordered if m.source.info.channels == channels)
+    fitting = []
     for member in ordered:
-        if member.source.info.channels != channels:
-            error = SourceError(
-                f"{member.job.path}: has {member.source.info.channels} channels, most of the "
-                f"collection has {channels} (as {fitting[0].job.path}); choose images.channels, "
-                "or take it out"
-            )
-            endings.append(failed(member.job, error))
+        try:
+            if member.source.info.channels != channels:
+                raise SourceError(
+                    f"{member.job.path}: has {member.source.info.channels} channels, most of the "
+                    f"collection has {channels} (as {example}); choose images.channels, or take "
+                    "it out"
+                )
+            _chunks(member, engine)
+            fitting.append(member)
+        except ChunkmeansError as error:
+            yield failed(member.job, error)
+    if not fitting:
+        return []
     dtype = common([m.source.info.dtype for m in fitting])
-    return [replace(m, source=replace(m.source, dtype=dtype)) for m in fitting], endings
+    return [replace(m, source=replace(m.source, dtype=dtype)) for m in fitting]
 
 
 def _usual(channels: list[int]) -> int:
@@ -183,13 +228,16 @@ def _usual(channels: list[int]) -> int:
 
 def _bundles(members: Sequence[Member], engine: Engine) -> list[Bundle]:
     """Return the chunks of all images, in bundles."""
-    chunks: list[Chunk] = []
-    for member in members:
-        output = member.job.output
-        layout = output.layout(member.source, member.job.settings.k)
-        shape, need = plan_chunks(member.source.info, layout, engine.size, output.mean_image)
-        chunks.extend(cut(member.source, shape, need.hold, SUBJECT))
-    return bundled(chunks, engine.size)
+    each = (_chunks(member, engine) for member in members)
+    return bundled(list(chain.from_iterable(each)), engine.size)
+
+
+def _chunks(member: Member, engine: Engine) -> Iterator[Chunk]:
+    """Return the chunks of an image; raises a `ConfigError` if the memory is too small for it."""
+    output = member.job.output
+    layout = output.layout(member.source, member.job.settings.k)
+    shape, need = plan_chunks(member.source.info, layout, engine.size, output.mean_image)
+    return cut(member.source, shape, need.hold, SUBJECT)
 
 
 def _gather(members: Sequence[Member], engine: Engine, watch: Watcher) -> Gathered:

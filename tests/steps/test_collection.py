@@ -2,22 +2,24 @@
 
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
+from pipeline import open_run, run
 from pipeline.engines import attempt as attempts
 from pipeline.engines.serial import SerialEngine
-from pipeline.errors import ChunkError
+from pipeline.errors import ChunkError, ClusterError, ConfigError, ResultError
 from pipeline.events import ignore
 from pipeline.grid import Box
 from pipeline.sources.npy import NpyImage
-from pipeline.steps import collection
+from pipeline.steps import collection, memory
 from pipeline.steps.chunk import Chunk
 from pipeline.steps.collect import collect_bundle
 from pipeline.steps.collection import Gathered, segment_collection
 from tests.judge import same_model
-from tests.steps.examples import jobs, source
+from tests.steps.examples import config, jobs, source
 from tests.steps.poison import DeadlyJob, DeadlyToRead, poisoned
 from tests.test_exactness import picture
 
@@ -153,6 +155,140 @@ def test_an_image_that_cannot_be_labelled_is_not_in_the_totals(tmp_path, monkeyp
 
     assert found["image1"].state == "failed"
     assert model.counts.sum() == 120 + 140 + 150
+
+
+def large(number):
+    """Return a float image with one number of its own."""
+    image = picture("float64", 1, (12, 10), seed=9)
+    image[3, 4] = number
+    return image
+
+
+@pytest.mark.parametrize("number", [1e300, -1e300, np.finfo(np.float64).max])
+@pytest.mark.parametrize("together", [True, False], ids=["one bundle", "many bundles"])
+def test_an_image_of_numbers_too_large_to_be_squared_fails_alone(
+    tmp_path, monkeypatch, number, together
+):
+    if not together:
+        monkeypatch.setattr(memory, "BUNDLE_PIXELS", 1)
+        monkeypatch.setattr(memory, "CHUNK_PIXELS", 64)
+    all_jobs = jobs(tmp_path)
+    for job in all_jobs:
+        np.save(job.path, large(1.0))
+    expected = without(all_jobs, "image2")
+    np.save(all_jobs[2].path, large(number))
+
+    found, model = pooled(all_jobs)
+
+    assert found["image2"].state == "failed"
+    reason = found["image2"].reason
+    assert f"image2.npy: a pixel holds {number:g}" in reason
+    assert "set images.nodata" in reason
+    assert [found[f"image{i}"].state for i in (0, 1, 3)] == ["done"] * 3
+    same_model(model, expected)
+
+
+def test_a_large_number_that_stands_for_no_data_is_no_fault(tmp_path):
+    all_jobs = [replace(job, nodata=(1e300,)) for job in jobs(tmp_path, 2)]
+    np.save(all_jobs[0].path, np.full((5, 5, 1), 1e300))
+    np.save(all_jobs[1].path, large(1e300))
+    found, model = pooled(all_jobs)
+    assert [found[f"image{i}"].state for i in range(2)] == ["skipped", "done"]
+    assert model.counts.sum() == 119
+
+
+def test_an_image_that_memory_is_too_small_for_fails_alone(tmp_path, monkeypatch):
+    all_jobs = jobs(tmp_path)
+    expected = without(all_jobs, "image2")
+    plan_chunks = collection.plan_chunks
+
+    def tight(info, *rest):
+        if info.shape == (14, 10):
+            raise ConfigError("memory: a worker needs 9 MiB")
+        return plan_chunks(info, *rest)
+
+    monkeypatch.setattr(collection, "plan_chunks", tight)
+    found, model = pooled(all_jobs)
+
+    assert found["image2"].state == "failed"
+    assert "memory: a worker needs" in found["image2"].reason
+    assert [found[f"image{i}"].state for i in (0, 1, 3)] == ["done"] * 3
+    same_model(model, expected)
+
+
+def mixed(folder):
+    all_jobs = jobs(folder)
+    np.save(all_jobs[1].path, picture("uint8", 1, (9, 9)).astype(np.int64))
+    np.save(all_jobs[2].path, picture("float64", 1, (9, 9)))
+    return all_jobs
+
+
+def with_settings(folder, **changed):
+    found = jobs(folder)
+    return [replace(job, settings=replace(job.settings, **changed)) for job in found]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (mixed, "the collection mixes pixels of type int64 and float64"),
+        (partial(with_settings, scale=(1.0, 2.0)), "2 weights for 1 channels"),
+        (partial(with_settings, init=np.ones((3, 2))), "given means have 2 channels"),
+        (partial(with_settings, init=np.array([[1.0], [2.0], [1e4]]), empty="error"), "no sample"),
+        (partial(with_settings, scale=(1e200,)), "a weighted pixel holds"),
+    ],
+)
+def test_what_concerns_all_images_fails_each_with_the_reason_once(tmp_path, make, said):
+    found, model = pooled(make(tmp_path))
+
+    assert list(found) == [f"image{i}" for i in range(4)]
+    assert {row.state for row in found.values()} == {"failed"}
+    assert [row.reason.count(said) for row in found.values()] == [1] * 4
+    assert model is None
+    assert not list(tmp_path.glob("out/images/*"))
+
+
+def test_an_image_that_failed_before_keeps_its_own_reason(tmp_path):
+    all_jobs = with_settings(tmp_path, scale=(1.0, 2.0))
+    (tmp_path / "in" / "image2.npy").write_bytes(b"nothing")
+    found, _ = pooled(all_jobs)
+    assert "image2.npy" in found["image2"].reason
+    assert all("2 weights" in found[f"image{i}"].reason for i in (0, 1, 3))
+
+
+def test_a_group_that_cannot_be_fitted_costs_no_other_group(tmp_path):
+    (tmp_path / "in").mkdir()
+    lines = ["path,group"]
+    for i, dtype in enumerate(["uint8", "int64", "float64", "uint8"]):
+        np.save(tmp_path / "in" / f"{i}.npy", picture("uint8", 1, (9, 9), seed=i).astype(dtype))
+        lines.append(f"in/{i}.npy,{'odd' if i in (1, 2) else 'even'}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    asked = config(
+        tmp_path, images={"path": str(tmp_path / "manifest.csv")}, kmeans={"scope": "group"}
+    )
+
+    record = run(asked)
+
+    assert (record.state, record.counts) == ("finished", {"done": 2, "failed": 2})
+    assert list(open_run(asked.results.path).models) == ["even"]
+
+
+@pytest.mark.parametrize("error", [ClusterError, ZeroDivisionError])
+def test_lost_machines_and_bugs_are_no_fault_of_the_images(tmp_path, monkeypatch, error):
+    def lost(*_):
+        raise error("lost")
+
+    monkeypatch.setattr(collection, "iterate", lost)
+    with pytest.raises(error, match="lost"):
+        pooled(jobs(tmp_path))
+
+
+def test_a_model_that_cannot_be_written_ends_the_run(tmp_path):
+    def full(model):
+        raise ResultError("model.zarr: no space left")
+
+    with pytest.raises(ResultError, match="no space left"):
+        list(segment_collection(jobs(tmp_path), SerialEngine(), ignore, full))
 
 
 def test_what_bundles_leave_merges_in_any_order_and_travels():
