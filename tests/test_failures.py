@@ -169,7 +169,11 @@ def test_a_changed_image_is_done_again_and_a_new_one_too(folder, scope):
         run(config(scope=scope))
 
     run(config(scope=scope, out="clean"))
-    assert rows(open_run("out")) == rows(open_run("clean"))
+    listed = rows(open_run("out"))
+    if scope == "image":
+        assert list(listed) == ["a", "b", "c", "e", "d"]
+        del listed["d"]  # still what became of it when it was there
+    assert listed == rows(open_run("clean"))
     found, clean = stored("out"), stored("clean")
     assert {name: found[name] for name in clean} == clean
     if scope == "image":

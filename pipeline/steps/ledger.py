@@ -2,6 +2,13 @@
 
 An image counts as done when the catalogue has its row and its store is complete, made of the
 same file. The record says ``finished`` only at the very end.
+
+Which images a run names is no setting, so a run may go on with an output of other images. Where
+each image has its own means, results of images that this run does not name are as good as before
+and stay in the catalogue, after this run's. Where images share means, another set of images has
+other means: results of images that are not named any more leave the catalogue, and so are no part
+of the run as `open_run` shows it; their stores stay on the disk, each with the means it was made
+by, until somebody deletes them or names these images again.
 """
 
 from collections import Counter
@@ -43,6 +50,7 @@ class Ledger:
     jobs: Sequence[Job]
     record: RunRecord
     rows: dict[str, Row] = field(default_factory=dict)
+    """By id: of `jobs` that have ended, and of earlier images that are none of them."""
     nbytes: int = 0
     """Decoded bytes of the images of this run."""
     _saved: float = field(default_factory=monotonic)
@@ -77,12 +85,14 @@ class Ledger:
             )
 
     def save(self) -> None:
-        """Write the catalogue, rows in the order of the inputs."""
-        write_catalog(self.store, [self.rows[job.id] for job in self.jobs if job.id in self.rows])
+        """Write the catalogue, rows in the order of the inputs; those of earlier images last."""
+        named = dict.fromkeys(job.id for job in self.jobs)
+        order = [*named, *(name for name in self.rows if name not in named)]
+        write_catalog(self.store, [self.rows[name] for name in order if name in self.rows])
         self._saved = monotonic()
 
     def counts(self) -> dict[str, int]:
-        """Return the number of inputs by state."""
+        """Return the number of inputs by state, of the catalogue as it stands."""
         return dict(Counter(row.state for row in self.rows.values()))
 
 
@@ -121,7 +131,8 @@ def ledger(
         )
     elif pooled:
         store.delete(MODEL)  # labels of the new means must never be found beside the old ones
-    book = Ledger(store, jobs, record, kept)
+    others = {} if pooled else others_before(store, rows, jobs)
+    book = Ledger(store, jobs, record, {**kept, **others})
     write_record(store, record)
     book.save()  # so that what is done anew is not listed as done before it is
     for job in book.pending:
@@ -210,6 +221,23 @@ def done_before(
             return {}
     kept = {job.id: rows[job.id] for job in jobs if job.id in rows and _is_done(job, rows[job.id])}
     return {} if pooled and len(kept) < len(jobs) else kept
+
+
+def others_before(store: Store, rows: Mapping[str, Row], jobs: Sequence[Job]) -> dict[str, Row]:
+    """Return the `rows` of complete results whose images are not among `jobs`, by id."""
+    named = {job.id for job in jobs}
+    return {
+        name: row
+        for name, row in rows.items()
+        if name not in named and row.state in ("done", "warned") and _is_complete(store, row)
+    }
+
+
+def _is_complete(store: Store, row: Row) -> bool:
+    try:
+        return open_result(store, row.store).complete
+    except ChunkmeansError:
+        return False
 
 
 def _is_done(job: Job, row: Row) -> bool:

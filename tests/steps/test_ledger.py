@@ -141,6 +141,66 @@ def test_a_collection_without_its_model_is_done_again(opened, tmp_path, asked):
         assert len(book.pending) == 3
 
 
+def renamed(folder):
+    """Take image0 and image1 away and put image9 in their place."""
+    inputs = folder / "in"
+    (inputs / "image0.npy").rename(inputs / "image9.npy")
+    (inputs / "image1.npy").unlink()
+
+
+def test_results_of_images_that_are_not_named_any_more_stay_listed_last(asked, tmp_path):
+    run(asked)
+    first = {row.id: row for row in read_catalog(Store(asked.results.path))}
+    renamed(tmp_path)
+
+    record = run(asked)
+
+    found = open_run(asked.results.path)
+    assert [row.id for row in found.catalog] == ["image2", "image9", "image0", "image1"]
+    assert [row for row in found.catalog if row.id != "image9"] == [
+        first[name] for name in ("image2", "image0", "image1")
+    ]
+    assert record.counts == found.record.counts == {"done": 4}
+    assert record.pixels == sum(row.pixels for row in found.catalog)
+    assert list(found.images) == [row.id for row in found.catalog]
+    for image in found.images.values():
+        image.check(read=True)
+    assert run(asked).counts == {"done": 4}
+
+
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_row])
+def test_of_other_images_only_complete_results_stay_listed(asked, tmp_path, spoil):
+    run(asked)
+    spoil(asked)
+    renamed(tmp_path)
+    assert run(asked).counts == {"done": 3}
+    assert list(open_run(asked.results.path).images) == ["image2", "image9", "image0"]
+
+
+def test_another_image_of_the_same_name_takes_the_place_of_the_first(asked, tmp_path):
+    run(asked)
+    (tmp_path / "in").rename(tmp_path / "moved")
+    other = config(tmp_path, images={"path": str(tmp_path / "moved" / "image1.npy")})
+    assert run(other).counts == {"done": 3}
+    rows = open_run(asked.results.path).catalog
+    assert [row.id for row in rows] == ["image1", "image0", "image2"]
+    assert "moved" in rows[0].source
+
+
+def test_of_a_collection_results_of_other_images_are_not_listed_beside_other_means(asked, tmp_path):
+    pooled = config(tmp_path, kmeans={"scope": "collection"})
+    run(pooled)
+    renamed(tmp_path)
+
+    record = run(pooled)
+
+    found = open_run(pooled.results.path)
+    assert record.counts == {"done": 2}
+    assert [row.id for row in found.catalog] == ["image2", "image9"] == list(found.images)
+    assert (Path(pooled.results.path) / "images/image0.ome.zarr").exists()
+    assert found.model.counts.sum() == sum(row.pixels for row in found.catalog)
+
+
 def test_groups_of_any_name_have_models_and_resume(asked, tmp_path):
     names = ["a/b", "..", "collection", "zarr.json", "A", "a", "x" * 400, "n\0"]
     for i in range(len(names)):
