@@ -356,7 +356,7 @@ def test_more_earlier_means_than_labels_are_refused(config, tmp_path):
         results={"path": str(tmp_path / "again")},
         cluster={"kind": "serial"},
     )
-    with pytest.raises(ConfigError, match="4 means for image 'a', kmeans.k is 2; set kmeans.k to 4"):
+    with pytest.raises(ConfigError, match=r"4 means for image 'a', kmeans\.k is 2; set kmeans\.k"):
         run(again)
     assert not (tmp_path / "again").exists()
 
