@@ -25,7 +25,12 @@ from tests.judge import assert_equal_to_oracle, same_model
 from tests.strategies import DTYPES, given_means, images
 from tests.test_exactness import AXES, picture, some_means
 
-SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+EXAMPLES = settings().max_examples if settings().max_examples > 25 else 10
+"""Each is two whole runs: few in the quick profile, as many as all others in ``ci``."""
+SHARED = settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 MEMORY = 2**30
 
 
@@ -215,7 +220,7 @@ def test_random_starts_are_the_same_every_way(clusters, data):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "shape"), [*((dtype, (45, 38)) for dtype in DTYPES), ("int16", (9, 17, 20))]
+    ("dtype", "shape"), [*((dtype, (26, 19)) for dtype in DTYPES), ("int16", (5, 9, 11))]
 )
 def test_processes_store_the_same_bytes_as_one_task(tmp_path, processes, dtype, shape):
     image = picture(dtype, 3, shape, levels=50)
@@ -237,7 +242,7 @@ def test_processes_store_the_same_bytes_as_one_task(tmp_path, processes, dtype, 
     ("edge", "shard"), [(2, 2), (3, 12), (5, "none"), (64, 64), ([2, 7], [6, 7])]
 )
 def test_how_labels_are_cut_does_not_show_in_any_level(tmp_path, way, edge, shard):
-    image = picture("uint16", 1, (29, 41), levels=60)
+    image = picture("uint16", 1, (19, 25), levels=60)
     paths = save(tmp_path, image)
     kmeans = {"init": {"means": some_means(image, 5).tolist()}}
     asked = {"images": {"axes": "yxc"}, "kmeans": kmeans}
@@ -291,18 +296,18 @@ def least(way):
 
 
 def test_what_a_worker_held_of_another_run_is_not_taken_for_this_one(tmp_path, clusters):
-    image = picture("float64", 3, (30, 30))
+    image = picture("float64", 3, (20, 20))
     paths = save(tmp_path, image)
     way = Way(small=0, chunk=64, **RAW)
     for channel in range(3):
         asked = {
-            "images": {"axes": "yxc", "channels": [channel], "region": ["3:27", "0:30"]},
+            "images": {"axes": "yxc", "channels": [channel], "region": ["3:17", "0:20"]},
             "kmeans": {"init": {"means": [[-100.0], [300.0]]}, "max_iterations": 4},
         }
         out = tmp_path / f"out{channel}"
         (found,) = run_by(way, clusters["2"], paths, out, **asked).images.values()
         assert_equal_to_oracle(
-            found.labels()[...], found.model, image[3:27, :, [channel]], [[-100.0], [300.0]],
+            found.labels()[...], found.model, image[3:17, :, [channel]], [[-100.0], [300.0]],
             max_iterations=4,
         )  # fmt: skip
 
@@ -312,13 +317,13 @@ def test_what_a_worker_held_of_another_run_is_not_taken_for_this_one(tmp_path, c
 
 def several(dtype, channels=2):
     """Return images of one dtype that differ in shape and in what they show."""
-    shapes = [(11, 23), (30, 7), (5, 5), (19, 19)]
+    shapes = [(7, 13), (17, 5), (3, 5), (11, 9)]
     found = [picture(dtype, channels, s, seed=i, levels=40) for i, s in enumerate(shapes)]
     found[2] = found[2] // 2 if np.dtype(dtype).kind in "iu" else found[2] * np.float32(0.5)
     return [image.astype(dtype) for image in found]
 
 
-@settings(SHARED, max_examples=max(6, SHARED.max_examples // 4))
+@settings(SHARED, max_examples=max(5, EXAMPLES // 4))
 @given(
     dtype=st.sampled_from(DTYPES),
     order=st.permutations(range(4)),
@@ -330,7 +335,7 @@ def test_order_and_way_do_not_change_any_image_of_a_collection(clusters, dtype, 
     means = some_means(np.concatenate([a.reshape(-1, 2) for a in arrays])[None], 5).tolist()
     asked = {
         "images": {"axes": "yxc"},
-        "kmeans": {"init": {"means": means}, "scope": scope, "max_iterations": 8},
+        "kmeans": {"init": {"means": means}, "scope": scope, "max_iterations": 4},
     }
     with TemporaryDirectory() as folder:
         paths = save(folder, *arrays)
