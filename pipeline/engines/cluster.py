@@ -1,5 +1,6 @@
 """Opens Dask engines: a cluster on this machine, or the scheduler at an address."""
 
+import asyncio
 import inspect
 import logging
 import socket
@@ -117,8 +118,8 @@ def open_address(
         stack.enter_context(Settings())
         try:
             client = stack.enter_context(Client(address, set_as_default=False, **options))
-        except (OSError, ValueError) as error:
-            raise ClusterError(f"no Dask scheduler answers at {address}: {_root(error)}") from error
+        except (OSError, ValueError, MemoryError) as error:
+            raise ClusterError(f"no Dask scheduler answers at {address}: {_why(error)}") from error
         return _engine(client, stack, memory=memory, wait=wait, workers=1, foreign=True)
 
 
@@ -241,8 +242,28 @@ def _seconds(value: object) -> float:
     return float(value)
 
 
+def _why(error: BaseException) -> str:
+    """Return why nobody answers, in words: refused, unknown, or silent until the time was over."""
+    root = _first(error)
+    if isinstance(root, ConnectionRefusedError):
+        return "connection refused; is the scheduler running, and is this its port?"
+    if isinstance(root, socket.gaierror):
+        return f"no machine of that name is known here ({root.strerror})"
+    if isinstance(root, asyncio.CancelledError | TimeoutError):
+        return f"time-out ({error}); is the address right, and no firewall between?"
+    if isinstance(root, MemoryError):  # Dask took its first bytes for a length
+        return "something else than a Dask scheduler listens there; is this its port?"
+    return _root(error)
+
+
 def _root(error: BaseException) -> str:
     """Return the words of what first went wrong."""
+    first = _first(error)
+    return str(first) or type(first).__name__
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what first went wrong."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return str(error) or type(error).__name__
+    return error

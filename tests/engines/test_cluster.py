@@ -1,6 +1,8 @@
+import asyncio
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -63,8 +65,31 @@ def test_no_address_is_refused():
 
 def test_a_scheduler_that_does_not_answer_is_an_error():
     options = {"address": "tcp://127.0.0.1:9", "timeout": 0.3}
-    with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(ClusterError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9: conn"):
         open_engine("address", options)
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        (ConnectionRefusedError(111, "refused"), "connection refused; is the scheduler running"),
+        (asyncio.CancelledError(), r"time-out \(no luck after 9 s\); is the address right"),
+        (TimeoutError(), r"time-out \(no luck after 9 s\); is the address right"),
+        (socket.gaierror(-2, "not known"), r"no machine of that name is known here \(not known\)"),
+        (MemoryError(2**61), "something else than a Dask scheduler listens there"),
+        (ValueError("unknown address scheme 'x'"), "unknown address scheme 'x'"),
+    ],
+)
+def test_why_a_scheduler_does_not_answer_is_told_in_words(monkeypatch, first, says):
+    def refuse(*_args, **_kwargs):
+        try:
+            raise first
+        except BaseException as error:
+            raise OSError("no luck after 9 s") from error
+
+    monkeypatch.setattr(Client, "start", refuse)
+    with pytest.raises(ClusterError, match=rf"answers at tcp://127\.0\.0\.1:9: {says}"):
+        open_engine("address", {"address": "tcp://127.0.0.1:9"})
 
 
 def test_a_scheduler_without_workers_is_an_error_after_the_time_to_wait():
