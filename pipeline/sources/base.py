@@ -193,6 +193,8 @@ class _Naming:
         if isinstance(error, ChunkmeansError) and str(error).startswith(self.path):
             return
         reason = str(error) or type(error).__name__
+        if isinstance(error, FileNotFoundError) and error.errno is None:
+            reason = f"there is no such file ({reason})"  # fsspec gives the path alone
         if not isinstance(error, ChunkmeansError | OSError):
             reason = f"{type(error).__name__}: {reason}"
         raise SourceError(f"{self.path}: {self.what}: {reason}") from error

@@ -123,14 +123,18 @@ class ZarrImage(Image):
     def _open(self, inner: str) -> "zarr.Array[Any] | zarr.Group":
         """Open the node at `inner` below the image's path."""
         where = f"{self.path.rstrip('/')}/{inner}" if inner else self.path
+        nothing = f"no zarr array or group is at {where!r} (no {' or '.join(MARKS)})"
         if is_url(self.path):
             options = dict(self.options.storage_options)
             store: Store = FsspecStore.from_url(where, storage_options=options, read_only=True)
         elif any(os.path.exists(os.path.join(where, mark)) for mark in MARKS):
             store = LocalStore(where, read_only=True)
         else:
-            raise SourceError(f"no zarr array or group is at {where!r} (no {' or '.join(MARKS)})")
-        node = zarr.open(CheckedStore(store), mode="r", use_consolidated=False)
+            raise SourceError(nothing)
+        try:
+            node = zarr.open(CheckedStore(store), mode="r", use_consolidated=False)
+        except FileNotFoundError as error:
+            raise SourceError(nothing) from error
         if isinstance(node, zarr.Array) and _is_blosc(node):
             return zarr.open_array(CheckedStore(store, blosc=True), mode="r")
         return node

@@ -109,3 +109,12 @@ def test_nothing_of_a_format_is_imported_before_it_is_needed():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "zarr"])
+def test_a_url_where_nothing_is_says_so(suffix):
+    url = f"memory://nowhere/gone.{suffix}"
+    with pytest.raises(SourceError) as error:
+        _ = open_image(url).info
+    there = "no zarr array or group is at" if suffix == "zarr" else "there is no such file"
+    assert str(error.value).startswith(f"{url}: cannot be opened: {there}")
