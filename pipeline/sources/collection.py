@@ -62,16 +62,23 @@ def collect_entries(
     Raises
     ------
     ConfigError
-        If one of the paths names no image; if a manifest or the mask pattern is wrong.
+        If some of the paths name no image, a line for each; if a manifest or the mask pattern is
+        wrong.
 
     Notes
     -----
     Lists folders and does not open what is in them, but for manifests.
     """
     seen: dict[str, tuple[Found, Row | None]] = {}
+    problems: list[str] = []
     for path in paths:
-        for found, row in _listed(path, storage_options or {}):
-            seen.setdefault(found.key, (found, row))
+        try:
+            for found, row in _listed(path, storage_options or {}):
+                seen.setdefault(found.key, (found, row))
+        except ConfigError as error:  # all that is missing is told at once
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
     rows = list(seen.values())
     _check_given(row for _, row in rows if row is not None and row.id)
     known = suffixes()

@@ -234,3 +234,14 @@ def test_a_url_of_a_suffix_is_taken_at_its_word():
 def test_entries_are_values_that_travel(make):
     found = collect_entries([make("a.tif", "b.tif")], mask="/m/{id}.png")
     assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_all_paths_that_name_nothing_are_told_at_once(make):
+    root = make("a.tif", "empty/notes.txt")
+    paths = [f"{root}/b.tif", f"{root}/a.tif", f"{root}/empty", f"{root}/*.png", f"{root}/b.tif"]
+    with pytest.raises(ConfigError) as error:
+        collect_entries(paths)
+    first, second, third = str(error.value).splitlines()
+    assert first == f"images.path: '{root}/b.tif': no such file or folder (looked at {root}/b.tif)"
+    assert f"images.path: '{root}/empty': no image is there" in second
+    assert f"images.path: '{root}/*.png': no image is there" in third
