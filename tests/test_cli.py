@@ -299,12 +299,71 @@ def test_ctrl_c_ends_the_program_with_130(here):
     assert process.returncode == 130
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ResultError("out: holds results of other settings"), 2, "out: holds results of other s"),
+        (ClusterError("no worker came\nin 15 minutes"), 3, "no worker came\nin 15 minutes"),
+        (OSError(28, "No space left on device"), 3, "cannot be read or written: [Errno 28] No"),
+        (ZeroDivisionError("by zero"), 1, "unexpected ZeroDivisionError: by zero"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+@pytest.mark.parametrize(
+    "args",
+    [("run", "c.yaml"), ("segment", "a.tif", "-k", "2", "-o", "out"), ("plan", "c.yaml")],
+    ids=lambda args: args[0],
+)
+def test_an_error_is_a_json_document_where_a_program_reads(call, args, error, code, message):
+    result = call(*args, "--json", runner=Runner(error=error))
+    assert result.exit_code == code
+    document = json.loads(result.stdout)
+    assert document.keys() == {"error", "exit_code"}
+    assert document["error"].startswith(message)
+    assert document["exit_code"] == code
+    assert result.stderr
+
+
+@pytest.mark.parametrize(
+    "args", [("inspect", "gone.tif"), ("status", "gone"), ("run", "gone.yaml")]
+)
+def test_what_is_not_there_is_an_error_as_json_too(call, args):
+    result = call(*args, "--json")
+    document = json.loads(result.stdout)
+    assert args[1] in document["error"]
+    assert document["exit_code"] == result.exit_code != 0
+
+
+def test_an_error_as_json_keeps_the_secrets_of_urls(call):
+    error = ResultError("s3://me:hunter2@bucket/out: holds results of other settings")
+    result = call("run", "c.yaml", "--json", runner=Runner(error=error))
+    assert "<hidden>@bucket" in json.loads(result.stdout)["error"]
+    assert "hunter2" not in result.stdout
+
+
 # -- the other commands -----------------------------------------------------------------------
 
 
 def test_validate_looks_at_the_config_alone(call):
     result = call("validate", "c.yaml", runner=Runner(error=AssertionError("ran")))
     assert (result.exit_code, result.stdout) == (0, "c.yaml: is valid\n")
+
+
+def test_validate_as_json_lists_the_problems(call):
+    result = call("validate", "c.yaml", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"valid": True, "problems": []}
+    Path("c.yaml").write_text("images: {path: a}\nkmeans: {k: 0}\n")
+    result = call("validate", "c.yaml", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout) == {
+        "valid": False,
+        "problems": [
+            "c.yaml:1:1: results.path: is missing; it has no default",
+            "c.yaml:2:10: kmeans.k: must be at least 1, found 0",
+        ],
+    }
+    assert "2 things are wrong" in result.stderr
 
 
 SLIDE = PlannedImage("slide", "s.tif", "yx", (9000, 8000), 3, "uint8", 25, 216_000_000)

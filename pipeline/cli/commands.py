@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.failures import told
+from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -60,7 +61,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Segment what CONFIG asks for; the same command resumes an interrupted run."""
-    with told(resumes=True):
+    with told(resumes=True, json=json):
         from pipeline.config import load_config
 
         _run(load_config(config, overrides or (), cluster=cluster), overwrite, json)
@@ -77,7 +78,7 @@ def segment(
     json: Json = False,
 ) -> None:
     """Segment images without a config: each its own K labels, results in OUT."""
-    with told(resumes=True):
+    with told(resumes=True, json=json):
         from pipeline.config import make_config
 
         config = make_config(
@@ -116,7 +117,7 @@ def plan(
 
     Exits with 2 if the run would be refused, with 1 if an image would fail.
     """
-    with told():
+    with told(json=json):
         from dataclasses import asdict
 
         from pipeline.api import plan as plan_config
@@ -133,13 +134,27 @@ def plan(
 
 
 @app.command()
-def validate(config: ConfigFile, overrides: Overrides = None, cluster: ClusterName = None) -> None:
+def validate(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    cluster: ClusterName = None,
+    json: Json = False,
+) -> None:
     """Check CONFIG alone: every key and value, no image."""
     with told():
+        from pipeline.cli import report
         from pipeline.config import load_config
 
-        load_config(config, overrides or (), cluster=cluster)
-        typer.echo(f"{config}: is valid")
+        try:
+            load_config(config, overrides or (), cluster=cluster)
+        except ConfigError as error:
+            if json:
+                report.as_json({"valid": False, "problems": str(error).splitlines()})
+            raise
+        if json:
+            report.as_json({"valid": True, "problems": []})
+        else:
+            typer.echo(f"{config}: is valid")
 
 
 @app.command()
@@ -148,7 +163,7 @@ def status(
     json: Json = False,
 ) -> None:
     """Show how a run ended, and why images failed."""
-    with told():
+    with told(json=json):
         from pipeline.cli import report
         from pipeline.results.open import open_run
 
@@ -165,7 +180,7 @@ def inspect(
     json: Json = False,
 ) -> None:
     """Show what an image is, from its header: axes, shape, channels, dtype, chunks, nodata."""
-    with told():
+    with told(json=json):
         from pipeline.cli import report
         from pipeline.sources import open_image
         from pipeline.sources.base import ReadOptions

@@ -16,13 +16,15 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def told(*, resumes: bool = False) -> Iterator[None]:
+def told(*, resumes: bool = False, json: bool = False) -> Iterator[None]:
     """Turn what goes wrong inside into a message and an exit code.
 
     Parameters
     ----------
     resumes
         Whether the command goes on where it was when it is given again.
+    json
+        Whether the message and the exit code go to stdout too, as a JSON document.
     """
     try:
         yield
@@ -31,24 +33,31 @@ def told(*, resumes: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         hint = "; what is finished is kept, the same command resumes" if resumes else ""
         _say("interrupted", f"{hint}", "")
-        raise typer.Exit(INTERRUPTED) from None
+        raise _exit(INTERRUPTED, "interrupted", json) from None
     except ChunkmeansError as error:
         lines = str(error).splitlines() or [type(error).__name__]
         if len(lines) > 1:
             lines.insert(0, f"{len(lines)} things are wrong")
         _say("error", "\n".join(lines))
-        raise typer.Exit(error.exit_code) from None
+        raise _exit(error.exit_code, str(error), json) from None
     except OSError as error:
-        _say("error", f"cannot be read or written: {error}")
-        raise typer.Exit(ClusterError.exit_code) from None
+        _say("error", message := f"cannot be read or written: {error}")
+        raise _exit(ClusterError.exit_code, message, json) from None
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        _say(
-            "error",
-            f"unexpected {type(error).__name__}: {error}\n"
-            f"This is a bug in chunkmeans; please report it with the lines above.",
-        )
-        raise typer.Exit(ChunkmeansError.exit_code) from None
+        message = f"unexpected {type(error).__name__}: {error}"
+        bug = "This is a bug in chunkmeans; please report it with the lines above."
+        _say("error", f"{message}\n{bug}")
+        raise _exit(ChunkmeansError.exit_code, message, json) from None
+
+
+def _exit(code: int, message: str, json: bool) -> typer.Exit:
+    """Return the end of the program; a program that reads our stdout is told why."""
+    if json:
+        from pipeline.cli import report
+
+        report.as_json({"error": message, "exit_code": code})
+    return typer.Exit(code)
 
 
 def _say(head: str, text: str, between: str = ": ") -> None:
