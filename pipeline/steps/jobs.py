@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, ResultError
 from pipeline.features import Nodata
 from pipeline.kmeans.fit import Settings
 from pipeline.kmeans.model import Model
+from pipeline.results.model_store import has_model
 from pipeline.results.open import open_run
 from pipeline.results.record import versions
 from pipeline.results.store import Store
@@ -68,12 +69,11 @@ def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
         )
     try:
         earlier = open_run(init.path)
-        shared = earlier.models
+        groups = earlier.models
+        pooled = earlier.model if has_model(earlier.store) else None
     except ResultError as error:
         raise ConfigError(f"kmeans.init.from: {error}") from error
-    models = {
-        entry.id: shared.get("collection") or shared.get(entry.group or "") for entry in entries
-    }
+    models = {entry.id: pooled or groups.get(entry.group or "") for entry in entries}
     for name, model in models.items():
         if model is None and name in earlier.images:
             models[name] = earlier.images[name].model

@@ -69,7 +69,7 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
         images.append(image)
         errors.append(error)
     unfit = [str(error) for error in errors if isinstance(error, ConfigError)]
-    if config.kmeans.scope != "image" or len(unfit) == len(jobs):
+    if len(unfit) == len(jobs):
         refused += unfit
     try:
         refuse_other(store_of(config), config.settings())
