@@ -1,0 +1,262 @@
+"""What each command does, and what it prints where."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.cli.tally import MOST_PROBLEMS
+from pipeline.events import ImageFinished, RunFinished, RunStarted
+from tests.cli.runner import DONE, FAILED, WARNED, Plan, PlannedImage, Runner
+
+# -- run and segment --------------------------------------------------------------------------
+
+
+def test_a_run_without_failures_exits_with_0_and_says_what_to_do_next(call):
+    result = call("run", "c.yaml", runner=Runner([RunStarted(1, 1), DONE]))
+    assert result.exit_code == 0
+    assert [line.split(maxsplit=1) for line in result.stdout.splitlines()] == [
+        ["done", "1"],
+        ["results", "out"],
+        ["next", "chunkmeans status out"],
+        ["napari", "out/images/c.ome.zarr   (with the plugin napari-ome-zarr)"],
+    ]
+
+
+def test_a_run_with_a_failed_image_exits_with_1_and_gives_the_reason_as_it_is(call):
+    counts = {"done": 1, "warned": 1, "failed": 1, "skipped": 0}
+    result = call("run", "c.yaml", runner=Runner([WARNED, FAILED, DONE], counts))
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    # failures first, though they came last
+    assert lines[3] == "  failed  a: a.tif: cannot be opened: [red]not[/red] a TIFF file"
+    assert lines[4] == "  warned  b: not converged within 3 iterations"
+
+
+def test_at_most_twenty_reasons_are_told_and_the_rest_is_counted(call):
+    events = [ImageFinished(f"i{n}", "failed", "broken", 0.1) for n in range(30)]
+    result = call("run", "c.yaml", runner=Runner(events, {"done": 0, "failed": 30}))
+    assert result.stdout.count("broken") == MOST_PROBLEMS == 20
+    assert "and 10 more, in catalog.csv" in result.stdout
+
+
+def test_a_long_reason_is_neither_cut_nor_wrapped_in_a_pipe(call):
+    reason = "word " * 200
+    event = ImageFinished("a", "failed", reason, 0.1)
+    result = call("run", "c.yaml", runner=Runner([event], {"failed": 1}))
+    assert f"a: {reason}" in result.stdout
+
+
+def test_json_is_the_only_thing_on_stdout(call):
+    runner = Runner(
+        [RunStarted(2, 2), FAILED, DONE, RunFinished({}, 1.5)], {"done": 1, "failed": 1}
+    )
+    result = call("run", "c.yaml", "--json", runner=runner)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "state": "finished",
+        "counts": {"done": 1, "failed": 1},
+        "results": "out",
+        "seconds": 1.5,
+        "problems": [{"id": "a", "state": "failed", "reason": FAILED.reason}],
+    }
+
+
+def test_options_reach_the_run(call):
+    runner = Runner()
+    args = ("--set", "kmeans.k=8", "--set", "memory=1GiB", "--cluster", "serial", "--overwrite")
+    assert call("run", "c.yaml", *args, runner=runner).exit_code == 0
+    assert runner.config.kmeans.k == 8
+    assert runner.config.memory == 2**30
+    assert runner.config.cluster.kind == "serial"
+    assert runner.overwrite is True
+
+
+def test_segment_needs_no_config(call):
+    runner = Runner()
+    args = ("segment", "a.tif", "b: c.tif", "-k", "3", "-o", "out", "--set", "kmeans.seed=7")
+    assert call(*args, runner=runner).exit_code == 0
+    assert runner.config.images.path == ("a.tif", "b: c.tif")
+    assert runner.config.kmeans.k == 3
+    assert runner.config.kmeans.seed == 7
+    assert runner.config.results.path == "out"
+    assert runner.overwrite is False
+
+
+def test_segment_says_what_is_wrong_with_its_options(call):
+    result = call("segment", "a.tif", "-k", "0", "-o", "out", runner=Runner())
+    assert result.exit_code == 2
+    assert result.stderr == "error: kmeans.k: must be at least 1, found 0\n"
+
+
+# -- the other commands -----------------------------------------------------------------------
+
+
+def test_validate_looks_at_the_config_alone(call):
+    result = call("validate", "c.yaml", runner=Runner(error=AssertionError("ran")))
+    assert (result.exit_code, result.stdout) == (0, "c.yaml: is valid\n")
+
+
+def test_validate_as_json_lists_the_problems(call):
+    result = call("validate", "c.yaml", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"valid": True, "problems": []}
+    Path("c.yaml").write_text("images: {path: a}\nkmeans: {k: 0}\n")
+    result = call("validate", "c.yaml", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stdout) == {
+        "valid": False,
+        "problems": [
+            "c.yaml:1:1: results.path: is missing; it has no default",
+            "c.yaml:2:10: kmeans.k: must be at least 1, found 0",
+        ],
+    }
+    assert "2 things are wrong" in result.stderr
+
+
+SLIDE = PlannedImage("slide", "s.tif", "yx", (9000, 8000), 3, "uint8", 25, 216_000_000)
+BROKEN = PlannedImage("b", "b.tif", "", (), 0, "", 0, 0, "b.tif: cannot be opened: is empty")
+
+
+def test_a_plan_shows_images_and_memory(call):
+    result = call("plan", "c.yaml", runner=Runner(plan=Plan((SLIDE,))))
+    assert result.exit_code == 0
+    table, _, rest = result.stdout.partition("\n\n")
+    assert table.splitlines()[1].split() == (
+        ["slide", "yx", "9000", "x", "8000", "3", "uint8", "25", "216", "MB"]
+    )
+    assert "memory    each worker needs 3.0 MiB of 1.0 GiB, the driver 1.0 MiB\n" in rest
+    assert "engine    local, 2 workers, 2 threads\n" in rest
+
+
+def test_a_plan_with_a_broken_image_exits_with_1(call):
+    result = call("plan", "c.yaml", runner=Runner(plan=Plan((SLIDE, BROKEN))))
+    assert result.exit_code == 1
+    assert "  failed  b: b.tif: cannot be opened: is empty\n" in result.stdout
+
+
+def test_a_plan_that_would_be_refused_exits_with_2(call):
+    plan = Plan((SLIDE,), problems=("memory: 3 GiB are needed, 1 GiB is allowed",))
+    result = call("plan", "c.yaml", runner=Runner(plan=plan))
+    assert result.exit_code == 2
+    assert "problem   memory: 3 GiB are needed, 1 GiB is allowed\n" in result.stdout
+
+
+def test_a_plan_of_many_images_lists_the_first_and_json_lists_all(call):
+    images = tuple(
+        PlannedImage(f"i{n:03}", f"{n}.tif", "yx", (8, 8), 1, "uint8", 1, 64) for n in range(50)
+    )
+    text = call("plan", "c.yaml", runner=Runner(plan=Plan(images))).stdout
+    assert "i019" in text
+    assert "i020" not in text
+    assert "and 30 more; --json lists them all" in text
+    document = json.loads(call("plan", "c.yaml", "--json", runner=Runner(plan=Plan(images))).stdout)
+    assert [image["id"] for image in document["images"]] == [image.id for image in images]
+    assert document["need"] == 3 * 2**20
+
+
+@pytest.fixture
+def results(here):
+    """Results as a run leaves them, of one good and one broken image."""
+    from pipeline.results.catalog import Row, write_catalog
+    from pipeline.results.record import RunRecord, write_record
+    from pipeline.results.store import Store
+
+    store = Store(str(here / "out"))
+    rows = [
+        Row("a", "a.tif", "done", shape=(4, 5), k=2, inertia=1.5),
+        Row("b", "b.tif", "failed", "b.tif: is empty"),
+    ]
+    write_catalog(store, rows)
+    counts = {"done": 1, "warned": 0, "failed": 1, "skipped": 0}
+    write_record(
+        store,
+        RunRecord(
+            config={},
+            settings={},
+            fingerprint="f",
+            state="finished",
+            counts=counts,
+            pixels=20,
+            nbytes=60,
+            seconds=75.0,
+        ),
+    )
+    return "out"
+
+
+def test_status_tells_the_counts_and_why_images_failed(call, results):
+    result = call("status", results)
+    assert result.exit_code == 0
+    for line in ("state     finished", "done      1", "failed    1", "time      1 min 15 s"):
+        assert f"{line}\n" in result.stdout
+    assert "  failed  b: b.tif: is empty\n" in result.stdout
+
+
+def test_status_as_json_has_every_row(call, results):
+    document = json.loads(call("status", results, "--json").stdout)
+    assert document["state"] == "finished"
+    assert document["counts"]["failed"] == 1
+    assert [(row["id"], row["state"]) for row in document["images"]] == [
+        ("a", "done"),
+        ("b", "failed"),
+    ]
+
+
+def test_status_of_a_run_that_has_no_catalogue_yet_is_no_error(call, results):
+    Path("out/catalog.csv").unlink()
+    result = call("status", results)
+    assert result.exit_code == 0
+    assert "state     finished\n" in result.stdout
+    assert json.loads(call("status", results, "--json").stdout)["images"] == []
+
+
+def test_status_of_a_folder_without_results_is_an_error(call):
+    result = call("status", "nothing-here")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert "nothing-here" in result.stderr
+
+
+def test_inspect_tells_what_an_image_is(call):
+    np.save("grey.npy", np.zeros((30, 40), np.uint16))
+    text = call("inspect", "grey.npy").stdout
+    for line in ("axes      yx", "shape     30 x 40   1.20 kpx", "channels  1", "nodata    none"):
+        assert f"{line}\n" in text
+    assert "uint16   2.40 kB decoded" in text
+    document = json.loads(call("inspect", "grey.npy", "--json").stdout)
+    assert (document["shape"], document["dtype"], document["nbytes"]) == ([30, 40], "uint16", 2400)
+
+
+def test_inspect_of_what_is_no_image_exits_with_1_and_names_it(call):
+    result = call("inspect", "gone.tif")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert "gone.tif" in result.stderr
+
+
+def test_the_schema_is_json(call):
+    document = json.loads(call("schema").stdout)
+    assert "kmeans" in document["properties"]
+
+
+def test_the_version_is_told(call):
+    assert call("--version").stdout.startswith("chunkmeans ")
+
+
+def test_help_needs_no_heavy_package():
+    code = (
+        "import sys\n"
+        "from pipeline.cli import main\n"
+        "sys.argv = ['chunkmeans', '--help']\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'numpy', 'numba', 'dask', 'distributed', 'zarr', 'tifffile', 'pydantic'}\n"
+        "print(*heavy & set(sys.modules), file=sys.stderr)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "segment" in found.stdout
+    assert found.stderr.strip() == ""

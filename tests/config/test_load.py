@@ -1,0 +1,179 @@
+"""From a file and options to a config, with errors that name the place."""
+
+import shlex
+
+import pytest
+
+from pipeline.config import load_config
+from tests.config.examples import LEAST, message
+
+# -- errors name the place --------------------------------------------------------------------
+
+
+def test_an_unknown_key_names_its_place_and_the_nearest_valid_one(write):
+    text = LEAST.replace("  k: 4", "  k: 4\n  treshold: 0.1")
+    assert message(load_config, write(text)) == (
+        "c.yaml:5:3: kmeans.treshold: there is no such key; did you mean kmeans.threshold?"
+    )
+
+
+def test_a_key_of_another_section_is_named_there(write):
+    assert "c.yaml:7:1: seed: there is no such key here; did you mean kmeans.seed?" in message(
+        load_config, write(LEAST + "seed: 3\n")
+    )
+
+
+def test_an_unknown_key_like_no_other_lists_the_valid_ones(write):
+    assert message(load_config, write(LEAST + "cluster: {gpu: 1}\n")) == (
+        "c.yaml:7:11: cluster.gpu: there is no such key; known here: kind, options"
+    )
+
+
+def test_all_errors_are_listed_in_the_order_of_the_file(write):
+    text = (
+        "results:\n  path: out\n  pyramid: none!\n"
+        "kmeans:\n  k: 0\n  threshold: -1\n"
+        "images: {path: a.tif, series: 1.5}\n"
+    )
+    assert message(load_config, write(text)).splitlines() == [
+        "c.yaml:3:3: results.pyramid: must be mode, nearest or none, found 'none!'; "
+        "did you mean none?",
+        "c.yaml:5:3: kmeans.k: must be at least 1, found 0",
+        "c.yaml:6:3: kmeans.threshold: must be at least 0, found -1",
+        "c.yaml:7:23: images.series: must be a whole number, found 1.5",
+    ]
+
+
+def test_a_missing_key_points_to_where_it_belongs(write):
+    text = "images:\n  level: 0\nkmeans: {k: 2}\n"
+    assert message(load_config, write(text)).splitlines() == [
+        "c.yaml:1:1: images.path: is missing; it has no default",
+        "c.yaml:1:1: results.path: is missing; it has no default",
+    ]
+
+
+def test_an_item_of_a_list_is_named_with_its_own_column(write):
+    text = LEAST.replace("scans/", "scans/\n  region: [0:4, 4:2]")
+    assert message(load_config, write(text)) == (
+        "c.yaml:3:17: images.region.1: must start before it stops, found 4:2, which is empty"
+    )
+
+
+# -- overrides --------------------------------------------------------------------------------
+
+
+def test_overrides_are_yaml_and_the_last_one_wins(write):
+    config = load_config(
+        write(LEAST),
+        ["kmeans.k=8", "kmeans.k=9", "images.path=[a.tif, b.tif]", "features={scale: range}"],
+    )
+    assert config.kmeans.k == 9
+    assert config.images.path == ("a.tif", "b.tif")
+    assert config.features.scale == "range"
+
+
+def test_an_empty_override_is_null(write):
+    text = LEAST.replace("scans/", "scans/\n  mask: masks/")
+    assert load_config(write(text), ["images.mask="]).images.mask is None
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("kmeans.k", "--set kmeans.k: must be KEY=VALUE, such as --set kmeans.k=8"),
+        ("=8", "--set =8: must be KEY=VALUE"),
+        ("kmeans..k=8", "--set kmeans..k=8: must be KEY=VALUE"),
+        ("kmeans.k=0", "--set kmeans.k=0: kmeans.k: must be at least 1, found 0"),
+        ("kmeans={k: 0}", "--set kmeans={k: 0}: kmeans.k: must be at least 1, found 0"),
+        (
+            "kmeans.kk=8",
+            "--set kmeans.kk=8: kmeans.kk: there is no such key; did you mean kmeans.k",
+        ),
+        ("kmeans.k.x=8", "--set kmeans.k.x=8: kmeans.k.x: kmeans.k is 4 and has no keys"),
+        ("foo.bar=1", "--set foo.bar=1: foo: there is no such key; known here: images, features"),
+        ("foo=1", "--set foo=1: foo: there is no such key"),
+        ("a.b.c=1", "--set a.b.c=1: a: there is no such key"),
+        ("kmeans.k=[8", "--set kmeans.k=[8: is not valid YAML; if the value is text"),
+        ("images.path=!!set a", "--set images.path=!!set a: has a tag (!!...) that does not fit"),
+        ("images.path=!!set {a}", "--set images.path=!!set {a}: has the tag CommentedSet"),
+        ("images.path=!!python/name:os.system x", "--set images.path=!!python/name:os.system x:"),
+        ("kmeans={k: 1, k: 2}", "--set kmeans={k: 1, k: 2}: k: this key is given twice"),
+        ("images.mask={stem}", "--set images.mask={stem}: images.mask: must be a path or URL"),
+    ],
+)
+def test_a_bad_override_is_named(write, override, reason):
+    assert message(load_config, write(LEAST), [override]).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "value", ["*.tif", "{stem}.png", "{parent}/masks/{stem}.png", "@home", "'a", 'a "b": c: d']
+)
+def test_text_that_is_no_yaml_gets_the_quotes_that_make_it_one(write, value):
+    text = message(load_config, write(LEAST), [f"images.mask={value}"])
+    assert text.startswith(f"--set images.mask={value}: is not valid YAML; if the value is text")
+    assert not any(jargon in text for jargon in ("<", "token", "scalar", "stream"))
+    _, _, command = text.partition("those of the shell: ")
+    option, assignment, *_ = shlex.split(command.partition("; if it is a list")[0])
+    assert option == "--set"
+    assert load_config(write(LEAST), [assignment]).images.mask == value
+
+
+def test_a_long_value_that_is_no_yaml_is_not_repeated(write):
+    text = message(load_config, write(LEAST), [f"images.mask={{stem}}{'x' * 100}"])
+    assert text.startswith("--set images.mask=...: is not valid YAML")
+    assert "--set 'images.mask=\"...\"'" in text
+    assert "xxx" not in text
+
+
+def test_an_override_does_not_hide_an_error_of_the_file(write):
+    text = message(load_config, write(LEAST.replace("k: 4", "k: 0")), ["kmeans.seed=-1"])
+    assert set(text.splitlines()) == {
+        "c.yaml:4:3: kmeans.k: must be at least 1, found 0",
+        "--set kmeans.seed=-1: kmeans.seed: must be at least 0, found -1",
+    }
+
+
+# -- the cluster ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_cluster_may_be_a_file_with_or_without_the_key(write, wrapped):
+    body = "kind: local\noptions:\n  n_workers: 2\n"
+    if wrapped:
+        body = "cluster:\n" + "".join(f"  {line}\n" for line in body.splitlines())
+    write(body, "site.yaml")
+    config = load_config(write(LEAST + "cluster: site.yaml\n"))
+    assert config.cluster.kind == "local"
+    assert config.cluster.options == {"n_workers": 2}
+
+
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:8786", "tls://head:8786", "head:8786"])
+def test_a_cluster_may_be_an_address(write, address):
+    config = load_config(write(LEAST), cluster=address)
+    assert config.cluster.kind == "address"
+    assert config.cluster.options == {"address": address}
+
+
+def test_the_command_line_s_cluster_replaces_the_file_s_and_overrides_come_after(write):
+    text = LEAST + "cluster: {kind: local, options: {n_workers: 2}}\n"
+    config = load_config(write(text), ["cluster.options.threads=3"], cluster="serial")
+    assert config.cluster.kind == "serial"
+    assert config.cluster.options == {"threads": 3}
+
+
+def test_errors_in_a_cluster_file_are_placed_in_it(write):
+    write("kind: local\noption: {}\n", "site.yaml")
+    assert message(load_config, write(LEAST), cluster="site.yaml") == (
+        "site.yaml:2:1: cluster.option: there is no such key; did you mean cluster.options?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cluster", "reason"),
+    [
+        ("gone.yaml", "--cluster gone.yaml: cluster: gone.yaml: there is no such file"),
+        ("a b", "--cluster a b: cluster: must be a YAML file, an address"),
+    ],
+)
+def test_a_cluster_that_names_nothing_is_an_error(write, cluster, reason):
+    assert message(load_config, write(LEAST), cluster=cluster).startswith(reason)
