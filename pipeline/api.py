@@ -161,7 +161,7 @@ def segment(
         },
         features={"scale": scale},
         kmeans={"init": init, **({} if k is None else {"k": k}), **kmeans},
-        results={"path": "nowhere"},
+        results={"path": "memory://nowhere"},
     )
     options = read_options(config)
     masks = None if mask is None else _opened(mask, replace(options, channels=None, axes=None))

@@ -384,6 +384,13 @@ def test_what_fits_no_image_is_refused_before_the_start(config, tmp_path, asked,
     assert not (tmp_path / "out").exists()
 
 
+def test_an_image_may_lie_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nowhere").mkdir()
+    np.save("nowhere/x.npy", np.arange(6, dtype=np.uint8).reshape(2, 3))
+    assert segment("nowhere/x.npy", 2).labels.tolist() == [[1, 1, 1], [2, 2, 2]]
+
+
 def test_segment_takes_means_and_not_earlier_results():
     with pytest.raises(ConfigError, match=r"init: earlier results hold many images"):
         segment(np.zeros((2, 2), np.uint8), 1, init={"from": "results"})
