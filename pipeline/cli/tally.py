@@ -92,8 +92,6 @@ class Tally:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
         self.phases: dict[tuple[str, str], Phase] = {}
-        self.finished = 0
-        """Images that reached their state in this run."""
         self.problems: list[ImageFinished] = []
         """The first that are not done, failures before the others."""
         self.shown: str | None = None
@@ -119,7 +117,6 @@ class Tally:
                 fit = Phase(FIT, event.subject, 0, 0, self.clock)
                 self.phases.setdefault((FIT, event.subject), fit).iteration = event
             case ImageFinished():
-                self.finished += 1
                 if event.state in ("done", "warned"):
                     self.shown = self.shown or event.image
                 if event.state != "done":

@@ -16,9 +16,9 @@ from pipeline.kmeans.model import Floats, Model
 from pipeline.results.layout import plan_labels
 from pipeline.steps.chunk import Input
 from pipeline.steps.collect import collect
+from pipeline.steps.image import plan_bundles
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import label
-from pipeline.steps.memory import bundled, cut, plan_chunks
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ def segment_array(
     """
     info = source.info
     layout = plan_labels(info, settings.k, pyramid="none")
-    shape, need = plan_chunks(info, layout, engine.size, mean_image=False)
-    bundles = bundled(list(cut(source, shape, need.hold, source.id)), engine.size)
+    bundles = plan_bundles(source, layout, engine, mean_image=False, hold=True)
     canvas = ArrayCanvas(np.zeros(info.shape, layout.dtype))
     try:
         collected = collect(engine, bundles, source.id, watch)
