@@ -1,8 +1,9 @@
 """What this machine has: cores and free memory, with the limits of a container or a batch job."""
 
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
+from time import monotonic, thread_time
 from typing import Self
 
 import psutil
@@ -10,6 +11,13 @@ from dask.system import CPU_COUNT
 
 SHARE = 0.8
 """Part of the free memory that a run takes where nobody says how much it may."""
+
+INTERVAL = 0.1
+"""Seconds between two looks at the memory, at least."""
+LISTED_EVERY = 1.0
+"""Seconds between two searches for new processes, at least: each goes through all there are."""
+BUSY = 0.005
+"""Part of a processor that looking may take, and again that searching may."""
 
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -34,37 +42,91 @@ def free_memory() -> int:
 
 
 class PeakMemory:
-    """Measures the resident memory of this process and its children while it is open.
+    """Measures the resident memory of this process and all that it started, while it is open.
 
-    Sampled, so a peak shorter than `interval` seconds may be missed.
+    Sampled: of a peak between two looks only the part of the largest process is known, and that
+    where the system keeps each process's highest (Linux). Pages that processes share count once
+    for each of them, so the figure is never too small for that. Looking takes at most `BUSY` of a
+    processor: where it takes long, it is done less often.
     """
 
-    def __init__(self, interval: float = 0.1) -> None:
-        self.nbytes = 0
-        """Most bytes seen so far."""
-        self._interval = interval
+    def __init__(self) -> None:
+        self._most = 0
+        self._before: dict[psutil.Process, int] = {}
+        self._tree: list[psutil.Process] = []
+        self._lock = Lock()
         self._done = Event()
         self._thread = Thread(target=self._watch, name="peak memory", daemon=True)
 
+    @property
+    def nbytes(self) -> int:
+        """Most bytes so far; 0 if it was never open."""
+        if self._thread.is_alive():
+            self._list()
+        return self._most
+
     def __enter__(self) -> Self:
-        self.nbytes = resident()
+        self._tree = started()
+        self._before = {process: highest(process.pid) for process in self._tree}
+        self._look()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._list()
         self._done.set()
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._done.wait(self._interval):
-            self.nbytes = max(self.nbytes, resident())
+        pause, listed = INTERVAL, monotonic()
+        unlisted = LISTED_EVERY
+        while not self._done.wait(pause):
+            pause = max(INTERVAL, _cost(self._look) / BUSY)
+            if monotonic() - listed >= unlisted:
+                unlisted = max(LISTED_EVERY, _cost(self._list) / BUSY)
+                listed = monotonic()
+
+    def _look(self) -> None:
+        """Add up what the known processes have now."""
+        with self._lock:
+            self._most = max(self._most, sum(map(_resident, self._tree)))
+
+    def _list(self) -> None:
+        """Find processes that are new, and ask each for its highest since this was opened."""
+        with self._lock:
+            self._tree = started()
+            for process in self._tree:
+                most = highest(process.pid)
+                if most > self._before.get(process, 0):
+                    self._most = max(self._most, most)
+        self._look()
 
 
-def resident() -> int:
-    """Return the resident bytes of this process and all that it started."""
-    total = 0
+def started() -> list[psutil.Process]:
+    """Return this process and all that it started, directly or not. Reads of every process."""
     here = psutil.Process()
-    for process in [here, *here.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):  # ended since it was listed
-            total += int(process.memory_info().rss)
-    return total
+    return [here, *here.children(recursive=True)]
+
+
+def highest(pid: int) -> int:
+    """Return the most bytes a process had resident since it began; 0 where nobody counts."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:  # no such process any more, or no such file system
+        return 0
+    _, found, rest = status.partition(b"VmHWM:")
+    return int(rest.split(maxsplit=1)[0]) * 1024 if found else 0
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # ended since it was listed
+        return 0
+
+
+def _cost(work: Callable[[], object]) -> float:
+    """Do `work`, and return the seconds of processor time that it took."""
+    begin = thread_time()
+    work()
+    return thread_time() - begin

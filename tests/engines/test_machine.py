@@ -1,0 +1,152 @@
+"""What the machine has, and the measuring of what a run takes of it."""
+
+import subprocess
+import sys
+from time import monotonic, sleep, thread_time
+
+import numpy as np
+import psutil
+import pytest
+
+from pipeline.engines import machine
+from pipeline.engines.machine import PeakMemory, cores, free_memory, highest, started
+
+MIB = 2**20
+
+# Takes and touches as many MiB as its first line of input says, and gives them back at its second.
+CHILD = """
+import sys
+taken = bytearray(b"x") * (int(sys.stdin.readline()) * 2**20)
+print("taken", flush=True)
+sys.stdin.readline()
+del taken
+print("given back", flush=True)
+sys.stdin.readline()
+"""
+
+counted = pytest.mark.skipif(
+    not highest(psutil.Process().pid), reason="this system keeps no highest of a process"
+)
+
+
+@pytest.fixture
+def child():
+    """Return a function that starts a process which takes memory when it is told to."""
+    processes = []
+
+    def start():
+        process = subprocess.Popen(
+            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def tell(process, text=""):
+    """Send a line to a child and wait for its answer."""
+    process.stdin.write(f"{text}\n")
+    process.stdin.flush()
+    process.stdout.readline()
+
+
+def wait_for(peak, nbytes):
+    """Wait until the peak is at least so many bytes; fail after a while."""
+    end = monotonic() + 30
+    while peak._most < nbytes:  # the property itself would look
+        assert monotonic() < end, f"{peak._most} bytes were seen, {nbytes} are taken"
+        sleep(0.02)
+
+
+def test_there_are_processors_and_free_memory():
+    assert cores() >= 1
+    assert 0 < free_memory() < psutil.virtual_memory().total
+
+
+def test_a_control_group_bounds_the_free_memory(tmp_path, monkeypatch):
+    limit, used = tmp_path / "limit", tmp_path / "used"
+    monkeypatch.setattr(machine, "_CGROUPS", ((str(limit), str(used)),))
+    used.write_text("1000\n")
+    limit.write_text("6000\n")
+    assert free_memory() == int(5000 * machine.SHARE)
+    limit.write_text("max\n")
+    assert free_memory() > 5000
+
+
+def test_a_peak_is_zero_before_it_is_open_and_stays_after_it_was():
+    peak = PeakMemory()
+    assert peak.nbytes == 0
+    with peak:
+        assert peak.nbytes >= psutil.Process().memory_info().rss // 2
+    most = peak.nbytes
+    assert most > 0
+    assert peak.nbytes == most
+
+
+def test_children_count_with_the_process_even_those_that_start_later(child, monkeypatch):
+    monkeypatch.setattr(machine, "LISTED_EVERY", 0.1)
+    early = child()
+    with PeakMemory() as peak:
+        before = peak.nbytes
+        tell(early, 100)
+        wait_for(peak, before + 90 * MIB)
+        late = child()
+        tell(late, 100)
+        wait_for(peak, before + 190 * MIB)
+        most = peak.nbytes
+        tell(late)
+        tell(early)
+        assert peak.nbytes >= most
+
+
+@counted
+def test_no_peak_of_a_single_process_is_too_short_to_be_seen(monkeypatch):
+    monkeypatch.setattr(machine, "INTERVAL", 1e6)
+    with PeakMemory() as peak:
+        before = peak.nbytes
+        np.ones(300 * MIB, np.uint8).sum()
+        assert peak.nbytes >= before + 250 * MIB
+
+
+@counted
+def test_what_a_process_had_before_does_not_count(child):
+    old = child()
+    tell(old, 400)
+    tell(old)
+    np.ones(400 * MIB, np.uint8).sum()
+    now = sum(map(machine._resident, started()))
+    with PeakMemory() as peak:
+        assert peak.nbytes < now + 200 * MIB
+
+
+def test_looking_is_done_less_often_where_it_takes_long(monkeypatch):
+    looks = []
+
+    def slow(process):
+        looks.append(process)
+        begin = thread_time()
+        while thread_time() - begin < 0.01:
+            pass
+        return 1
+
+    monkeypatch.setattr(machine, "_resident", slow)
+    monkeypatch.setattr(machine, "INTERVAL", 0.001)
+    monkeypatch.setattr(machine, "LISTED_EVERY", 1e6)
+    with PeakMemory():
+        sleep(1)
+    own = started()
+    most = 2 + 1 * machine.BUSY / 0.01  # the first, the last, and the part of a second between
+    assert 1 <= len(looks) / len(own) <= most + 1
+
+
+def test_a_process_that_ended_has_no_memory(child):
+    process = child()
+    known = psutil.Process(process.pid)
+    process.kill()
+    process.communicate()
+    assert machine._resident(known) == 0
+    assert highest(process.pid) == 0
