@@ -6,11 +6,13 @@ A task that Dask gives up because its worker died too often is run in a process 
 that the innocent around it are not lost with it.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
+from functools import reduce
+from itertools import chain, islice
+from sys import intern
 from threading import Lock
+from typing import Any
 from weakref import WeakSet
 
 from distributed import Client, Future, KilledWorker
@@ -20,11 +22,18 @@ from pipeline.engines import hold
 from pipeline.engines.attempt import without_value
 from pipeline.engines.base import Engine, Item, Outcome, Value, tree
 from pipeline.engines.link import Link, release
-from pipeline.engines.window import Landed, Window, join
+from pipeline.engines.window import Window, join
 from pipeline.errors import ChunkError
 
 HOMES = 2**18
-"""Keys of which the last worker is remembered."""
+"""Keys of which the last worker is remembered: the first ones of a family, as with `hold`."""
+
+BLOCK = 1024
+"""Values that are merged on the workers before the driver takes over what they make together.
+
+Dask keeps the call of every value that went into another, to compute it again if it must. That
+chain ends with a block, or the scheduler's memory would grow with the number of items.
+"""
 
 _REPEATS = 5
 """How often everything is merged before it is an error that workers die all the time."""
@@ -73,7 +82,8 @@ class DaskEngine(Engine):
         self._link.await_workers(workers)
         self.workers = len(self._link.threads)
         self.threads = sum(self._link.threads.values())
-        self._homes: OrderedDict[Hashable, str] = OrderedDict()
+        self._homes: dict[Hashable, dict[int, str]] = {}  # by family, then hash: a key may be long
+        self._remembered = 0
         self._lock = Lock()
 
     def map(
@@ -102,7 +112,10 @@ class DaskEngine(Engine):
         near: Callable[[Item], Hashable] | None = None,
         watch: Callable[[Outcome[Item, None]], None] | None = None,
     ) -> Value:
-        """Return all values merged into one, pair by pair on the workers that have them."""
+        """Return all values merged into one: on the workers that have them, pair by pair.
+
+        Only what a block of many makes together comes here, to be merged with the others'.
+        """
         for _ in range(_REPEATS):
             try:
                 return self._reduced(task, items, merge, name, near, watch)
@@ -117,6 +130,8 @@ class DaskEngine(Engine):
 
     def release(self, family: str) -> None:
         """Tell the workers to let go of what they hold of a family; one that is gone holds none."""
+        with self._lock:
+            self._remembered -= len(self._homes.pop(family, ()))
         self._link.tell(hold.release, family)
 
     def close(self) -> None:
@@ -145,11 +160,25 @@ class DaskEngine(Engine):
         window = Window(self._link, task, name, keep=True, memory=self.memory)
         try:
             with closing(window):
-                top = tree(self._values(window, items, near, watch, made), joined)
-                landed: Landed[Value] = self._link.fetch(top)
-                return landed.outcome.unwrap()
+                values = self._values(window, items, near, watch, made)
+                merged: Value = reduce(merge, self._blocks(values, joined))
+                return merged
         finally:
             release(made)  # an error's traceback would keep the values on the workers
+
+    def _blocks(
+        self, values: Iterator[Future], joined: Callable[[Future, Future], Future]
+    ) -> Iterator[Any]:
+        """Yield the merged value of each block, while the next one is on its way."""
+        merged: Future | None = None
+        for first in values:
+            top = tree(chain([first], islice(values, BLOCK - 1)), joined)
+            if merged is not None:
+                yield self._link.fetch(merged).outcome.unwrap()
+            merged = top
+        if merged is None:
+            raise ValueError("nothing to merge: no items were given")
+        yield self._link.fetch(merged).outcome.unwrap()
 
     def _values(
         self,
@@ -177,11 +206,16 @@ class DaskEngine(Engine):
 
     def _home(self, key: Hashable) -> str | None:
         with self._lock:
-            return self._homes.get(key)
+            return self._homes.get(hold.family_of(key), {}).get(hash(key))
 
     def _moved(self, key: Hashable, worker: str) -> None:
         with self._lock:
-            self._homes.pop(key, None)
-            self._homes[key] = worker
-            if len(self._homes) > HOMES:
-                self._homes.popitem(last=False)
+            homes = self._homes.setdefault(hold.family_of(key), {})
+            if hash(key) not in homes:
+                while self._remembered >= HOMES:
+                    oldest = next(iter(self._homes))
+                    if self._homes[oldest] is homes:
+                        return
+                    self._remembered -= len(self._homes.pop(oldest))
+                self._remembered += 1
+            homes[hash(key)] = intern(worker)

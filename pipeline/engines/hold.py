@@ -4,7 +4,7 @@ One cache per process, shared by the runs in it. Everything is thread-safe. A ca
 will: whoever uses it can always load again.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ class Hold:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
         self._loading: dict[Hashable, Future[Any]] = {}
         self._nbytes = 0
+        self._by_family: Counter[Hashable] = Counter()
 
     @property
     def nbytes(self) -> int:
@@ -82,30 +83,53 @@ class Hold:
         mine.set_result(value)
         return value
 
+    def held_if_room(
+        self, key: Hashable, load: Callable[[], Kept], *, nbytes: int, limit: int
+    ) -> Kept | None:
+        """Return what is held under `key`; where `nbytes` have room, load it and hold it.
+
+        None where they have not: for what is worth its making only if it is kept.
+        """
+        with self._lock:
+            known = key in self._entries or key in self._loading
+            if not known and self._by_family[family_of(key)] + nbytes > limit:
+                return None
+        return self.held(key, load, nbytes=lambda _: nbytes, limit=limit)
+
     def release(self, family: Hashable) -> None:
         """Let go of what is held of a family."""
         with self._lock:
-            for key in [k for k in self._entries if _family(k) == family]:
-                self._nbytes -= self._entries.pop(key).nbytes
+            for key in [k for k in self._entries if family_of(k) == family]:
+                self._drop(key)
 
     def clear(self) -> None:
         """Let go of everything."""
         with self._lock:
             self._entries.clear()
+            self._by_family.clear()
             self._nbytes = 0
 
     def _keep(self, key: Hashable, value: object, size: int, limit: int) -> None:
         with self._lock:
             self._shrink(limit)
-            own = sum(e.nbytes for k, e in self._entries.items() if _family(k) == _family(key))
-            if own + size > limit:
+            family = family_of(key)
+            if self._by_family[family] + size > limit:
                 return
-            for old in [k for k in self._entries if _family(k) != _family(key)]:
-                if self._nbytes + size <= limit:
-                    break
-                self._nbytes -= self._entries.pop(old).nbytes
+            if self._nbytes + size > limit:
+                for old in [k for k in self._entries if family_of(k) != family]:
+                    self._drop(old)
+                    if self._nbytes + size <= limit:
+                        break
             self._entries[key] = _Entry(value, size)
+            self._by_family[family] += size
             self._nbytes += size
+
+    def _drop(self, key: Hashable) -> None:
+        size = self._entries.pop(key).nbytes
+        self._nbytes -= size
+        self._by_family[family_of(key)] -= size
+        if not self._by_family[family_of(key)]:
+            del self._by_family[family_of(key)]
 
     def _land(self, key: Hashable) -> None:
         with self._lock:
@@ -113,16 +137,18 @@ class Hold:
 
     def _shrink(self, limit: int) -> None:
         while self._nbytes > limit:
-            self._nbytes -= self._entries.popitem(last=False)[1].nbytes
+            self._drop(next(iter(self._entries)))
 
 
-def _family(key: Hashable) -> Hashable:
+def family_of(key: Hashable) -> Hashable:
+    """Return what is held together with `key`: the first element of a tuple, else the key."""
     return key[0] if isinstance(key, tuple) and key else key
 
 
 _HOLD = Hold()
 
 held = _HOLD.held
+held_if_room = _HOLD.held_if_room
 clear = _HOLD.clear
 
 

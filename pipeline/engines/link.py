@@ -12,6 +12,7 @@ from distributed.client import ClosedClientError
 from distributed.comm import CommClosedError
 from distributed.scheduler import NoValidWorkerError
 
+from pipeline.engines.notes import Notes
 from pipeline.errors import ClusterError
 
 TICK = 1.0
@@ -38,6 +39,8 @@ class Link:
         self, client: Client, wait: float, replace: Callable[[], object] | None = None
     ) -> None:
         self.client, self.wait, self.replace = client, wait, replace
+        self.notes = Notes(client)
+        """What tasks tell of themselves."""
         self.wanted = 0
         """Workers that there were at the most."""
         self.address: str = client.scheduler.address

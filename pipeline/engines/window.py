@@ -13,6 +13,7 @@ from pipeline.engines.alone import alone
 from pipeline.engines.attempt import attempt, portable, without_value
 from pipeline.engines.base import Item, Outcome, Value, WorkerKilled
 from pipeline.engines.link import Link, release
+from pipeline.engines.notes import leave
 from pipeline.errors import ClusterError
 
 LARGE = 256 * 1024
@@ -40,8 +41,8 @@ class _Flight(Generic[Item]):
     """Where it had best run."""
     value: Future
     """Its outcome with the value."""
-    light: Future
-    """Its outcome as the driver fetches it: without the value if that stays on its worker."""
+    note: str | None
+    """Name of its note, which has the outcome without the value; None: the value is fetched."""
     deaths: int = 0
     """Workers that died with it."""
     suspect: int = 0
@@ -98,9 +99,9 @@ class Window(Generic[Item, Value]):
             flight = self._flying.pop(self._link.next_of(self._landed).key)
             self._load[flight.worker or ""] -= 1
             try:
-                landed = self._link.fetch(flight.light)
+                landed = self._learned(flight)
             except KilledWorker as error:
-                release((flight.value, flight.light))
+                self._forget(flight)
                 deaths = flight.deaths + error.allowed_failures + 1
                 if flight.suspect < _REPEATS:
                     self._send(flight.item, flight.worker, deaths, flight.suspect + 1)
@@ -109,17 +110,17 @@ class Window(Generic[Item, Value]):
             except ClusterError:
                 raise
             except Exception as error:  # a value that does not pickle, a module that is not there
-                release((flight.value, flight.light))
+                self._forget(flight)
                 why = portable(error, flight.item)
                 return Outcome(flight.item, None, why, 1, 0.0), "", flight.value
             attempts = landed.outcome.attempts + flight.deaths
-            outcome = replace(landed.outcome, item=flight.item, attempts=attempts)
+            outcome: Any = replace(landed.outcome, item=flight.item, attempts=attempts)  # type: ignore[arg-type]
             return outcome, landed.worker, flight.value
 
     def close(self) -> None:
         """Let go of everything that is on its way."""
         for flight in self._flying.values():
-            release((flight.value, flight.light))
+            self._forget(flight)
         self._flying.clear()
         self._cargo.close()
 
@@ -127,15 +128,29 @@ class Window(Generic[Item, Value]):
         task = self._cargo.at(worker)
         name = f"{self._name}-alone" if suspect else self._name
         limit = self._memory if suspect else None
+        note = self._link.notes.expect() if self._keep else None
         value = self._link.submit(
-            run_task, task, pickle.dumps(item), limit, name=name, worker=worker
+            run_task, task, pickle.dumps(item), limit, note, name=name, worker=worker
         )
-        light = value
-        if self._keep:
-            light = self._link.submit(_lighten, value, name=f"{name}-told", priority=20)
-        self._flying[light.key] = _Flight(item, worker, value, light, deaths, suspect)
+        self._flying[value.key] = _Flight(item, worker, value, note, deaths, suspect)
         self._load[worker or ""] += 1
-        light.add_done_callback(self._landed.put)
+        value.add_done_callback(self._landed.put)
+
+    def _learned(self, flight: _Flight[Item]) -> Landed[Any]:
+        """Return the outcome of a flight, without its value if that stays where it is."""
+        landed: Landed[Any] | None = None
+        future = flight.value
+        if flight.note is not None and future.status != "error":
+            landed = self._link.notes.read(flight.note)
+            if landed is None:
+                name = f"{self._name}-told"
+                future = self._link.submit(_lighten, future, name=name, priority=20)
+        return self._link.fetch(future) if landed is None else landed
+
+    def _forget(self, flight: _Flight[Item]) -> None:
+        release([flight.value])
+        if flight.note is not None:
+            self._link.notes.read(flight.note)
 
     def _killed(self, item: Item, deaths: int) -> Outcome[Item, Value]:
         error = WorkerKilled(
@@ -189,13 +204,19 @@ def _broken(future: Future) -> bool:
 
 
 def run_task(
-    task: bytes | Callable[[Item], Value], sent: bytes, limit: int | None
+    task: bytes | Callable[[Item], Value], sent: bytes, limit: int | None, note: str | None
 ) -> Landed[Value]:
-    """Run the task on the item; in a process of its own, of `limit` bytes, if that is given."""
+    """Run the task on the item; in a process of its own, of `limit` bytes, if that is given.
+
+    With a `note`, the driver is told the outcome without its value under that name.
+    """
     called: Callable[[Item], Value] = pickle.loads(task) if isinstance(task, bytes) else task
     item: Item = pickle.loads(sent)
     outcome = attempt(called, item) if limit is None else alone(called, item, limit)
-    return Landed(replace(outcome, item=None), get_worker().address)  # type: ignore[arg-type]
+    landed: Landed[Value] = Landed(replace(outcome, item=None), get_worker().address)  # type: ignore[arg-type]
+    if note is not None:
+        leave(note, _lighten(landed))
+    return landed
 
 
 def join(merge: bytes, a: Landed[Value], b: Landed[Value]) -> Landed[Value]:

@@ -114,3 +114,13 @@ def add_pairs(a, b):
 
 def count_and_sum(number):
     return 1, number
+
+
+def fails_at_90(number):
+    if number == 90:
+        raise ValueError("90 is never liked")
+    return number
+
+
+def in_family(family, number):
+    return family, number

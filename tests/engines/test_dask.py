@@ -176,3 +176,97 @@ def test_workers_that_are_killed_all_the_time_change_no_value():
         finally:
             over.set()
             killer.join()
+
+
+class TestAMapReduceOfManyItems:
+    """More than a block of them, on a scheduler in this process that can be looked into."""
+
+    BLOCK = 16
+
+    @pytest.fixture
+    def engine(self, in_threads, monkeypatch):
+        monkeypatch.setattr("pipeline.engines.dask.BLOCK", self.BLOCK)
+        return in_threads
+
+    @pytest.mark.parametrize("number", [1, 15, 16, 17, 32, 33, 100])
+    def test_blocks_make_the_same_value(self, engine, number):
+        places = engine.map_reduce(tasks.count_and_sum, range(number), tasks.add_pairs, name="sum")
+        assert places == (number, sum(range(number)))
+
+    def test_the_first_failure_is_raised_in_a_later_block_too(self, engine):
+        with pytest.raises(ValueError, match="never liked"):
+            engine.map_reduce(tasks.fails_at_90, range(100), tasks.add, name="sum")
+
+    def test_the_scheduler_forgets_what_is_merged(self, engine):
+        scheduler = engine._link.client.cluster.scheduler
+        most = []
+        engine.map_reduce(
+            tasks.square, range(20 * self.BLOCK), tasks.add, name="sum",
+            watch=lambda _: most.append(len(scheduler.tasks)),
+        )  # fmt: skip
+        # a value and a merge per item, of the block that is merged and of the next
+        assert max(most) <= 4 * self.BLOCK + 4 * engine.threads
+        assert max(most) >= 2 * self.BLOCK, "or nothing was looked at"
+
+    def test_notes_that_never_come_are_done_without(self, engine, monkeypatch):
+        monkeypatch.setattr(engine._link.notes, "_came", Deaf())
+        told = []
+        total = engine.map_reduce(
+            tasks.square_slowly, range(20), tasks.add, name="sum", watch=told.append
+        )
+        assert total == sum(n * n for n in range(20))
+        assert sorted(outcome.item for outcome in told) == list(range(20))
+        assert all(outcome.seconds >= 0.02 for outcome in told)
+
+    def test_no_note_is_left(self, engine):
+        engine.map_reduce(tasks.square, range(40), tasks.add, name="sum")
+        with pytest.raises(ValueError, match="is not liked"):
+            engine.map_reduce(tasks.square_or_fail, range(40), tasks.add, name="sum")
+        assert len(engine._link.notes) == 0
+
+
+class Deaf(dict):
+    """A place for notes where none arrives."""
+
+    def __contains__(self, name):
+        return False
+
+
+class TestHomes:
+    """Where the driver remembers that a worker had an item before."""
+
+    @pytest.fixture
+    def engine(self, in_threads, monkeypatch):
+        monkeypatch.setattr("pipeline.engines.dask.HOMES", 10)
+        yield in_threads
+        for family in "abc":
+            in_threads.release(family)
+
+    def known(self, engine, family, number):
+        return [n for n in range(number) if engine._home((family, n)) is not None]
+
+    def visit(self, engine, family, number):
+        near = partial(tasks.in_family, family)
+        engine.map_reduce(tasks.square, range(number), tasks.add, name="sum", near=near)
+
+    def test_as_many_are_remembered_as_there_is_room(self, engine):
+        for _ in range(2):
+            self.visit(engine, "a", 30)
+            known = self.known(engine, "a", 30)
+            assert len(known) == 10
+        again = self.known(engine, "a", 30)
+        assert again == known, "the first ones stay, as what is held does"
+
+    def test_another_family_makes_room(self, engine):
+        self.visit(engine, "a", 10)
+        self.visit(engine, "b", 4)
+        assert self.known(engine, "a", 10) == []
+        assert self.known(engine, "b", 4) == [0, 1, 2, 3]
+
+    def test_what_is_released_has_no_home(self, engine):
+        self.visit(engine, "a", 4)
+        engine.release("a")
+        assert self.known(engine, "a", 4) == []
+        self.visit(engine, "b", 10)
+        self.visit(engine, "b", 10)
+        assert self.known(engine, "b", 10) == list(range(10))
