@@ -10,6 +10,7 @@ from pipeline.events import (
     Event,
     ImageFinished,
     Iterated,
+    PhaseFinished,
     PhaseStarted,
     RunFinished,
 )
@@ -17,6 +18,10 @@ from pipeline.events import (
 Clock = Callable[[], float]
 FIT = "k-means"
 """What a fit is called among the phases: it lasts over many passes, or needs none."""
+SLOW = 0.5
+"""Seconds of an iteration, from which on it is told."""
+PATIENCE = 2.0
+"""Seconds without a finished part, before and after all others, until it is told why."""
 MOST_PROBLEMS = 20
 """Images whose reason is told; the catalogue has all of them."""
 
@@ -39,9 +44,18 @@ class Phase:
     iteration: Iterated | None = None
     """The latest."""
     started: float = field(init=False)
+    moved: float = field(init=False)
+    """When a part of it was last finished."""
 
     def __post_init__(self) -> None:
-        self.started = self.clock()
+        self.started = self.moved = self.clock()
+
+    def advance(self, pixels: int, nbytes: int, units: int) -> None:
+        """Count a part that is finished."""
+        self.pixels += pixels
+        self.nbytes += nbytes
+        self.done += units
+        self.moved = self.clock()
 
     @property
     def seconds(self) -> float:
@@ -62,28 +76,42 @@ class Phase:
         return f"{self.share:.0%}" if self.total or self.units else ""
 
     @property
+    def _moving(self) -> float:
+        """Time that what is done took: rates do not sink while the next part is under way."""
+        return max(self.moved - self.started, 1e-3)
+
+    @property
     def speed(self) -> str:
         """Pixels and bytes per second, on average."""
         if not self.pixels:
             return ""
-        pixels = decimal(self.pixels / self.seconds, "px/s")
-        return f"{pixels}  {decimal(self.nbytes / self.seconds, 'B/s')}"
+        pixels = decimal(self.pixels / self._moving, "px/s")
+        return f"{pixels}  {decimal(self.nbytes / self._moving, 'B/s')}"
 
     @property
     def left(self) -> str:
-        """Time that is left at this speed."""
-        if not 0 < self.share < 1:
-            return ""
-        return f"{duration(self.seconds / self.share * (1 - self.share))} left"
+        """Time that is left at this speed, or how long it has been where nothing is done yet."""
+        if not self.share:
+            return f"{duration(self.seconds)} so far" if self.seconds >= PATIENCE else ""
+        if self.share == 1:  # what the parts made is merged, say
+            return "finishing" if self.clock() - self.moved >= PATIENCE else ""
+        left = self._moving / self.share - self.seconds
+        # a last part that takes longer than the others: who knows
+        return f"{duration(left)} left" if left > 0 else ""
 
     @property
     def fit(self) -> str:
-        """The latest iteration in words."""
+        """How the fit stands after the latest iteration, in words."""
         last = self.iteration
         if last is None:
             return ""
-        start = f"start {last.restart + 1}  " if last.restart else ""
-        return f"{start}iteration {last.index}  E {last.residual:.4g}  inertia {last.inertia:.5g}"
+        words = [f"start {last.restart + 1}"] if last.restart else []
+        words.append(f"{last.index:,} iteration{'s' * (last.index > 1)}")
+        words += [f"E {last.residual:.4g}", f"inertia {last.inertia:.5g}"]
+        each = self._moving / max(1, self.done)
+        if each >= SLOW:
+            words.append(f"{duration(each)} each")
+        return "  ".join(words)
 
 
 class Tally:
@@ -98,6 +126,7 @@ class Tally:
         """Id of the first image that has a result."""
         self.seconds: float | None = None
         """How long the run took; None before its end."""
+        self._read: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
         """Count one event; a finished phase stays until `end`, for those who watch after."""
@@ -110,13 +139,13 @@ class Tally:
                 )
             case Advanced():
                 if phase := self.of(event):
-                    phase.pixels += event.pixels
-                    phase.nbytes += event.nbytes
-                    phase.done += event.units
+                    phase.advance(event.pixels, event.nbytes, event.units)
+            case PhaseFinished("read"):
+                self._read[event.subject] = self.clock()
             case Iterated():
-                fit = Phase(FIT, event.subject, 0, 0, self.clock)
-                self.phases.setdefault((FIT, event.subject), fit).iteration = event
+                self._fit(event)
             case ImageFinished():
+                self._read.pop(event.image, None)
                 if event.state in ("done", "warned"):
                     self.shown = self.shown or event.image
                 if event.state != "done":
@@ -125,6 +154,17 @@ class Tally:
                     del self.problems[MOST_PROBLEMS:]
             case RunFinished():
                 self.seconds = event.seconds
+
+    def _fit(self, event: Iterated) -> None:
+        """Count an iteration. No event begins a fit: it does when everything is read."""
+        key = (FIT, event.subject)
+        if key not in self.phases:
+            self.phases[key] = Phase(FIT, event.subject, 0, 0, self.clock)
+            begun = self._read.pop(event.subject, None)
+            if begun is not None:
+                self.phases[key].started = begun
+        self.phases[key].iteration = event
+        self.phases[key].advance(0, 0, 1)
 
     def of(self, event: Advanced | PhaseStarted) -> Phase | None:
         """Return the phase that `event` belongs to; None if it was never announced."""

@@ -72,7 +72,7 @@ def test_a_batch_log_sums_up_the_iterations(clock, passes):
         watch(PhaseStarted("label", "a", 100, 1))
     lines = [line for line in lines_of(file) if line.startswith("k-means")]
     assert len(lines) == 2
-    assert lines[1].startswith("k-means  a  iteration 40  E 0.025  inertia 1000  1")
+    assert lines[1].startswith("k-means  a  40 iterations  E 0.025  inertia 1000  1")
     assert len(lines_of(file)) <= 3
 
 
@@ -166,10 +166,10 @@ def test_a_terminal_shows_bars_while_phases_run_and_lines_when_they_are_over():
     assert "a[1]" in running
     assert "40%" in running
     assert "1/2" in running
-    assert "start 2  iteration 3  E 0.5  inertia 10" in running
+    assert "start 2  3 iterations  E 0.5  inertia 10" in running
     over = console.file.getvalue()[len(running) :]
     assert "read  a[1]  400 px  200 px/s  2.0 s" in over
-    assert "k-means  a[1]  start 2  iteration 3  E 0.5  inertia 10" in over
+    assert "k-means  a[1]  start 2  3 iterations  E 0.5  inertia 10" in over
     assert "failed a[1]: [bold]broken" in over
 
 
