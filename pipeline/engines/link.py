@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from itertools import count
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
 from typing import Any, NoReturn
@@ -17,6 +18,9 @@ from pipeline.errors import ClusterError
 
 TICK = 1.0
 """Seconds without news after which the cluster is looked at."""
+
+TIDY = 2048
+"""Submissions after which the scheduler is told to forget what it noted of them."""
 
 _LOST = (CancelledError, ClosedClientError, CommClosedError, NoValidWorkerError)
 
@@ -47,6 +51,7 @@ class Link:
         """Where the scheduler listens, or did."""
         self.threads: Mapping[str, int] = {}
         """Threads of every worker, by its address, when last looked at."""
+        self._submissions = count(1)
 
     def await_workers(self, count: int = 1) -> None:
         """Return when there are `count` workers, or after the time to wait if there is any."""
@@ -108,6 +113,8 @@ class Link:
         priority: int = 0,
     ) -> Future:
         """Submit one call; `worker` is where it had best run, not where it must."""
+        if next(self._submissions) % TIDY == 0:
+            self._tidy()
         try:
             return self.client.submit(
                 function,
@@ -120,6 +127,11 @@ class Link:
             )
         except _LOST as error:
             self.lost(error)
+
+    def _tidy(self) -> None:
+        """Have the scheduler forget notes that would fill its memory in time, if it lets us."""
+        with suppress(*_LOST, OSError, ValueError):
+            self.client.run_on_scheduler(_forget_submissions)
 
     def fetch(self, future: Future) -> Any:
         """Return the result of `future`, wherever it is, as soon as it is there."""
@@ -142,6 +154,15 @@ class Link:
                 return landed.get(timeout=TICK)
             except Empty:
                 since = self.look(since)
+
+
+def _forget_submissions(dask_scheduler: Any) -> None:
+    """Forget that there were submissions: Dask notes each, for ever, in statistics of its own."""
+    spans = dask_scheduler.extensions.get("spans")
+    for span in spans.spans.values() if spans else ():
+        if span.metadata is not None:
+            noted = span.metadata["collections"]
+            noted[:] = [entry for entry in noted if entry.get("type") != "Future"]
 
 
 def release(futures: Iterable[Future]) -> None:

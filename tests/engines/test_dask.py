@@ -208,6 +208,17 @@ class TestAMapReduceOfManyItems:
         assert max(most) <= 4 * self.BLOCK + 4 * engine.threads
         assert max(most) >= 2 * self.BLOCK, "or nothing was looked at"
 
+    def test_the_scheduler_forgets_each_submission(self, engine, monkeypatch):
+        monkeypatch.setattr("pipeline.engines.link.TIDY", 32)
+        spans = engine._link.client.cluster.scheduler.extensions["spans"].spans
+        most = []
+
+        def noted(_):
+            most.append(sum(len(s.metadata["collections"]) for s in spans.values() if s.metadata))
+
+        engine.map_reduce(tasks.square, range(300), tasks.add, name="sum", watch=noted)
+        assert 0 < max(most[64:]) <= 64
+
     def test_notes_that_never_come_are_done_without(self, engine, monkeypatch):
         monkeypatch.setattr(engine._link.notes, "_came", Deaf())
         told = []
