@@ -167,6 +167,10 @@ class Lines(Display):
         now = self.tally.clock()
         if now < self._due(phase):
             return
+        if phase.name == "images" and phase.parts == 1:
+            # those of the same bundle are told next: by one alone they would seem slow
+            self._next[phase.name] = now + 1
+            return
         self._next[phase.name] = now + self.EVERY
         subject = phase.subject if phase.name != "images" else ""
         words = [phase.name, subject, phase.progress, phase.speed, phase.fit, phase.left]

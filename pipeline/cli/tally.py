@@ -41,6 +41,8 @@ class Phase:
     nbytes: int = 0
     done: int = 0
     """Tasks or images that are finished."""
+    parts: int = 0
+    """How often it was told that some are."""
     iteration: Iterated | None = None
     """The latest."""
     started: float = field(init=False)
@@ -55,6 +57,7 @@ class Phase:
         self.pixels += pixels
         self.nbytes += nbytes
         self.done += units
+        self.parts += 1
         self.moved = self.clock()
 
     @property

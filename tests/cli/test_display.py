@@ -96,6 +96,18 @@ def test_a_batch_log_of_a_database_counts_images_and_names_only_the_bad_ones(clo
     assert len(lines) < 30
 
 
+def test_the_first_image_of_a_bundle_is_not_taken_for_all_that_is_done(clock):
+    file = io.StringIO()
+    with Lines(Tally(clock), file) as watch:
+        watch(PhaseStarted("images", "collection", 0, 100))
+        for _ in range(2):
+            clock.now += 50.0
+            for _ in range(10):
+                watch(Advanced("images", "collection", 1000, 1000))
+                clock.now += 0.001
+    assert lines_of(file) == ["images  11/100  110 px/s  110 B/s  13 min 29 s left"]
+
+
 def test_one_image_alone_is_not_counted(clock):
     file = io.StringIO()
     with Lines(Tally(clock), file) as watch:
