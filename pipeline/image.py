@@ -27,6 +27,9 @@ class ImageInfo:
     """Type of a number, in the machine's byte order: bool is uint8; no complex, no objects."""
     chunks: tuple[int, ...]
     """Pixels per axis of the smallest box that decodes without waste: a tile, a strip, a chunk."""
+    undivided: int = field(default=0, compare=False)
+    """Bytes that a process takes, once, to decode all pixels where no part of them can be decoded
+    by itself; 0: `chunks` can. No more than an estimate, by the size of the file."""
     channel_names: tuple[str, ...] = ()
     """A name per channel, or none at all."""
     nodata: tuple[float | int, ...] = ()

@@ -2,7 +2,8 @@
 
 Grey of 1, 2 and 4 bits keeps its stored numbers (0 to 1, 3 or 15). Transparent pixels, by alpha
 or by a transparent colour, are not valid. pillow reduces 16-bit colour to 8 bits, so 16 bits are
-decoded by libpng; checksums, which pillow passes over in the pixels, are checked for all.
+decoded by libpng, and so are plain 8 bits; checksums, which pillow passes over in the pixels, are
+checked for all.
 """
 
 import struct
@@ -58,6 +59,13 @@ class Header:
         return self.colour in (_GREY_ALPHA, _RGB_ALPHA) or self.transparent is not None
 
     @property
+    def plain(self) -> bool:
+        """Whether libpng's pixels are the stored numbers, no palette, packed bits or key."""
+        return self.depth == 16 or (
+            self.depth == 8 and self.colour != _PALETTE and self.transparent is None
+        )
+
+    @property
     def channels(self) -> int:
         """Numbers per pixel without alpha."""
         return 1 if self.colour in (_GREY, _GREY_ALPHA) else 3
@@ -69,7 +77,10 @@ class PngImage(WholeImage):
     def describe(self) -> ImageInfo:
         """Return what the chunks beside the pixels say."""
         self.has_no("series", "level")
-        header = self._header()
+        with open_file(self.path, self.options.storage_options) as file:
+            header = read_header(file)
+            stored = file.seek(0, 2)
+        decoded = header.height * header.width * (header.channels + header.alpha)
         return picture_info(
             header.height,
             header.width,
@@ -79,6 +90,7 @@ class PngImage(WholeImage):
             axes=self.options.axes,
             orientation=header.orientation,
             warnings=header.warnings,
+            undivided=decoded * header.depth // 8 + stored if header.plain else None,
         )
 
     def load(self) -> Pixels:
@@ -87,12 +99,8 @@ class PngImage(WholeImage):
             data = file.read()
         header = read_header(BytesIO(data))
         check_sums(data)
-        pixels = _deep(data) if header.depth == 16 else _shallow(data, header)
+        pixels = _plain(data) if header.plain else _converted(data, header)
         return upright(pixels, header.orientation)
-
-    def _header(self) -> Header:
-        with open_file(self.path, self.options.storage_options) as file:
-            return read_header(file)
 
 
 def read_header(file: BinaryIO) -> Header:
@@ -152,8 +160,8 @@ def check_sums(data: bytes) -> None:
         at = end + 4
 
 
-def _deep(data: bytes) -> Pixels:
-    """Pixels of 16 bits."""
+def _plain(data: bytes) -> Pixels:
+    """Pixels as they are stored: libpng takes less than half the memory that pillow does."""
     stored: NDArray[Any] = imagecodecs.png_decode(data)
     stored = stored.reshape(*stored.shape[:2], -1)
     if stored.shape[-1] % 2:
@@ -161,8 +169,8 @@ def _deep(data: bytes) -> Pixels:
     return Pixels(stored[..., :-1], stored[..., -1] != 0)
 
 
-def _shallow(data: bytes, header: Header) -> Pixels:
-    """Pixels of up to 8 bits."""
+def _converted(data: bytes, header: Header) -> Pixels:
+    """Pixels of up to 8 bits that are packed, of a palette or with a transparent colour."""
     with PngImageFile(BytesIO(data)) as picture:
         key = header.transparent
         if header.colour in (_GREY, _RGB):  # pillow compares the key with widened numbers

@@ -16,8 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import SourceError
-from pipeline.grid import Box
-from pipeline.sources.ranges import Fetch, fetching
+from pipeline.grid import Box, split
+from pipeline.sources.kept import KEPT
+from pipeline.sources.ranges import Fetch, fetching, stamp
+
+ROWS_AT_ONCE = 2**23
+"""Bytes of rows, about, that are read at once where rows are read as they lie."""
+
+GIANT = 2**26
+"""Bytes that a segment which holds a whole image decodes to, from which on it is kept decoded
+while the image is read: it would be decoded anew for every box."""
 
 SEGMENT_LIMIT = 2**31
 """Bytes that one compressed segment may decode to: it has to be decoded as a whole."""
@@ -93,6 +101,21 @@ class Segments:
         """Bytes of one row of one segment."""
         return self.segment[2] * self.shaped[4] * self.dtype.itemsize
 
+    @property
+    def smallest(self) -> tuple[int, int, int]:
+        """Depth, rows and columns of what can be read by itself: of a giant strip, any row."""
+        deep, rows, columns = self.segment
+        by_rows = self.lying is not None and rows * self.row_bytes > ROWS_AT_ONCE
+        return deep, 1 if by_rows else rows, columns
+
+    @property
+    def undivided(self) -> int:
+        """Bytes that one giant segment takes to be decoded, if it holds everything; else 0."""
+        decoded = self.segment[0] * self.segment[1] * self.row_bytes
+        if self.lying is not None or self.offsets.size != 1 or decoded < GIANT:
+            return 0
+        return 2 * decoded + int(self.counts.max())  # some codecs need a second copy
+
     def expected_bytes(self) -> NDArray[np.int64]:
         """Return the bytes that each segment of a page decodes to, as far as inside the page."""
         depth, rows, _ = self.segment
@@ -160,8 +183,12 @@ class Segments:
             raise SourceError(f"{path}: {what} {n} of page {page} {reason(page, n)}{more}")
 
     def touched(self, pages: Sequence[int], samples: Sequence[int], box: Box) -> list[Touched]:
-        """List the segments of `pages` and separate `samples` that `box` touches, each once."""
+        """List the segments of `pages` and separate `samples` that `box` touches, each once.
+
+        Where rows are read as they lie, a segment is listed for every few rows of it.
+        """
         deep, down, across = self.grid
+        few = self.shaped[2] if self.lying is None else max(1, ROWS_AT_ONCE // self.row_bytes)
         spans = [
             range(a // s, -(-b // s))
             for a, b, s in zip(box.start, box.stop, self.segment, strict=True)
@@ -176,9 +203,10 @@ class Segments:
             within = box & Box(corner, end)
             place = (d * down + r) * across + c
             found.extend(
-                Touched(page, sample, sample * deep * down * across + place, corner, within)
+                Touched(page, sample, sample * deep * down * across + place, corner, rows)
                 for page in pages
                 for sample in samples
+                for rows in split(within, (self.shaped[1], few, self.shaped[3]))
             )
         return found
 
@@ -193,6 +221,8 @@ class Segments:
         SourceError
             If a segment is cut short or decodes to something else than the header promises.
         """
+        if self.undivided:
+            return self._of_giant(samples, box)
         row_of = {page: i for i, page in enumerate(pages)}
         column_of = {sample: i for i, sample in enumerate(samples)}
         shape = (len(pages), len(samples), *box.shape, self.shaped[4])
@@ -213,6 +243,24 @@ class Segments:
                     place = out[row_of[one.page], column_of[one.sample]]
                     place[one.box.within(box.start).slices] = self._pixels(one, data)
         return out
+
+    def _of_giant(self, samples: Sequence[int], box: Box) -> NDArray[Any]:
+        """Return what `read` does, of the one segment there is, decoded once for all boxes."""
+        whole = Box.whole(self.shaped[1:4])
+        options = self.storage_options
+        (one,) = self.touched([0], [0], whole)
+        extent = self._extent(one)
+        if extent is None:
+            return np.full((1, len(samples), *box.shape, self.shaped[4]), self.fill, self.dtype)
+
+        def load() -> NDArray[Any]:
+            with fetching(self.files[0], options) as fetch:
+                (data,) = fetch([extent])
+            return self._pixels(one, data)
+
+        key = (self.files[0], extent, stamp(self.files[0], options))
+        pixels = KEPT.get(key, load, self.undivided, last=box.stop == whole.stop)
+        return pixels[box.slices][None, None].repeat(len(samples), axis=1)
 
     def _extent(self, one: Touched) -> tuple[int, int] | None:
         """Bytes of the file that `one` needs, as (start, stop); None where nothing was written."""

@@ -181,6 +181,7 @@ def _header(path: str, options: ReadOptions, tif: Any, all_series: Sequence[Any]
         channels=colour.channels * _other_channels(places),
         dtype=colour.channel_dtype,
         chunks=_upright(places, orientation, _chunks(places, segments)),
+        undivided=segments.undivided,
         nodata=() if missing is None or colour.converts else (colour.turned(missing),),
         alpha=colour.masks or mask is not None,
         tags=geotags.carried(base.keyframe.tags),
@@ -255,7 +256,7 @@ def _upright(places: Layout, orientation: Orientation, stored: tuple[Any, ...]) 
 def _chunks(places: Layout, segments: Segments) -> tuple[int, ...]:
     """Pixels along each axis of the image of what is decoded at once."""
     first = places.leading
-    inner = dict(zip((DEPTH, ROWS, COLUMNS), segments.segment, strict=True))
+    inner = dict(zip((DEPTH, ROWS, COLUMNS), segments.smallest, strict=True))
     chunks = []
     for axis, length in zip(places.axes, places.shape, strict=True):
         stored = places.stored(axis)

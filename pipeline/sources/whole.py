@@ -1,10 +1,4 @@
-"""Pictures that can only be decoded as a whole: PNG, JPEG, WebP, BMP, GIF.
-
-The last decoded picture of a process is kept, if it is not large, because the chunks of one
-picture are asked for one after the other.
-"""
-
-import threading
+"""Pictures that can only be decoded as a whole: PNG, JPEG, WebP, BMP, GIF."""
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -15,16 +9,15 @@ from pipeline.errors import SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
 from pipeline.sources.base import Image
+from pipeline.sources.kept import KEPT
 from pipeline.sources.orientation import UPRIGHT, Orientation
 from pipeline.sources.ranges import stamp
 
-KEPT_BYTES = 2**28
-"""The largest picture that is kept, decoded; one per process."""
+PILLOW = 16
+"""Bytes of a pixel, at most, while pillow decodes it: its own four, and what they turn into."""
 MOST_PIXELS = 2**32
 """The most pixels that such a picture may have."""
 _ORIENTATION = 274
-
-Key = tuple[str, int, str]
 
 
 class WholeImage(Image):
@@ -36,12 +29,25 @@ class WholeImage(Image):
 
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Cut a box out of the picture."""
-        picture = _LAST.get(self)
+        key = (self.path, self.options.series, self.fingerprint())
+        last = box.stop == self._region.stop
+        picture = KEPT.get(key, self._loaded, self.stored.undivided, last=last)
         values = picture.values[box.slices]
         if list(channels) != list(range(values.shape[-1])):
             values = values[..., list(channels)]
         valid = None if picture.valid is None else picture.valid[box.slices].copy()
         return Pixels(values.copy(), valid)
+
+    def _loaded(self) -> Pixels:
+        """Decode the whole picture and hold it against its header."""
+        pixels = self.load()
+        promised = (*self.stored.shape, self.stored.channels)
+        if pixels.values.shape != promised:
+            raise SourceError(
+                f"decoded {pixels.values.shape} where the header promises {promised}; "
+                "the file is damaged"
+            )
+        return pixels
 
     def fingerprint(self) -> str:
         """Size and time of change, or the version that the store gives."""
@@ -59,6 +65,7 @@ def picture_info(
     axes: str | None,
     orientation: Orientation = UPRIGHT,
     warnings: tuple[str, ...] = (),
+    undivided: int | None = None,
 ) -> ImageInfo:
     """Describe a picture of `height` x `width` stored pixels, as it is upright.
 
@@ -66,6 +73,8 @@ def picture_info(
     ----------
     axes
         ``images.axes``: such a file leaves no choice, so that it can only be asked what is so.
+    undivided
+        Bytes it takes to decode the picture; None: what pillow takes.
 
     Raises
     ------
@@ -91,6 +100,7 @@ def picture_info(
         channels=channels,
         dtype=np.dtype(dtype),
         chunks=shape,
+        undivided=height * width * PILLOW if undivided is None else undivided,
         alpha=alpha,
         warnings=warnings,
     )
@@ -113,32 +123,3 @@ def upright(pixels: Pixels, orientation: Orientation) -> Pixels:
         orientation.turn(pixels.values, 0, 1),
         None if valid is None else orientation.turn(valid, 0, 1),
     )
-
-
-class _Last:
-    """The picture that was decoded last in this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: tuple[Key, Pixels] | None = None
-
-    def get(self, image: WholeImage) -> Pixels:
-        """Return the decoded picture; two threads may decode the same one at the same time."""
-        key = (image.path, image.options.series, image.fingerprint())
-        with self._lock:
-            if self._kept is not None and self._kept[0] == key:
-                return self._kept[1]
-        pixels = image.load()
-        promised = (*image.stored.shape, image.stored.channels)
-        if pixels.values.shape != promised:
-            raise SourceError(
-                f"decoded {pixels.values.shape} where the header promises {promised}; "
-                "the file is damaged"
-            )
-        if pixels.values.nbytes <= KEPT_BYTES:
-            with self._lock:
-                self._kept = (key, pixels)
-        return pixels
-
-
-_LAST = _Last()

@@ -216,3 +216,52 @@ def test_a_segment_that_decodes_to_something_else_is_an_error(tmp_path: Path):
         )
         with pytest.raises(SourceError, match=f"tile 0 of page 0 .*{reason}"):
             made.read([0], [0], Box((0, 0, 0), (1, 16, 16)))
+
+
+@pytest.fixture
+def giants(monkeypatch):
+    """Make strips of a few kilobytes giant, and let few rows be read at once."""
+    monkeypatch.setattr(module, "GIANT", 1000)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 1000)
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw"])
+def test_a_giant_strip_that_holds_everything_is_decoded_once_for_all_boxes(
+    tmp_path, giants, compression
+):
+    pixels = np.random.default_rng(0).integers(0, 9, (50, 40, 3), np.uint8)
+    path = tmp_path / f"{compression}.tif"
+    tifffile.imwrite(path, pixels, compression=compression, rowsperstrip=50, photometric="rgb")
+    image = TiffImage(str(path), ReadOptions())
+    segments = image._header().segments
+    decoded = []
+    counting = lambda *a, **k: decoded.append(1) or segments.decoders[0](*a, **k)  # noqa: E731
+    counted = replace(segments, decoders=(counting,))
+
+    assert image.info.undivided >= pixels.nbytes + path.stat().st_size - 1000
+    for box in (Box((0, 0, 0), (1, 20, 40)), Box((0, 20, 7), (1, 50, 9))):
+        expected = pixels[box.slices[1:]]
+        assert (counted.read([0], [0], box)[0, 0, 0] == expected).all()
+        assert (image.read(Box(box.start[1:], box.stop[1:])).values == expected).all()
+    assert sum(decoded) <= 1
+
+
+def test_any_rows_of_a_giant_uncompressed_strip_are_read_a_few_at_a_time(
+    tmp_path, giants, monkeypatch
+):
+    pixels = np.random.default_rng(0).integers(0, 9, (500, 40, 3), np.uint8)
+    path = tmp_path / "plain.tif"
+    tifffile.imwrite(path, pixels, rowsperstrip=500, photometric="rgb")
+    image = TiffImage(str(path), ReadOptions())
+    asked = []
+    extent = Segments._extent
+
+    def spied(self, one):
+        asked.append(extent(self, one))
+        return asked[-1]
+
+    monkeypatch.setattr(Segments, "_extent", spied)
+    assert (image.info.chunks, image.info.undivided) == ((1, 40), 0)
+    assert (image.read(Box((3, 5), (400, 30))).values == pixels[3:400, 5:30]).all()
+    assert max(stop - start for start, stop in asked) <= 1000
+    assert sum(stop - start for start, stop in asked) == 397 * 120
