@@ -67,9 +67,9 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
         engine = stack.enter_context(
             open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
         )
-        refuse_hopeless(jobs, engine.size)
+        planned = refuse_hopeless(jobs, engine.size)
         peak = stack.enter_context(PeakMemory())
-        book = stack.enter_context(ledger(config, jobs, engine, overwrite, peak))
+        book = stack.enter_context(ledger(config, jobs, engine, overwrite, peak, planned))
         watch = both(watch, stack.enter_context(Log(store_of(config))))
         if engine.dashboard:
             watch(Note(f"dashboard: {engine.dashboard}"))

@@ -51,6 +51,8 @@ class Size:
     """Tasks at the same time, over all workers."""
     memory: int
     """Bytes a worker may use."""
+    apart: bool = False
+    """Whether the driver is a process of its own, not the one worker."""
 
     def of_one_task(self) -> "Size":
         """Return what a single task has: a thread and its share of its worker's memory."""
@@ -70,13 +72,15 @@ class Engine(ABC):
     """Tasks at the same time, over all workers."""
     memory: int
     """Bytes a worker may use."""
+    apart: bool = False
+    """Whether the driver is a process of its own, not the one worker."""
     dashboard: str = ""
     """URL of a page that shows the work, "" where there is none."""
 
     @property
     def size(self) -> Size:
         """What there is to work with."""
-        return Size(self.workers, self.threads, self.memory)
+        return Size(self.workers, self.threads, self.memory, self.apart)
 
     @abstractmethod
     def map(

@@ -84,7 +84,8 @@ def size_local(options: Mapping[str, Any], *, memory: int | None = None) -> Size
     processes = bool(options.get("processes", True))
     memory = free_memory() if memory is None else memory
     count, threads = _layout(options, processes, memory, None)
-    return Size(count, count * threads, memory // (count + 1) if processes else memory)
+    limit = memory // (count + 1) if processes else memory
+    return Size(count, count * threads, limit, apart=True)
 
 
 def size_address(options: Mapping[str, Any], *, memory: int | None = None) -> Size:

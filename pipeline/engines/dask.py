@@ -65,6 +65,8 @@ class DaskEngine(Engine):
         If there is no worker within `wait` seconds.
     """
 
+    apart = True
+
     def __init__(
         self,
         client: Client,

@@ -98,11 +98,16 @@ class Ledger:
 
 @contextmanager
 def ledger(
-    config: Config, jobs: Sequence[Job], engine: Engine, overwrite: bool, peak: PeakMemory
+    config: Config,
+    jobs: Sequence[Job],
+    engine: Engine,
+    overwrite: bool,
+    peak: PeakMemory,
+    planned: int | None = None,
 ) -> Iterator[Ledger]:
     """Open the output for a run and close its record, whatever happens in between.
 
-    The record tells what `peak` measured.
+    The record tells the bytes that were `planned`, and what `peak` measured.
 
     Raises
     ------
@@ -120,7 +125,7 @@ def ledger(
         config=config.resolved(),
         settings=settings,
         fingerprint=fingerprint(settings),
-        memory_planned=engine.memory * engine.workers,
+        memory_planned=planned,
     )
     if before is not None and kept and pooled:
         record = replace(

@@ -1,8 +1,9 @@
 """The plan: how an image is cut so that its tasks keep to the memory there is.
 
-Nothing here is measured; everything is counted from the header, before the start. What a worker
-needs is the sum of what its threads need at their hungriest step, on top of what Python and the
-libraries take.
+Everything is counted from the header, before the start. What a worker needs is the sum of what its
+threads need at their hungriest step, on top of what Python, the libraries and the process itself
+take. The figures of the distinct vectors are the measured peaks of their worst case, an image in
+which all vectors differ.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,9 @@ from pipeline.engines.bundle import bundles
 from pipeline.errors import ConfigError
 from pipeline.grid import Box, chunk_shape, pieces, split
 from pipeline.image import ImageInfo
+from pipeline.kmeans.distinct import LIMIT
 from pipeline.kmeans.samples import canonical
-from pipeline.kmeans.table import fits
+from pipeline.kmeans.table import TABLE_BITS, fits
 from pipeline.results.layout import LabelLayout
 from pipeline.steps.chunk import PIECE, Bundle, Chunk, Input
 
@@ -63,31 +65,89 @@ class TooLittleMemory(ConfigError):
         return str(self.args[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Bytes of the distinct vectors of an image, if as many differ as can; as measured."""
+
+    task: int
+    """While one task collects its own."""
+    kept: int
+    """Of a finished part, until it is merged."""
+    merge: int
+    """Of the merging of two, beside the two."""
+    fit: int
+    """Of the driver, which has all of them, decodes them and draws the first means."""
+
+    @classmethod
+    def of(cls, info: ImageInfo) -> "Vectors":
+        """Return the figures of an image."""
+        dtype = canonical(info.dtype)
+        width = info.channels * dtype.itemsize
+        if fits(dtype, info.channels):
+            possible = 2 ** (8 * width)
+            n = min(info.pixels, possible)
+            return cls(4 * possible + 40 * n, 12 * n, 20 * n, 60 * n)
+        n = min(info.pixels, LIMIT)
+        task = SKETCH_BYTES + n * (3 * width // 2 + 66)
+        return cls(task, n * (width + 16), n * (4 * width + 96), n * (3 * width + 96))
+
+
 def task_bytes(
     info: ImageInfo, layout: LabelLayout, chunk: tuple[int, ...], mean_image: bool
 ) -> int:
     """Bytes that one task needs at its hungriest step."""
     piece = max(box.size for box in pieces(Box.whole(chunk), info.chunks, PIECE))
-    pixel: int = info.channels * info.dtype.itemsize
-    working: int = info.channels * canonical(info.dtype).itemsize
-    whole = prod(info.chunks) > piece
-    decoded = max(piece, prod(info.chunks)) * pixel * (2 if whole else 1)
-    sampled = piece * (working + 3)
-    if fits(canonical(info.dtype), info.channels):
-        table: int = 4 * 2 ** (8 * canonical(info.dtype).itemsize * info.channels)
-        table += min(info.pixels, table // 4) * 16
-    else:
-        table = SKETCH_BYTES + min(info.pixels, 2**22) * (working + 48)
+    dtype = canonical(info.dtype)
+    pixel = info.channels * info.dtype.itemsize
+    working = info.channels * dtype.itemsize
+    checked = info.channels if info.nodata or info.dtype.kind == "f" else 0
+    read = piece * (2 * max(pixel, working) + checked + 3)  # the piece before is still there
+    if dtype != info.dtype or info.alpha:
+        read += piece * working
+    if not info.undivided:
+        segment = prod(info.chunks)
+        read += segment * pixel * (2 if segment > piece else 1)
     labels = prod(chunk) * layout.dtype.itemsize * 3
     if mean_image:
-        labels += prod(chunk) * pixel * 3 // 2
-    return decoded + sampled + max(table, labels)
+        labels += prod(chunk) * max(pixel * 3 // 2, info.dtype.itemsize * 3)
+    vectors = Vectors.of(info)
+    return read + max(vectors.task, vectors.merge, labels)
+
+
+def process_bytes(info: ImageInfo, layout: LabelLayout, size: Size) -> int:
+    """Bytes that a worker needs once, however many threads it has."""
+    vectors = Vectors.of(info)
+    parts = max(4 * size.threads, info.pixels // BUNDLE_PIXELS)
+    waiting = size.threads // size.workers + -(-parts.bit_length() // size.workers)
+    most = max(1, min(info.pixels, LIMIT if _raw(info) else 2**TABLE_BITS))
+    kept = min(vectors.kept * waiting, vectors.kept // most * info.pixels)
+    merge = vectors.merge if size.threads > size.workers else 0  # beside the tasks
+    return info.undivided + kept + merge + _look_up(info, layout)
+
+
+def driver_bytes(info: ImageInfo, layout: LabelLayout) -> int:
+    """Bytes that the driver needs for an image beside its libraries."""
+    vectors = Vectors.of(info)
+    return vectors.kept + vectors.fit + _look_up(info, layout)
+
+
+def _raw(info: ImageInfo) -> bool:
+    """Whether an image's vectors are too wide to be looked up."""
+    return not fits(canonical(info.dtype), info.channels)
+
+
+def _look_up(info: ImageInfo, layout: LabelLayout) -> int:
+    """Bytes of the label of every possible vector, as sent, as received and as used."""
+    width = info.channels * canonical(info.dtype).itemsize
+    return 0 if _raw(info) else 3 * 2 ** (8 * width) * layout.dtype.itemsize
 
 
 def plan_chunks(
     info: ImageInfo, layout: LabelLayout, size: Size, mean_image: bool
 ) -> tuple[tuple[int, ...], Need]:
     """Return the shape of an image's chunks and what a worker needs for them.
+
+    The driver has as much as a worker (on this machine), and needs no less.
 
     Raises
     ------
@@ -98,28 +158,53 @@ def plan_chunks(
     threads = max(1, size.threads // size.workers)
     pixels = CHUNK_PIXELS
     smallest = prod(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
+    once, driver = process_bytes(info, layout, size), driver_bytes(info, layout)
     while True:
         chunk = chunk_shape(info.shape, info.chunks, layout.block, pixels)
-        tasks = threads * task_bytes(info, layout, chunk, mean_image)
+        tasks = max(once + threads * task_bytes(info, layout, chunk, mean_image), driver)
         if LIBRARIES + tasks <= size.memory or pixels <= smallest:
             break
         pixels //= 2
     need = LIBRARIES + tasks
     if need > size.memory:
-        ways = ["raise `memory`"]
-        if size.workers > 1:
-            ways.append("lower cluster.options.n_workers, so that each has more of it")
-        if threads > 1:
-            ways.append("use fewer threads per worker")
-        if smallest > 2**20:
-            ways.append("lower results.shard")
         raise TooLittleMemory(
-            f"memory: a worker needs {_mib(need)} MiB for chunks of {chunk} pixels (stored in "
-            f"pieces of {info.chunks}) on {threads} thread{'s' * (threads > 1)}, and has "
-            f"{_mib(size.memory)} MiB; {', or '.join(ways)}",
+            f"memory: a worker needs {_mib(need)} MiB for chunks of {chunk} pixels "
+            f"({_stored(info)}) on {threads} thread{'s' * (threads > 1)}, and has "
+            f"{_mib(size.memory)} MiB; {', or '.join(_ways(info, size, threads, smallest))}",
             need,
         )
-    return chunk, Need(tasks, LIBRARIES, max(0, size.memory - LIBRARIES - tasks) // 2, size.memory)
+    left = size.memory - need
+    # a chunk is decoded before it is known whether there is room to hold it
+    decoded = prod(chunk) * (info.channels * canonical(info.dtype).itemsize + 1)
+    hold = max(left - threads * decoded, left // (threads + 1))
+    return chunk, Need(tasks, LIBRARIES, hold, size.memory)
+
+
+def _stored(info: ImageInfo) -> str:
+    """Say how an image is stored, as far as it decides what decoding takes."""
+    if info.undivided:
+        return f"stored in one piece, which takes {_mib(info.undivided)} MiB to decode"
+    return f"stored in pieces of {info.chunks}"
+
+
+def _ways(info: ImageInfo, size: Size, threads: int, smallest: int) -> list[str]:
+    """Return what a user can do about too little memory."""
+    ways = ["raise `memory`"]
+    if size.workers > 1:
+        ways.append("lower cluster.options.n_workers, so that each has more of it")
+    if threads > 1:
+        ways.append("use fewer threads per worker")
+    if smallest > 2**20:
+        ways.append("lower results.shard")
+    if info.undivided > 2**26:
+        ways.append("store the image anew as a tiled TIFF or zarr")
+    return ways
+
+
+def planned_bytes(info: ImageInfo, need: Need, tasks: int) -> int:
+    """Bytes that so many workers, or tasks of an image each, will use with what they hold."""
+    held = info.pixels * (info.channels * canonical(info.dtype).itemsize + 1)
+    return tasks * (need.total + min(need.hold, held))
 
 
 def most_pixels_of_a_task(images: int, size: Size) -> int:

@@ -12,7 +12,14 @@ from pipeline.kmeans.fit import check_channels
 from pipeline.steps.image import Job
 from pipeline.steps.jobs import store_of
 from pipeline.steps.ledger import refuse_other
-from pipeline.steps.memory import LIBRARIES, TooLittleMemory, most_pixels_of_a_task, plan_chunks
+from pipeline.steps.memory import (
+    LIBRARIES,
+    TooLittleMemory,
+    driver_bytes,
+    most_pixels_of_a_task,
+    plan_chunks,
+    planned_bytes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,10 @@ class PlannedImage:
     """Decoded bytes."""
     need: int = 0
     """Bytes a worker needs for it."""
+    planned: int = 0
+    """Bytes of all workers, with what they hold of it, and of this process if it is another."""
+    driver: int = 0
+    """Bytes this process needs for it beside its libraries."""
     problem: str = ""
     """Why it would fail; empty if it would not."""
 
@@ -83,7 +94,7 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
         threads=size.threads,
         need=need,
         bound=size.memory,
-        driver_need=LIBRARIES + TABLES,
+        driver_need=LIBRARIES + max((image.driver for image in images), default=0),
         tasks=sum(image.chunks for image in images),
         nbytes=sum(image.nbytes for image in images),
         problems=tuple(dict.fromkeys(refused)),
@@ -93,13 +104,12 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
 LOOKED_AT = 8
 """Images whose headers are looked at before a run starts."""
 
-TABLES = 64 * 2**20
-"""Bytes of the driver for tables that are merged."""
-
 
 def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansError | None]:
     """Return what would become of one image, up to `most` pixels in one task, and its problem."""
     image = PlannedImage(job.id, job.path)
+    tasks, bound = size.workers, size.memory * (size.workers + size.apart)
+    apart = LIBRARIES if size.apart else 0
     try:
         source = job.open()
         info = source.info
@@ -110,21 +120,29 @@ def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansEr
         check_channels(job.settings, info.channels)
         layout = job.output.layout(source, job.settings.k)
         if info.pixels <= most:
-            size = size.of_one_task()
+            tasks, size = size.threads, size.of_one_task()
         shape, need = plan_chunks(info, layout, size, job.output.mean_image)
     except TooLittleMemory as error:
         return replace(image, need=error.need, problem=str(error)), error
     except ChunkmeansError as error:
         return replace(image, problem=str(error)), error
     chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
-    return replace(image, chunks=chunks, need=need.total), None
+    driver = driver_bytes(info, layout) if tasks == size.workers else 0
+    return replace(
+        image,
+        chunks=chunks,
+        need=need.total,
+        planned=min(bound, planned_bytes(info, need, tasks) + (apart and apart + driver)),
+        driver=driver,
+    ), None
 
 
-def refuse_hopeless(jobs: Sequence[Job], size: Size) -> None:
+def refuse_hopeless(jobs: Sequence[Job], size: Size) -> int:
     """Refuse a run before its start where the config fits none of its first images.
 
     Looks at a few headers. An image that cannot be read, or alone does not fit, is its own
-    failure and not the run's.
+    failure and not the run's. Returns the bytes that workers and driver are planned to use for
+    the hungriest of those images.
 
     Raises
     ------
@@ -132,7 +150,9 @@ def refuse_hopeless(jobs: Sequence[Job], size: Size) -> None:
         Of the first image, if every one of them has such an error.
     """
     most = most_pixels_of_a_task(len(jobs), size)
-    errors = [planned(job, size, most)[1] for job in jobs[:LOOKED_AT]]
+    found = [planned(job, size, most) for job in jobs[:LOOKED_AT]]
+    errors = [error for _, error in found]
     first = errors[0] if errors else None
     if isinstance(first, ConfigError) and all(isinstance(e, ConfigError) for e in errors):
         raise first
+    return max((image.planned for image, _ in found), default=0)

@@ -17,8 +17,10 @@ from pipeline.steps.memory import (
     LIBRARIES,
     bundled,
     cut,
+    driver_bytes,
     most_pixels_of_a_task,
     plan_chunks,
+    process_bytes,
     task_bytes,
 )
 from tests.steps.examples import source
@@ -47,14 +49,19 @@ def test_chunks_keep_to_the_bound_or_are_refused(info, mib, workers, threads, me
     layout = plan_labels(info, 5)
     size = Size(workers, workers * threads, mib * MIB)
     smallest = tuple(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
-    least = LIBRARIES + threads * task_bytes(info, layout, smallest, mean_image)
-    if least > size.memory:
+    once, driver = process_bytes(info, layout, size), driver_bytes(info, layout)
+    least = once + threads * task_bytes(info, layout, smallest, mean_image)
+    if LIBRARIES + max(least, driver) > size.memory:
         with pytest.raises(ConfigError, match=rf"has {mib} MiB; raise `memory`"):
             plan_chunks(info, layout, size, mean_image)
         return
     shape, need = plan_chunks(info, layout, size, mean_image)
     assert need.total + need.hold <= need.bound == size.memory
-    assert need.tasks == threads * task_bytes(info, layout, shape, mean_image)
+    tasks = once + threads * task_bytes(info, layout, shape, mean_image)
+    assert need.tasks == max(tasks, driver)
+    # each thread may hold a chunk in its hands while all that may be held is
+    chunk = prod(shape) * info.channels * info.dtype.itemsize
+    assert need.total + need.hold + threads * min(chunk, need.hold) <= need.bound
     for edge, block, side in zip(shape, layout.block, info.shape, strict=True):
         assert edge == side or edge % block == 0
 
@@ -103,3 +110,30 @@ def test_an_image_is_one_task_up_to_fewer_pixels_where_there_are_few_images():
         enough = images >= 2 * threads
         assert most == (memory.SMALL_PIXELS if enough else memory.SMALL_AND_FEW_PIXELS)
     assert memory.SMALL_AND_FEW_PIXELS < memory.SMALL_PIXELS
+
+
+def flat(edge, **changes):
+    """Return the header of a square RGB image."""
+    info = ImageInfo("yx", (edge, edge), 3, np.dtype("u1"), (512, 512), **changes)
+    return info, plan_labels(info, 5)
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [("u1", 1), ("u1", 3), ("u2", 4), ("f4", 6)])
+def test_a_larger_image_needs_no_more_than_the_merging_of_its_parts(dtype, channels):
+    needs = []
+    for edge in (2**14, 2**15, 2**17):
+        info = ImageInfo("yx", (edge, edge), channels, np.dtype(dtype), (512, 512))
+        needs.append(plan_chunks(info, plan_labels(info, 5), Size(1, 2, 2**40), False)[1].tasks)
+    part = memory.Vectors.of(info).kept
+    assert needs[0] <= needs[1] <= needs[2] <= needs[0] + 6 * part
+
+
+def test_what_decodes_as_a_whole_counts_once_for_all_threads_and_is_named_where_it_is_too_much():
+    size = Size(1, 2, 2**40)
+    (info, layout), (whole, _) = flat(8192), flat(8192, undivided=5 * 2**30)
+    assert process_bytes(whole, layout, size) == process_bytes(info, layout, size) + 5 * 2**30
+    assert task_bytes(whole, layout, (2048, 2048), False) <= task_bytes(
+        info, layout, (2048, 2048), False
+    )
+    with pytest.raises(ConfigError, match=r"one piece, which takes 5120 MiB .* has 4096 MiB.*anew"):
+        plan_chunks(whole, layout, Size(1, 2, 2**32), False)
