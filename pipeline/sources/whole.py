@@ -1,4 +1,5 @@
 """Pictures that can only be decoded as a whole: PNG, JPEG, WebP, BMP, GIF."""
+
 from abc import abstractmethod
 from collections.abc import Sequence
 
