@@ -5,6 +5,7 @@ any order; where vectors repeat, the merged table stands for all pixels, exactly
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from pipeline.kmeans.table import Table, TableCounter, fits
 Vectors = Table | Distinct
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Collected:
     """What one read of some pixels leaves: a commutative monoid under `merge`."""
 
@@ -66,10 +67,14 @@ class Collected:
         """
         if isinstance(self.vectors, Distinct):
             return self.vectors.sketch().samples()
-        return self.vectors.samples()
+        return self.samples()
 
     def samples(self) -> Samples:
         """Return the distinct vectors (all, or the sketch) in lexicographic order."""
+        return self._samples
+
+    @cached_property
+    def _samples(self) -> Samples:
         return self.vectors.samples()
 
 
@@ -103,7 +108,7 @@ class Collector:
         """Return what was collected."""
         vectors = self.counter.result()
         if isinstance(vectors, Table):
-            kernels.widen(vectors.samples().values, self.lowest, self.highest)
+            vectors.widen(self.lowest, self.highest)
         return Collected(
             vectors,
             self.counter.rest,

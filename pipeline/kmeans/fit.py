@@ -1,6 +1,6 @@
 """From collected samples to a model: seeding, restarts, Lloyd, labels in their order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -26,7 +26,9 @@ from pipeline.kmeans.model import Iteration, Model, Start
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Floats, Ints, Samples
 from pipeline.kmeans.seeding import Draws, plusplus_means, random_means
+from pipeline.kmeans.tree import Tree
 
+Item = TypeVar("Item")
 Part = TypeVar("Part")
 
 LARGEST = 1e140
@@ -51,17 +53,39 @@ class Settings:
     scale: Literal["none", "standard", "range"] | tuple[float, ...] = "none"
 
 
-@dataclass(frozen=True)
-class TablePixels:
-    """`Pixels` that are a table in memory, worked on by threads."""
+PATIENCE = 2
+"""Passes over samples after which a tree of them is made: it costs about five."""
 
-    table: Samples
-    metric: Metric
-    threads: int = 1
+
+class TablePixels:
+    """`Pixels` that are a table in memory, worked on by threads.
+
+    Parameters
+    ----------
+    table
+        Distinct vectors with their counts.
+    metric
+        How far they are apart.
+    threads
+        How many work on them.
+    """
+
+    def __init__(self, table: Samples, metric: Metric, threads: int = 1) -> None:
+        self.table, self.metric = table, metric
+        self._parts = _cut(table, threads)
+        self._trees: list[Tree] = []
+        self._passes = 0
 
     def sums(self, means: Floats) -> PartialSums:
         """Return exact sums and counts by nearest mean."""
-        return reduce(PartialSums.merge, self._each(lambda part: self.metric.sums(part, means)))
+        self._passes += 1
+        if self._passes > PATIENCE and not self._trees:
+            self._trees = self._each(self._parts, lambda part: Tree.of(part, self.metric))
+        if self._trees:
+            parts = self._each(self._trees, lambda tree: tree.partial_sums(means, self.metric))
+        else:
+            parts = self._each(self._parts, lambda part: self.metric.sums(part, means))
+        return reduce(PartialSums.merge, parts)
 
     def farthest(self, means: Floats, number: int) -> Far:
         """Return the distinct samples farthest from their own mean."""
@@ -69,20 +93,24 @@ class TablePixels:
 
     def moments(self, means: Floats) -> Moments:
         """Return exact counts, sums and squares by nearest mean."""
-        return reduce(Moments.merge, self._each(lambda part: self.metric.moments(part, means)))
+        parts = self._each(self._parts, lambda part: self.metric.moments(part, means))
+        return reduce(Moments.merge, parts)
 
-    def _each(self, work: Callable[[Samples], Part]) -> list[Part]:
-        values, counts = self.table.values, self.table.counts
-        parts = max(1, min(self.threads, len(values) // ROWS_PER_THREAD))
-        edges = [len(values) * i // parts for i in range(parts + 1)]
-        pieces = [
-            Samples(values[a:b], None if counts is None else counts[a:b])
-            for a, b in pairwise(edges)
-        ]
-        if parts == 1:
-            return [work(pieces[0])]
-        with ThreadPoolExecutor(parts) as pool:
-            return list(pool.map(work, pieces))
+    def _each(self, items: Sequence[Item], work: Callable[[Item], Part]) -> list[Part]:
+        if len(items) == 1:
+            return [work(items[0])]
+        with ThreadPoolExecutor(len(items)) as pool:
+            return list(pool.map(work, items))
+
+
+def _cut(table: Samples, threads: int) -> list[Samples]:
+    """Return a table in a part per thread, if it is large enough to be cut."""
+    values, counts = table.values, table.counts
+    parts = max(1, min(threads, len(values) // ROWS_PER_THREAD))
+    edges = [len(values) * i // parts for i in range(parts + 1)]
+    return [
+        Samples(values[a:b], None if counts is None else counts[a:b]) for a, b in pairwise(edges)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,5 @@
 """The compiled loops over samples. All release the GIL; none of them rounds a sum.
 
-Distances are sums of squared differences in float64, channels in fixed order, without fused or
-reordered arithmetic: a sample's label depends on the sample and the means alone. Samples are
-taken in blocks that stay in the first-level cache, turned so that the compiler works on several
-samples at a time; that changes no bit of any distance.
-
 Canonical sample types are u1, u2, i2, i8, u8, f4 and f8 (see `samples.canonical`).
 """
 
@@ -14,55 +9,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.kmeans.blocks import (
+    BLOCK,
+    Floats,
+    Ints,
+    Values,
+    bound,
+    decide,
+    nearest_block,
+    prune,
+    reach_of,
+    room_for,
+)
 from pipeline.kmeans.exact import CARRY_EVERY, add_square, add_times, carry, parts
-
-Values = NDArray[Any]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-BLOCK = 256
-"""Samples worked on at a time; a block of six channels fits the first-level cache."""
-
-
-@njit(nogil=True, cache=True)
-def nearest_block(
-    turned: Floats, size: int, means: Floats, weights: Floats, scaled: bool, work: Floats,
-    best: Floats, label: Ints,
-) -> None:  # fmt: skip
-    """Nearest mean of each sample of a block: `best` squared distance, `label` its index.
-
-    `turned` is (c, BLOCK), `means` (k, c); a tie goes to the lowest index.
-    """
-    k, c = means.shape
-    for p in range(size):
-        best[p] = np.inf
-        label[p] = 0
-    for i in range(k):
-        m = means[i, 0]
-        if scaled:
-            w = weights[0]
-            for p in range(size):
-                t = (turned[0, p] - m) * w
-                work[p] = t * t
-        else:
-            for p in range(size):
-                t = turned[0, p] - m
-                work[p] = t * t
-        for ch in range(1, c):
-            m = means[i, ch]
-            if scaled:
-                w = weights[ch]
-                for p in range(size):
-                    t = (turned[ch, p] - m) * w
-                    work[p] += t * t
-            else:
-                for p in range(size):
-                    t = turned[ch, p] - m
-                    work[p] += t * t
-        for p in range(size):
-            closer = work[p] < best[p]
-            best[p] = work[p] if closer else best[p]
-            label[p] = i if closer else label[p]
 
 
 @njit(nogil=True, cache=True)
@@ -71,18 +30,21 @@ def assign(
     out: NDArray[Any],
 ) -> None:  # fmt: skip
     """Write ``numbers[index of the nearest mean]`` of each sample, (n, c) and (k, c) to (n,)."""
-    n, c = values.shape
-    turned = np.empty((c, BLOCK), np.float64)
-    work, best = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.float64)
-    label = np.empty(BLOCK, np.int64)
-    for start in range(0, n, BLOCK):
-        size = min(BLOCK, n - start)
+    k = len(means)
+    room, reach, every = room_for(values, k), reach_of(means), np.arange(k).astype(np.int32)
+    found = np.empty(k, out.dtype)
+    for start in range(0, len(values), BLOCK):
+        size = min(BLOCK, len(values) - start)
+        bound(values, start, size, room)
+        left = prune(room.lo, room.hi, means, weights, reach, every, k, room.few)
+        for j in range(left):
+            found[j] = numbers[room.few[j]]
+        if left == 1:
+            out[start : start + size] = found[0]
+            continue
+        decide(values, start, size, means, weights, scaled, left, room)
         for p in range(size):
-            for ch in range(c):
-                turned[ch, p] = values[start + p, ch]
-        nearest_block(turned, size, means, weights, scaled, work, best, label)
-        for p in range(size):
-            out[start + p] = numbers[label[p]]
+            out[start + p] = found[room.label[p]]
 
 
 @njit(nogil=True, cache=True)
@@ -104,14 +66,21 @@ def add_small(
 
 
 @njit(nogil=True, cache=True)
-def add_small_squares(values: Values, labels: NDArray[np.uint16], squares: Ints) -> None:
-    """Add the squares of samples of at most 16 bits to their groups, (k, c); 2**30 at a time."""
+def add_small_squares(
+    values: Values, counts: Ints, labels: NDArray[np.uint16], squares: Ints
+) -> None:
+    """Add the squares of samples of at most 16 bits to their groups, (k, c).
+
+    `counts` as in `add_small`; their sum times the greatest square has to stay below 2**63.
+    """
     n, c = values.shape
+    weighted = counts.size > 0
     for p in range(n):
         i = labels[p]
+        count = counts[p] if weighted else 1
         for ch in range(c):
             x = np.int64(values[p, ch])
-            squares[i, ch] += x * x
+            squares[i, ch] += x * x * count
 
 
 @njit(nogil=True, cache=True)
@@ -276,3 +245,65 @@ def count_codes(values: Values, offset: int, bits: int, table: NDArray[np.uint32
             for ch in range(c):
                 code = (code << bits) | (np.int64(values[p, ch]) + offset)
             table[code] += np.uint32(1)
+
+
+@njit(nogil=True, cache=True)
+def decode(codes: NDArray[np.uint32], offset: int, bits: int, values: Values) -> None:
+    """Write the samples of codes, (n,) to (n, c): `encode` back."""
+    n, c = values.shape
+    mask = np.int64((1 << bits) - 1)
+    for ch in range(c):
+        shift = bits * (c - 1 - ch)
+        for p in range(n):
+            values[p, ch] = ((np.int64(codes[p]) >> shift) & mask) - offset
+
+
+@njit(nogil=True, cache=True)
+def widen_by_codes(
+    codes: NDArray[np.uint32], offset: int, bits: int, lowest: Values, highest: Values
+) -> None:
+    """Widen the range of each channel, (c,) and (c,), to that of the samples of codes, (n,)."""
+    c = len(lowest)
+    mask = np.int64((1 << bits) - 1)
+    for ch in range(c):
+        shift = bits * (c - 1 - ch)
+        low, high = np.int64(lowest[ch]), np.int64(highest[ch])
+        for p in range(len(codes)):
+            x = ((np.int64(codes[p]) >> shift) & mask) - offset
+            low, high = min(x, low), max(x, high)
+        lowest[ch], highest[ch] = low, high
+
+
+@njit(nogil=True, cache=True)
+def sparse(table: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
+    """Return the codes that occur, ascending, and how often each does."""
+    size = 0
+    for code in range(len(table)):
+        size += 1 if table[code] > 0 else 0
+    codes, counts = np.empty(size + 1, np.uint32), np.empty(size + 1, np.int64)
+    n = 0
+    for code in range(len(table)):  # written in any case, kept if it occurs: no branch to mistake
+        codes[n], counts[n] = code, table[code]
+        n += 1 if table[code] > 0 else 0
+    return codes[:n], counts[:n]
+
+
+@njit(nogil=True, cache=True)
+def look_up(values: Values, offset: int, bits: int, table: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write what `table` has for the code of each sample, (n, c) to (n,); codes as of `encode`."""
+    n, c = values.shape
+    if c == 1:
+        for p in range(n):
+            out[p] = table[np.int64(values[p, 0]) + offset]
+    elif c == 3:
+        for p in range(n):
+            code = (np.int64(values[p, 0]) + offset) << (2 * bits)
+            code |= (np.int64(values[p, 1]) + offset) << bits
+            code |= np.int64(values[p, 2]) + offset
+            out[p] = table[code]
+    else:
+        for p in range(n):
+            code = np.int64(0)
+            for ch in range(c):
+                code = (code << bits) | (np.int64(values[p, ch]) + offset)
+            out[p] = table[code]

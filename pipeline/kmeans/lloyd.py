@@ -16,13 +16,20 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ChunkError
 from pipeline.kmeans import kernels
-from pipeline.kmeans.exact import Exact, add_dyadics, dyadic, form, rounded
+from pipeline.kmeans.exact import (
+    CARRY_EVERY,
+    Exact,
+    Limbs,
+    add_dyadics,
+    carry,
+    dyadic,
+    form,
+    rounded,
+)
 from pipeline.kmeans.model import Iteration
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Floats, Ints, Samples, Values
-
-ROWS = 2**16
-"""Samples labelled before their sums are taken, so that the labels stay in the cache."""
+from pipeline.kmeans.sums import add_nearest
 
 Empty = Literal["farthest", "keep", "error"]
 
@@ -94,23 +101,16 @@ class Metric:
     def sums(self, samples: Samples, means: Floats) -> PartialSums:
         """Return the exact sums and counts of samples by nearest mean."""
         values, weights = samples.values, samples.weights
-        k, c = means.shape
-        f = form(values.dtype)
-        small = values.dtype.itemsize <= 2
-        counts = np.zeros(k, np.int64)
-        sums = np.zeros((k, c) if small else (k, c, f.sum_limbs), np.int64)
-        add = kernels.add_small if small else kernels.add_wide
-        numbers = np.arange(k, dtype=np.uint16)
-        labels = np.empty(min(ROWS, len(values)), np.uint16)
-        for start in range(0, len(values), ROWS):
-            block = values[start : start + ROWS]
-            self.labels(block, means, numbers, labels)
-            add(block, weights[start : start + ROWS], labels, counts, sums)
-        if small:
-            wide = np.zeros((k, c, f.sum_limbs), np.int64)
-            wide[..., 0], wide[..., 1] = sums & 0xFFFFFFFF, sums >> 32
-            sums = wide
-        return PartialSums(counts, Exact.of(sums, f.sum_exponent))
+        number, sums, exponent = sums_of_groups(len(means), values)
+        for start in range(0, len(values), CARRY_EVERY):
+            rows = slice(start, start + CARRY_EVERY)
+            add_nearest(
+                values[rows], weights[rows], means, self.weights, self.scaled, number, sums,
+                exponent,
+            )  # fmt: skip
+            if sums.shape[2] > 1:
+                carry(sums.reshape(-1, sums.shape[2]))
+        return partial_sums(number, sums, values.dtype)
 
     def moments(self, samples: Samples, means: Floats) -> Moments:
         """Return exact counts, sums and squares of samples by nearest mean."""
@@ -130,6 +130,26 @@ class Metric:
             scaled = difference * weight
             total += scaled * scaled
         return sqrt(total)
+
+
+def sums_of_groups(k: int, values: Values) -> tuple[Ints, Limbs, int]:
+    """Return numbers (k,) and sums (k, c, limbs) to add samples (n, c) to; the sums' exponent.
+
+    Samples of at most 16 bits have one limb: an int64, which holds the sums of 2**47 of them.
+    """
+    f = form(values.dtype)
+    limbs = 1 if values.dtype.itemsize <= 2 else f.sum_limbs
+    return np.zeros(k, np.int64), np.zeros((k, values.shape[1], limbs), np.int64), f.sum_exponent
+
+
+def partial_sums(number: Ints, sums: Limbs, dtype: np.dtype[Any]) -> PartialSums:
+    """Take over what was added to `sums_of_groups`."""
+    f = form(dtype)
+    if sums.shape[2] == 1:
+        wide = np.zeros((*sums.shape[:2], f.sum_limbs), np.int64)
+        wide[..., 0], wide[..., 1] = sums[..., 0] & 0xFFFFFFFF, sums[..., 0] >> 32
+        sums = wide
+    return PartialSums(number, Exact.of(sums, f.sum_exponent))
 
 
 def lloyd(

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kmeans import kernels
-from pipeline.kmeans.exact import Exact, carry, form
+from pipeline.kmeans.exact import Exact, form
 from pipeline.kmeans.samples import Floats, Ints, Samples
 
-AT_ONCE = 2**28
-"""Samples of 16 bits whose squares may be added before the lowest limb is carried."""
+AT_ONCE = 2**31
+"""Pixels of at most 16 bits whose sums and squares an int64 holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,10 @@ class Moments:
         counts = np.zeros(k, np.int64)
         sums = np.zeros((k, c, f.sum_limbs), np.int64)
         squares = np.zeros((k, c, f.square_limbs), np.int64)
-        if values.dtype.itemsize <= 2 and samples.counts is None:
-            for start in range(0, len(values), AT_ONCE):
-                part, groups = values[start : start + AT_ONCE], labels[start : start + AT_ONCE]
-                kernels.add_small(part, samples.weights, groups, counts, sums[..., 0])
-                kernels.add_small_squares(part, groups, squares[..., 0])
-                carry(sums.reshape(-1, f.sum_limbs))
-                carry(squares.reshape(-1, f.square_limbs))
+        pixels = len(values) if samples.counts is None else int(samples.counts.sum())
+        if values.dtype.itemsize <= 2 and pixels <= AT_ONCE:
+            kernels.add_small(values, samples.weights, labels, counts, sums[..., 0])
+            kernels.add_small_squares(values, samples.weights, labels, squares[..., 0])
         else:
             kernels.add_wide(values, samples.weights, labels, counts, sums)
             kernels.add_squares(values, samples.weights, labels, squares)

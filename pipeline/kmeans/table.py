@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.kernels import count_codes, encode
+from pipeline.kmeans.kernels import count_codes, decode, encode, sparse, widen_by_codes
 from pipeline.kmeans.samples import Ints, Samples, Values
 
 TABLE_BITS = 24
@@ -49,12 +49,14 @@ class Table:
 
     def samples(self) -> Samples:
         """Return the vectors in lexicographic order."""
-        bits = 8 * self.dtype.itemsize
         values = np.empty((len(self.codes), self.channels), self.dtype)
-        for ch in range(self.channels):
-            number = (self.codes >> np.uint32(bits * (self.channels - 1 - ch))).astype(np.int64)
-            values[:, ch] = (number & (2**bits - 1)) - offset(self.dtype)
+        decode(self.codes, offset(self.dtype), 8 * self.dtype.itemsize, values)
         return Samples(values, self.counts)
+
+    def widen(self, lowest: Values, highest: Values) -> None:
+        """Widen the range of each channel, (c,) and (c,), to that of the vectors."""
+        bits = 8 * self.dtype.itemsize
+        widen_by_codes(self.codes, offset(self.dtype), bits, lowest, highest)
 
 
 def offset(dtype: np.dtype[Any]) -> int:
@@ -95,8 +97,7 @@ class TableCounter:
     def result(self) -> Table:
         """Return what was counted."""
         if self._dense.size:
-            codes = np.flatnonzero(self._dense).astype(np.uint32)
-            counts = self._dense[codes].astype(np.int64)
+            codes, counts = sparse(self._dense)
         else:
             every = np.concatenate([np.empty(0, np.uint32), *self._few])
             codes, counts = np.unique(every, return_counts=True)
@@ -110,16 +111,18 @@ def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     codes = np.empty(len(a) + len(b), np.uint32)
     counts = np.empty(len(a) + len(b), np.int64)
     i = j = n = 0
-    while i < len(a) or j < len(b):
-        if j == len(b) or (i < len(a) and a[i] < b[j]):
-            codes[n], counts[n] = a[i], na[i]
-            i += 1
-        elif i == len(a) or b[j] < a[i]:
-            codes[n], counts[n] = b[j], nb[j]
-            j += 1
-        else:
-            codes[n], counts[n] = a[i], na[i] + nb[j]
-            i += 1
-            j += 1
+    while i < len(a) and j < len(b):  # no branch but this one: which list comes next is a toss-up
+        x, y = a[i], b[j]
+        first, second = x <= y, y <= x
+        codes[n] = x if first else y
+        counts[n] = (na[i] if first else 0) + (nb[j] if second else 0)
+        i += np.int64(first)
+        j += np.int64(second)
+        n += 1
+    for rest in range(i, len(a)):
+        codes[n], counts[n] = a[rest], na[rest]
+        n += 1
+    for rest in range(j, len(b)):
+        codes[n], counts[n] = b[rest], nb[rest]
         n += 1
     return codes[:n].copy(), counts[:n].copy()

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.engines.hold import held
+from pipeline.engines.hold import held, held_if_room
 from pipeline.errors import SourceError
 from pipeline.features import Nodata, Sampled, sample
 from pipeline.grid import Box, pieces
 from pipeline.image import ImageInfo
-from pipeline.kmeans.samples import canonical
+from pipeline.kmeans.lloyd import Metric
+from pipeline.kmeans.samples import Samples, canonical
+from pipeline.kmeans.tree import Tree, tree_bytes
 from pipeline.sources.base import Image
 
 PIECE = 2**22
@@ -142,6 +144,24 @@ class Chunk:
             lambda: tuple(self._decode()),
             nbytes=lambda parts: sum(sampled.nbytes for _, sampled in parts),
             limit=self.hold,
+        )
+
+    def trees(self, metric: Metric) -> tuple[Tree, ...]:
+        """Return the chunk's samples as trees, a piece each; none where there is no room for them.
+
+        There is, where its decoded pixels are held and the trees can be, too.
+        """
+        if self.nbytes > self.hold:
+            return ()
+        pieces = [Samples(sampled.values) for _, sampled in self.read()]
+        return (
+            held_if_room(
+                (*self.key, "trees"),
+                lambda: tuple(Tree.of(samples, metric) for samples in pieces),
+                nbytes=sum(map(tree_bytes, pieces)),
+                limit=self.hold,
+            )
+            or ()
         )
 
     def _decode(self) -> Iterator[tuple[Box, Sampled]]:

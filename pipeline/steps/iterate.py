@@ -1,6 +1,6 @@
 """Second step: the iteration, on the table in this process or on pixels wherever they are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -8,24 +8,32 @@ from pipeline.engines.base import Engine
 from pipeline.engines.machine import cores
 from pipeline.events import Iterated, Watcher
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import Fit, Settings, TablePixels, fit
+from pipeline.kmeans.fit import PATIENCE, Fit, Settings, TablePixels, fit
 from pipeline.kmeans.lloyd import Far, Metric, PartialSums, Pixels
 from pipeline.kmeans.model import Iteration
 from pipeline.kmeans.samples import Floats, Samples
-from pipeline.steps.chunk import Bundle, bundle_key
+from pipeline.steps.chunk import Bundle, Chunk, bundle_key
 from pipeline.steps.watching import phase
 
 
-def sum_bundle(bundle: Bundle, means: Floats, metric: Metric) -> PartialSums:
-    """Return exact sums of a few chunks by nearest mean: what one task does."""
+def sum_bundle(bundle: Bundle, means: Floats, metric: Metric, trees: bool) -> PartialSums:
+    """Return exact sums of a few chunks by nearest mean: what one task does.
+
+    With `trees`, from trees of what is held, made where there are none yet.
+    """
     return reduce(
-        PartialSums.merge,
-        (
-            metric.sums(Samples(sampled.values), means)
-            for chunk in bundle
-            for _, sampled in chunk.read()
-        ),
+        PartialSums.merge, (part for chunk in bundle for part in _sums(chunk, means, metric, trees))
     )
+
+
+def _sums(chunk: Chunk, means: Floats, metric: Metric, trees: bool) -> Iterator[PartialSums]:
+    """Yield the sums of a chunk piece by piece."""
+    found = chunk.trees(metric) if trees else ()
+    for tree in found:
+        yield tree.partial_sums(means, metric)
+    if not found:
+        for _, sampled in chunk.read():
+            yield metric.sums(Samples(sampled.values), means)
 
 
 def farthest_in_bundle(bundle: Bundle, means: Floats, metric: Metric, number: int) -> Far:
@@ -40,7 +48,7 @@ def farthest_in_bundle(bundle: Bundle, means: Floats, metric: Metric, number: in
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class ChunkPixels:
     """`Pixels` that are read, or held, chunk by chunk where the engine runs."""
 
@@ -49,10 +57,14 @@ class ChunkPixels:
     metric: Metric
     subject: str
     watch: Watcher
+    passes: int = 0
+    """How often the pixels were gone through; trees are made when it looks like going on."""
 
     def sums(self, means: Floats) -> PartialSums:
         """Return exact sums and counts by nearest mean; one pass over the pixels."""
-        task = partial(sum_bundle, means=means, metric=self.metric)
+        self.passes += 1
+        trees = self.passes > PATIENCE
+        task = partial(sum_bundle, means=means, metric=self.metric, trees=trees)
         with phase("iterate", self.subject, self.bundles, self.watch) as told:
             return self.engine.map_reduce(
                 task, self.bundles, PartialSums.merge, name="iterate", near=bundle_key, watch=told

@@ -1,7 +1,7 @@
 """Third step: read (or find held) every pixel again and write its label."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,10 +13,13 @@ from pipeline.events import Watcher
 from pipeline.grid import Box
 from pipeline.kmeans.collect import Collected
 from pipeline.kmeans.fit import Fit, TablePixels
+from pipeline.kmeans.kernels import look_up
 from pipeline.kmeans.lloyd import Metric
+from pipeline.kmeans.lookup import look_up_table
 from pipeline.kmeans.model import Floats
 from pipeline.kmeans.moments import Moments
-from pipeline.kmeans.samples import Samples
+from pipeline.kmeans.samples import Samples, Values
+from pipeline.kmeans.table import Table, offset
 from pipeline.steps.chunk import Bundle, Chunk, bundle_key
 from pipeline.steps.watching import phase
 
@@ -40,29 +43,46 @@ class Labelling:
     metric: Metric
     colours: Floats
     """Means in the order of the labels, (k, c)."""
+    table: NDArray[Any] | None = field(default=None, repr=False)
+    """Label of every possible pixel, by its code, where that is quicker than distances."""
 
     @classmethod
     def by(cls, fit: Fit, dtype: np.dtype[Any]) -> "Labelling":
         """Return how `fit` labels, as numbers of `dtype`."""
         return cls(fit.means, fit.numbers.astype(dtype), fit.metric, fit.colours)
 
+    def with_table(self, dtype: np.dtype[Any]) -> "Labelling":
+        """Return the same with the table of pixels of `dtype`."""
+        return replace(self, table=look_up_table(self.means, self.metric, self.numbers, dtype))
+
+    def write(self, values: Values, out: NDArray[Any]) -> None:
+        """Write the labels of samples, (n, c) to (n,)."""
+        if self.table is None:
+            self.metric.labels(values, self.means, self.numbers, out)
+        else:
+            look_up(values, offset(values.dtype), 8 * values.dtype.itemsize, self.table, out)
+
 
 def label_chunk(chunk: Chunk, labelling: Labelling, canvas: Canvas, count: bool) -> Moments | None:
     """Label a chunk and write it; with `count`, return exact totals by mean."""
     labels = np.zeros(chunk.box.shape, labelling.numbers.dtype)
-    groups = np.arange(len(labelling.means), dtype=np.uint16)
     total: Moments | None = None
     for box, sampled in chunk.read():
-        nearest = np.empty(len(sampled.values), np.uint16)
-        labelling.metric.labels(sampled.values, labelling.means, groups, nearest)
         view = labels[box.within(chunk.box.start).slices]
-        if sampled.valid is None:
-            view[...] = labelling.numbers[nearest].reshape(sampled.shape)
-        else:
-            view[sampled.valid] = labelling.numbers[nearest]
         if count:
+            groups = np.arange(len(labelling.means), dtype=np.uint16)
+            nearest = np.empty(len(sampled.values), np.uint16)
+            labelling.metric.labels(sampled.values, labelling.means, groups, nearest)
+            found = labelling.numbers[nearest]
             part = Moments.of(Samples(sampled.values), nearest, len(groups))
             total = part if total is None else total.merge(part)
+        else:
+            found = np.empty(len(sampled.values), labels.dtype)
+            labelling.write(sampled.values, found)
+        if sampled.valid is None:
+            view[...] = found.reshape(sampled.shape)
+        else:
+            view[sampled.valid] = found
     canvas.write(chunk.box, labels, labelling.colours)
     return total
 
@@ -110,12 +130,12 @@ def label(
         If labels cannot be written.
     """
     complete = table if table is not None and table.complete else None
-    task = partial(
-        label_bundle,
-        labelling=Labelling.by(fit, dtype),
-        canvas=canvas,
-        count=complete is None,
-    )
+    labelling = Labelling.by(fit, dtype)
+    if complete is not None and isinstance(complete.vectors, Table):
+        pixels, of = sum(c.pixels for bundle in bundles for c in bundle), complete.vectors
+        if pixels >= 2 ** (8 * of.dtype.itemsize * of.channels - 1):
+            labelling = labelling.with_table(of.dtype)
+    task = partial(label_bundle, labelling=labelling, canvas=canvas, count=complete is None)
     with phase("label", subject, bundles, watch) as told:
         counted = engine.map_reduce(
             task, bundles, merge_counted, name="label", near=bundle_key, watch=told

@@ -152,3 +152,25 @@ def test_the_process_has_one_that_can_be_cleared():
     hold.held(("test", 1), load, nbytes=len, limit=10)
     hold.clear()
     assert len(log) == 3
+
+
+class TestHeldIfRoom:
+    def test_what_has_room_is_held(self):
+        hold = Hold()
+        loads = []
+        for _ in range(2):
+            found = hold.held_if_room(("a", 1), lambda: loads.append(1) or 7, nbytes=5, limit=5)
+            assert found == 7
+        assert (len(loads), hold.nbytes) == (1, 5)
+
+    def test_what_has_none_is_not_even_made(self):
+        hold = Hold()
+        hold.held(("a", 1), lambda: 1, nbytes=lambda _: 3, limit=5)
+        assert hold.held_if_room(("a", 2), lambda: 1 / 0, nbytes=3, limit=5) is None
+        assert hold.nbytes == 3
+
+    def test_another_family_makes_room(self):
+        hold = Hold()
+        hold.held(("b", 1), lambda: 1, nbytes=lambda _: 5, limit=5)
+        assert hold.held_if_room(("a", 2), lambda: 2, nbytes=3, limit=5) == 2
+        assert hold.nbytes == 3

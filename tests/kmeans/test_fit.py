@@ -12,7 +12,15 @@ from sklearn.cluster import KMeans
 
 from pipeline.errors import ChunkError, ConfigError
 from pipeline.kmeans import fit as module
-from pipeline.kmeans.fit import LARGEST, Settings, TablePixels, fit, initial_means, metric_of
+from pipeline.kmeans.fit import (
+    LARGEST,
+    PATIENCE,
+    Settings,
+    TablePixels,
+    fit,
+    initial_means,
+    metric_of,
+)
 from pipeline.kmeans.lloyd import Metric, lloyd
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples
@@ -316,16 +324,19 @@ class TestTablePixels:
         table = collect(values).samples()
         means, metric = values[:9].astype(np.float64), Metric(np.array([1.0, 0.3, 2.0]))
         one, four = TablePixels(table, metric, 1), TablePixels(table, metric, 4)
-        assert len(four._each(lambda part: part)) == 4
-        a, b = one.sums(means), four.sums(means)
-        assert np.array_equal(a.counts, b.counts)
-        assert a.sums == b.sums
+        assert len(four._parts) == 4
+        a = metric.sums(table, means)
+        for _ in range(PATIENCE + 2):  # the last ones by trees
+            for b in (one.sums(means), four.sums(means)):
+                assert np.array_equal(a.counts, b.counts)
+                assert a.sums == b.sums
+        assert [len(one._trees), len(four._trees)] == [1, 4]
         assert same_moments(one.moments(means), four.moments(means))
         assert np.array_equal(one.farthest(means, 5).values, four.farthest(means, 5).values)
 
     def test_few_rows_are_not_worth_a_thread(self):
         pixels = TablePixels(Samples(column(1, 2)), Metric(np.ones(1)), 8)
-        assert len(pixels._each(lambda part: part)) == 1
+        assert len(pixels._parts) == 1
 
     @pytest.mark.parametrize("threads", [1, 3])
     def test_a_part_of_pixels_without_counts_may_be_the_table(self, threads, monkeypatch):

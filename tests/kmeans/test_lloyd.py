@@ -104,7 +104,7 @@ class TestAgainstBruteForce:
         values = np.random.default_rng(0).normal(0, 9, (100, 3))
         means, metric = values[:5], plain(3)
         whole = metric.sums(Samples(values), means)
-        monkeypatch.setattr(module, "ROWS", 7)
+        monkeypatch.setattr(module, "CARRY_EVERY", 7)
         blocks = metric.sums(Samples(values), means)
         assert np.array_equal(blocks.counts, whole.counts)
         assert blocks.sums == whole.sums
