@@ -118,7 +118,8 @@ def process_bytes(info: ImageInfo, layout: LabelLayout, size: Size) -> int:
     """Bytes that a worker needs once, however many threads it has."""
     vectors = Vectors.of(info)
     parts = max(4 * size.threads, info.pixels // BUNDLE_PIXELS)
-    waiting = size.threads // size.workers + -(-parts.bit_length() // size.workers)
+    # all may come to wait on one worker, and one more is on its way, there and as it travels
+    waiting = size.threads // size.workers + parts.bit_length() + (2 if size.apart else 0)
     most = max(1, min(info.pixels, LIMIT if _raw(info) else 2**TABLE_BITS))
     kept = min(vectors.kept * waiting, vectors.kept // most * info.pixels)
     merge = vectors.merge if size.threads > size.workers else 0  # beside the tasks
