@@ -14,12 +14,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.kmeans.blocks import BLOCK
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Ints, Samples, Values
 
 SKETCH = 2**17
 """Vectors a sketch holds."""
-LIMIT = 2**22
+LIMIT = 2**20
 """Most distinct vectors that are all kept; beyond, only a sketch is."""
 
 Hashes = NDArray[np.uint64]
@@ -158,13 +159,23 @@ def hash_of(values: Values, row: int) -> np.uint64:
 
     Each channel is stirred by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
     """
-    h = np.uint64(0x9E3779B97F4A7C15)
-    for ch in range(values.shape[1]):
-        h ^= np.float64(values[row, ch] + 0.0).view(np.uint64)
-        h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        h ^= h >> np.uint64(31)
-    return h
+    h = np.empty(1, np.uint64)
+    hash_block(values[row : row + 1], h)
+    return np.uint64(h[0])
+
+
+@njit(nogil=True, cache=True)
+def hash_block(values: Values, hashes: Hashes) -> None:
+    """Write `hash_of` of up to `BLOCK` samples, several at a time."""
+    n, c = values.shape
+    for p in range(n):
+        hashes[p] = np.uint64(0x9E3779B97F4A7C15)
+    for ch in range(c):
+        for p in range(n):
+            h = hashes[p] ^ np.float64(values[p, ch] + 0.0).view(np.uint64)
+            h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            hashes[p] = h ^ (h >> np.uint64(31))
 
 
 @njit(nogil=True, cache=True)
@@ -179,8 +190,11 @@ def insert(
     n, c = new.shape
     room = len(hashes)
     wrap = np.uint64(len(slots) - 1)
+    block = np.empty(BLOCK, np.uint64)
     for row in range(start, n):
-        h = hash_of(new, row)
+        if (row - start) % BLOCK == 0:
+            hash_block(new[row : row + BLOCK], block)
+        h = block[(row - start) % BLOCK]
         if h > highest:
             continue
         at = h & wrap

@@ -66,6 +66,15 @@ class Exact:
         carry(limbs.reshape(-1, limbs.shape[-1]))
         return cls(limbs, exponent)
 
+    @classmethod
+    def of_limbs(cls, limbs: Limbs, number: int, exponent: int) -> "Exact":
+        """Take over freshly added limbs; a single one is an int64, widened to `number` of them."""
+        if limbs.shape[-1] == 1:
+            wide = np.zeros((*limbs.shape[:-1], number), np.int64)
+            wide[..., 0], wide[..., 1] = limbs[..., 0] & 0xFFFFFFFF, limbs[..., 0] >> 32
+            limbs = wide
+        return cls.of(limbs, exponent)
+
     def __add__(self, other: "Exact") -> "Exact":
         return Exact.of(self.limbs + other.limbs, self.exponent)
 

@@ -21,7 +21,6 @@ from pipeline.kmeans.blocks import (
     reach_of,
     room_for,
 )
-from pipeline.kmeans.exact import CARRY_EVERY, add_square, add_times, carry, parts
 
 
 @njit(nogil=True, cache=True)
@@ -45,83 +44,6 @@ def assign(
         decide(values, start, size, means, weights, scaled, left, room)
         for p in range(size):
             out[start + p] = found[room.label[p]]
-
-
-@njit(nogil=True, cache=True)
-def add_small(
-    values: Values, counts: Ints, labels: NDArray[np.uint16], number: Ints, sums: Ints
-) -> None:
-    """Add samples of at most 16 bits to their groups' `number` (k,) and `sums` (k, c).
-
-    `counts` (n,) says how often each sample occurs; empty: once. int64 holds 2**47 pixels.
-    """
-    n, c = values.shape
-    weighted = counts.size > 0
-    for p in range(n):
-        i = labels[p]
-        count = counts[p] if weighted else 1
-        number[i] += count
-        for ch in range(c):
-            sums[i, ch] += np.int64(values[p, ch]) * count
-
-
-@njit(nogil=True, cache=True)
-def add_small_squares(
-    values: Values, counts: Ints, labels: NDArray[np.uint16], squares: Ints
-) -> None:
-    """Add the squares of samples of at most 16 bits to their groups, (k, c).
-
-    `counts` as in `add_small`; their sum times the greatest square has to stay below 2**63.
-    """
-    n, c = values.shape
-    weighted = counts.size > 0
-    for p in range(n):
-        i = labels[p]
-        count = counts[p] if weighted else 1
-        for ch in range(c):
-            x = np.int64(values[p, ch])
-            squares[i, ch] += x * x * count
-
-
-@njit(nogil=True, cache=True)
-def add_wide(
-    values: Values, counts: Ints, labels: NDArray[np.uint16], number: Ints, sums: Ints
-) -> None:
-    """Add samples of any type to their groups' `number` (k,) and limbs of `sums` (k, c, limbs)."""
-    n, c = values.shape
-    flat, limbs = sums.reshape(-1), sums.shape[2]
-    weighted = counts.size > 0
-    since = 0
-    for p in range(n):
-        i = np.int64(labels[p])
-        count = counts[p] if weighted else 1
-        number[i] += count
-        for ch in range(c):
-            magnitude, shift, sign = parts(values[p, ch])
-            add_times(flat, (i * c + ch) * limbs, magnitude, count, shift, sign)
-        since += 1
-        if since == CARRY_EVERY:
-            carry(sums.reshape(-1, sums.shape[2]))
-            since = 0
-
-
-@njit(nogil=True, cache=True)
-def add_squares(values: Values, counts: Ints, labels: NDArray[np.uint16], squares: Ints) -> None:
-    """Add the squares of samples of any type to the limbs of their groups, (k, c, limbs)."""
-    n, c = values.shape
-    flat, limbs = squares.reshape(-1), squares.shape[2]
-    weighted = counts.size > 0
-    since = 0
-    for p in range(n):
-        i = np.int64(labels[p])
-        count = counts[p] if weighted else 1
-        for ch in range(c):
-            magnitude, shift, _ = parts(values[p, ch])
-            add_square(flat, (i * c + ch) * limbs, magnitude, count, 2 * shift)
-        since += 1
-        if since == CARRY_EVERY:
-            carry(squares.reshape(-1, squares.shape[2]))
-            since = 0
 
 
 @njit(nogil=True, cache=True)
@@ -201,14 +123,12 @@ def squared_distances(
 @njit(nogil=True, cache=True)
 def widen(values: Values, lowest: Values, highest: Values) -> None:
     """Widen the range of each channel, (c,) and (c,), to that of the samples, (n, c)."""
-    n, c = values.shape
-    for p in range(n):
-        for ch in range(c):
-            x = values[p, ch]
-            if x < lowest[ch]:
-                lowest[ch] = x
-            if x > highest[ch]:
-                highest[ch] = x
+    room = room_for(values, 1)
+    for start in range(0, len(values), BLOCK):
+        bound(values, start, min(BLOCK, len(values) - start), room)
+        for ch in range(len(lowest)):
+            lowest[ch] = min(room.low[ch], lowest[ch])
+            highest[ch] = max(room.high[ch], highest[ch])
 
 
 @njit(nogil=True, cache=True)
@@ -275,17 +195,33 @@ def widen_by_codes(
 
 
 @njit(nogil=True, cache=True)
-def sparse(table: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], Ints]:
-    """Return the codes that occur, ascending, and how often each does."""
-    size = 0
+def widen_by_table(table: Ints, offset: int, bits: int, lowest: Values, highest: Values) -> None:
+    """Widen the range of each channel, (c,) and (c,), to that of the codes that occur."""
+    c = len(lowest)
+    mask = np.int64((1 << bits) - 1)
+    low, high = np.empty(c, np.int64), np.empty(c, np.int64)
+    for ch in range(c):
+        low[ch], high[ch] = lowest[ch], highest[ch]
     for code in range(len(table)):
-        size += 1 if table[code] > 0 else 0
-    codes, counts = np.empty(size + 1, np.uint32), np.empty(size + 1, np.int64)
+        if table[code] > 0:
+            for ch in range(c):
+                x = ((code >> (bits * (c - 1 - ch))) & mask) - offset
+                low[ch], high[ch] = min(x, low[ch]), max(x, high[ch])
+    for ch in range(c):
+        lowest[ch], highest[ch] = low[ch], high[ch]
+
+
+@njit(nogil=True, cache=True)
+def sparse(table: Ints, codes: NDArray[np.uint32], counts: Ints) -> None:
+    """Write the codes that occur, ascending, and how often each does.
+
+    There is room for one more than occur: every code is written, and stays if it occurs, so that
+    there is no branch to mistake.
+    """
     n = 0
-    for code in range(len(table)):  # written in any case, kept if it occurs: no branch to mistake
+    for code in range(len(table)):
         codes[n], counts[n] = code, table[code]
         n += 1 if table[code] > 0 else 0
-    return codes[:n], counts[:n]
 
 
 @njit(nogil=True, cache=True)

@@ -145,11 +145,7 @@ def sums_of_groups(k: int, values: Values) -> tuple[Ints, Limbs, int]:
 def partial_sums(number: Ints, sums: Limbs, dtype: np.dtype[Any]) -> PartialSums:
     """Take over what was added to `sums_of_groups`."""
     f = form(dtype)
-    if sums.shape[2] == 1:
-        wide = np.zeros((*sums.shape[:2], f.sum_limbs), np.int64)
-        wide[..., 0], wide[..., 1] = sums[..., 0] & 0xFFFFFFFF, sums[..., 0] >> 32
-        sums = wide
-    return PartialSums(number, Exact.of(sums, f.sum_exponent))
+    return PartialSums(number, Exact.of_limbs(sums, f.sum_limbs, f.sum_exponent))
 
 
 def lloyd(

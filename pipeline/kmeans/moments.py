@@ -6,9 +6,9 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kmeans import kernels
 from pipeline.kmeans.exact import Exact, form
 from pipeline.kmeans.samples import Floats, Ints, Samples
+from pipeline.kmeans.sums import add_moments, add_weighted_moments
 
 AT_ONCE = 2**31
 """Pixels of at most 16 bits whose sums and squares an int64 holds."""
@@ -30,21 +30,23 @@ class Moments:
         cls, samples: Samples, labels: NDArray[np.uint16] | None = None, k: int = 1
     ) -> "Moments":
         """Return the totals of samples whose groups are `labels`, (n,) from 0; None: one group."""
-        values = samples.values
-        if labels is None:
-            labels = np.zeros(len(values), np.uint16)
+        values, weights = samples.values, samples.weights
         f, c = form(values.dtype), values.shape[1]
+        pixels = len(values) if samples.counts is None else int(weights.sum())
+        small = values.dtype.itemsize <= 2 and pixels <= AT_ONCE
         counts = np.zeros(k, np.int64)
-        sums = np.zeros((k, c, f.sum_limbs), np.int64)
-        squares = np.zeros((k, c, f.square_limbs), np.int64)
-        pixels = len(values) if samples.counts is None else int(samples.counts.sum())
-        if values.dtype.itemsize <= 2 and pixels <= AT_ONCE:
-            kernels.add_small(values, samples.weights, labels, counts, sums[..., 0])
-            kernels.add_small_squares(values, samples.weights, labels, squares[..., 0])
+        sums = np.zeros((k, c, 1 if small else f.sum_limbs), np.int64)
+        squares = np.zeros((k, c, 1 if small else f.square_limbs), np.int64)
+        if samples.counts is None:
+            groups = np.empty(0, np.uint16) if labels is None else labels
+            add_moments(values, groups, counts, sums, squares, f.sum_exponent, f.square_exponent)
         else:
-            kernels.add_wide(values, samples.weights, labels, counts, sums)
-            kernels.add_squares(values, samples.weights, labels, squares)
-        return cls(counts, Exact.of(sums, f.sum_exponent), Exact.of(squares, f.square_exponent))
+            groups = np.zeros(len(values), np.uint16) if labels is None else labels
+            add_weighted_moments(values, weights, groups, counts, sums, squares)
+        return cls(
+            counts, Exact.of_limbs(sums, f.sum_limbs, f.sum_exponent),
+            Exact.of_limbs(squares, f.square_limbs, f.square_exponent),
+        )  # fmt: skip
 
     def merge(self, other: "Moments") -> "Moments":
         """Return the totals of both parts together."""

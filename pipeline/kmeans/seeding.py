@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.kmeans import kernels
 from pipeline.kmeans.lloyd import Metric
-from pipeline.kmeans.samples import Floats, Samples, Values
+from pipeline.kmeans.samples import Floats, Ints, Samples, Values
 
 
 class Draws:
@@ -56,28 +56,37 @@ def plusplus_means(samples: Samples, k: int, draws: Draws, metric: Metric) -> Fl
     that leaves the least inertia. Fewer than k where there are fewer vectors that float64 tells
     apart.
     """
-    values, counts = samples.values, samples.weights.astype(np.float64)
-    drawn = draws.below(int(samples.weights.sum()))
-    rows = [int(np.searchsorted(np.cumsum(samples.weights), drawn, side="right"))]
+    values, counts = samples.values, samples.weights
+    drawn = draws.below(int(counts.sum()))
+    rows = [int(np.searchsorted(np.cumsum(counts), drawn, side="right"))]
     nearest = _distances(values, rows[0], metric)
     candidates = 2 + int(log(k))
     while len(rows) < k:
-        ends = np.cumsum(counts * nearest)
+        ends = _cumulated(counts, nearest)
         if ends[-1] == 0.0:
             break
         last = int(np.searchsorted(ends, ends[-1]))  # of those that can be drawn
-        best: tuple[float, int, Floats] | None = None
+        drawn_rows = []
         for _ in range(candidates):
             at = draws.fraction() * ends[-1]
-            row = min(int(np.searchsorted(ends, at, side="right")), last)
-            closer = np.minimum(nearest, _distances(values, row, metric))
-            left = float(np.cumsum(counts * closer)[-1])
-            if best is None or left < best[0]:
-                best = left, row, closer
-        if best is not None:
-            rows.append(best[1])
-            nearest = best[2]
+            drawn_rows.append(min(int(np.searchsorted(ends, at, side="right")), last))
+        del ends
+        left = [_cumulated(counts, _closer(values, row, metric, nearest))[-1] for row in drawn_rows]
+        rows.append(drawn_rows[left.index(min(left))])
+        nearest = _closer(values, rows[-1], metric, nearest)
     return values[rows].astype(np.float64)
+
+
+def _cumulated(counts: Ints, distances: Floats) -> Floats:
+    """Return the sums of counts times distances up to each row, (n,) and (n,) to (n,)."""
+    out = np.multiply(counts, distances)
+    return np.cumsum(out, out=out)
+
+
+def _closer(values: Values, row: int, metric: Metric, nearest: Floats) -> Floats:
+    """Return the squared distance of every vector to the nearest, that of `row` among them."""
+    out = _distances(values, row, metric)
+    return np.minimum(nearest, out, out=out)
 
 
 def _distances(values: Values, row: int, metric: Metric) -> Floats:

@@ -27,7 +27,7 @@ from pipeline.kmeans.blocks import (
     room_for,
     turn,
 )
-from pipeline.kmeans.exact import add, add_times, parts
+from pipeline.kmeans.exact import CARRY_EVERY, add, add_square, add_times, carry, parts
 
 Limbs = NDArray[np.int64]
 
@@ -37,6 +37,7 @@ FEW = 4
 MOST = 2.0**45
 """256 integers up to this have sums below 2**53."""
 
+NONE = 9999
 WIDEST = 2.0**21
 """256 float32 numbers, the largest up to this many times the least, have sums that a float64
 holds: 24 bits each, 21 between them, 8 for their number."""
@@ -102,7 +103,7 @@ def add_block(
         if limbs == 1:
             for j in range(left):
                 sums[few[j], ch, 0] += np.int64(part[j, ch])
-        elif fits(room.turned[ch], size, values.itemsize):
+        elif quantum_of(room.turned[ch], size, values.itemsize) != NONE:
             for j in range(left):
                 deposit(part[j, ch], flat, (few[j] * c + ch) * limbs, exponent)
         else:
@@ -167,8 +168,11 @@ def add_weighted(
 
 
 @njit(nogil=True, cache=True)
-def fits(row: Floats, size: int, itemsize: int) -> bool:
-    """Whether the sums of some numbers of one channel, as float64, are exact in float64."""
+def quantum_of(row: Floats, size: int, itemsize: int) -> int:
+    """Return q if some numbers of one channel are multiples of ``2**q`` up to ``2**45`` of it.
+
+    Then their sums, as float64, are exact. `NONE` if there is no such q.
+    """
     least, greatest, broken = np.empty(LANES), np.empty(LANES), np.empty(LANES)
     for q in range(LANES):
         least[q], greatest[q], broken[q] = np.inf, 0.0, 0.0
@@ -185,8 +189,12 @@ def fits(row: Floats, size: int, itemsize: int) -> bool:
         least[0] = min(least[q], least[0])
         greatest[0] = max(greatest[q], greatest[0])
         broken[0] = max(broken[q], broken[0])
-    whole = broken[0] == 0.0 and greatest[0] <= MOST
-    return whole or (itemsize == 4 and greatest[0] <= least[0] * WIDEST)
+    if broken[0] == 0.0 and greatest[0] <= MOST:
+        return 0
+    if itemsize == 4 and greatest[0] <= least[0] * WIDEST:
+        _, shift, _ = parts(least[0])
+        return int(max(shift - 1074 + 52 - 23, -149))
+    return NONE
 
 
 @njit(nogil=True, cache=True)
@@ -198,3 +206,126 @@ def deposit(part: float, flat: Ints, base: int, exponent: int) -> None:
         magnitude >>= np.uint64(-shift)
         shift = 0
     add(flat, base, magnitude, shift, sign)
+
+
+# -- squares, for standard deviations and the inertia ----------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def add_moments(
+    values: Values, label: NDArray[np.uint16], number: Ints, sums: Limbs, squares: Limbs,
+    sum_exponent: int, square_exponent: int,
+) -> None:  # fmt: skip
+    """Add samples (n, c) to the `number` (k,), `sums` and `squares` of the groups they are in.
+
+    `label` (n,) is their group, from 0; empty: all are in one. Sums and squares (k, c, limbs) are
+    as in `add_nearest`; int64 squares hold 2**31 samples of 16 bits.
+    """
+    k = len(number)
+    room, once = room_for(values, k), np.empty(0, np.int64)
+    place = np.full(k, -1)
+    since = 0
+    for start in range(0, len(values), BLOCK):
+        size = min(BLOCK, len(values) - start)
+        left = 1
+        room.few[0] = 0
+        if label.size > 0:
+            left = gather(label[start : start + size], place, room)
+        turn(values, start, size, room.turned)
+        add_block(values, once, start, size, left, room, number, sums, sum_exponent)
+        add_squares(values, start, size, left, room, squares, square_exponent)
+        since += size
+        if since >= CARRY_EVERY and squares.shape[2] > 1:
+            carry(sums.reshape(-1, sums.shape[2]))
+            carry(squares.reshape(-1, squares.shape[2]))
+            since = 0
+
+
+@njit(nogil=True, cache=True)
+def add_weighted_moments(
+    values: Values, counts: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
+    squares: Limbs,
+) -> None:  # fmt: skip
+    """Add samples that occur `counts` times each to the totals of their groups, `label` (n,)."""
+    c, limbs, more = sums.shape[1], sums.shape[2], squares.shape[2]
+    flat, flat_squares = sums.reshape(-1), squares.reshape(-1)
+    for p in range(len(values)):
+        i, count = np.int64(label[p]), counts[p]
+        number[i] += count
+        for ch in range(c):
+            if limbs == 1:
+                x = np.int64(values[p, ch])
+                sums[i, ch, 0] += x * count
+                squares[i, ch, 0] += x * x * count
+            else:
+                magnitude, shift, sign = parts(values[p, ch])
+                add_times(flat, (i * c + ch) * limbs, magnitude, count, shift, sign)
+                add_square(flat_squares, (i * c + ch) * more, magnitude, count, 2 * shift)
+        if p % CARRY_EVERY == CARRY_EVERY - 1 and limbs > 1:
+            carry(sums.reshape(-1, limbs))
+            carry(squares.reshape(-1, more))
+
+
+@njit(nogil=True, cache=True)
+def gather(label: NDArray[np.uint16], place: Ints, room: Room) -> int:
+    """List the groups of a block in `room.few`, and each sample's place among them."""
+    left = 0
+    for p in range(len(label)):
+        i = label[p]
+        if place[i] < 0:
+            place[i] = left
+            room.few[left] = i
+            left += 1
+        room.label[p] = place[i]
+    for j in range(left):
+        place[room.few[j]] = -1
+    return left
+
+
+@njit(nogil=True, cache=True)
+def add_squares(
+    values: Values, start: int, size: int, left: int, room: Room, squares: Limbs, exponent: int
+) -> None:
+    """Add the squares of a block whose samples are labelled by `room`."""
+    few, label = room.few, room.label[:size]
+    c, limbs = squares.shape[1], squares.shape[2]
+    flat = squares.reshape(-1)
+    high, low = np.empty(size, np.int64), np.empty(size, np.int64)
+    for ch in range(c):
+        row = room.turned[ch, :size]
+        if limbs == 1:
+            for p in range(size):
+                room.work[p] = row[p] * row[p]
+            if left <= FEW:
+                for j in range(left):
+                    squares[few[j], ch, 0] += np.int64(sum_where(room.work, label, j))
+            else:
+                for p in range(size):
+                    squares[few[label[p]], ch, 0] += np.int64(room.work[p])
+            continue
+        quantum = quantum_of(row, size, values.itemsize)
+        if quantum != NONE and left <= FEW:
+            # of numbers up to 2**45 quanta: (2**23 high + low)**2, each product below 2**46
+            unit = 2.0**-quantum
+            for p in range(size):
+                x = np.int64(abs(row[p]) * unit)
+                high[p], low[p] = x >> 23, x & 0x7FFFFF
+            shift = 2 * quantum - exponent
+            for j in range(left):
+                base = (few[j] * c + ch) * limbs
+                add(flat, base, np.uint64(products(high, high, label, j)), shift + 46, 1)
+                add(flat, base, np.uint64(products(high, low, label, j)), shift + 24, 1)
+                add(flat, base, np.uint64(products(low, low, label, j)), shift, 1)
+            continue
+        for p in range(size):
+            magnitude, shift, _ = parts(values[start + p, ch])
+            add_square(flat, (few[label[p]] * c + ch) * limbs, magnitude, 1, 2 * shift)
+
+
+@njit(nogil=True, cache=True)
+def products(a: Ints, b: Ints, label: Ints, j: int) -> int:
+    """Return the sum of the products of those numbers whose label is `j`."""
+    total = 0
+    for p in range(len(label)):
+        total += a[p] * b[p] if label[p] == j else 0
+    return total

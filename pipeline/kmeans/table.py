@@ -1,7 +1,8 @@
 """The table of integer vectors of at most 24 bits: a code per vector, a count per code.
 
 Grey images of 8 and 16 bits and RGB images of 8 bits have 256, 65,536 and 2**24 possible
-vectors. One read counts them densely; what travels and is merged is the sparse form.
+vectors. One read counts them densely: a count for every possible code. What travels and is merged
+is dense too, or a list of the codes that occur where that is shorter.
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.kernels import count_codes, decode, encode, sparse, widen_by_codes
+from pipeline.kmeans.kernels import (
+    count_codes,
+    decode,
+    encode,
+    sparse,
+    widen_by_codes,
+    widen_by_table,
+)
 from pipeline.kmeans.samples import Ints, Samples, Values
 
 TABLE_BITS = 24
 """Integer vectors up to this width are counted densely."""
+
+LISTED = 6
+"""A code with its count in a list takes as much room as three in a dense table of 32 bits; one
+that holds fewer than one in so many is listed, so that two lists are merged in no more."""
 
 Codes = NDArray[np.uint32]
 
@@ -29,10 +41,12 @@ def fits(dtype: np.dtype[Any], channels: int) -> bool:
 class Table:
     """Every distinct vector with its count."""
 
-    codes: Codes
-    """(n,), ascending: the lexicographic order of the vectors."""
-    counts: Ints
-    """How often each occurs, (n,)."""
+    codes: Codes | None
+    """Those that occur, (n,), ascending: the lexicographic order of the vectors; None: all."""
+    counts: NDArray[Any]
+    """How often each occurs, (n,) int64; of all codes, uint32 or int64, 0 where one does not."""
+    pixels: int
+    """Sum of the counts."""
     dtype: np.dtype[Any]
     """Of the numbers."""
     channels: int
@@ -44,19 +58,53 @@ class Table:
 
     def merge(self, other: "Table") -> "Table":
         """Return the table of both parts together."""
-        codes, counts = merge_sorted(self.codes, self.counts, other.codes, other.counts)
-        return Table(codes, counts, self.dtype, self.channels)
+        pixels, size = self.pixels + other.pixels, self.size
+        a, b = self.codes, other.codes
+        if a is not None and b is not None and len(a) + len(b) <= size // LISTED:
+            codes, listed = merge_sorted(a, self.counts, b, other.counts)
+            return Table(codes, listed, pixels, self.dtype, self.channels)
+        counts: Ints = np.zeros(size, np.uint32 if pixels < 2**32 else np.int64)
+        for table in (self, other):
+            if table.codes is None:
+                np.add(counts, table.counts, out=counts)
+            else:
+                counts[table.codes] += table.counts.astype(counts.dtype)
+        return Table(None, counts, pixels, self.dtype, self.channels)
+
+    @property
+    def size(self) -> int:
+        """Number of possible codes."""
+        return int(2 ** (8 * self.dtype.itemsize * self.channels))
+
+    def listed(self) -> "Table":
+        """Return the same as a list of the codes that occur."""
+        if self.codes is not None:
+            return self
+        n = int(np.count_nonzero(self.counts))
+        codes, counts = np.empty(n + 1, np.uint32), np.empty(n + 1, np.int64)
+        sparse(self.counts, codes, counts)
+        return Table(codes[:n], counts[:n], self.pixels, self.dtype, self.channels)
 
     def samples(self) -> Samples:
         """Return the vectors in lexicographic order."""
-        values = np.empty((len(self.codes), self.channels), self.dtype)
-        decode(self.codes, offset(self.dtype), 8 * self.dtype.itemsize, values)
-        return Samples(values, self.counts)
+        listed = self.listed()
+        values = np.empty((len(listed.counts), self.channels), self.dtype)
+        decode(listed.occurring(), offset(self.dtype), 8 * self.dtype.itemsize, values)
+        return Samples(values, listed.counts)
+
+    def occurring(self) -> Codes:
+        """Return the codes that occur, ascending."""
+        if self.codes is not None:
+            return self.codes
+        return np.flatnonzero(self.counts).astype(np.uint32)
 
     def widen(self, lowest: Values, highest: Values) -> None:
         """Widen the range of each channel, (c,) and (c,), to that of the vectors."""
         bits = 8 * self.dtype.itemsize
-        widen_by_codes(self.codes, offset(self.dtype), bits, lowest, highest)
+        if self.codes is None:
+            widen_by_table(self.counts, offset(self.dtype), bits, lowest, highest)
+        else:
+            widen_by_codes(self.codes, offset(self.dtype), bits, lowest, highest)
 
 
 def offset(dtype: np.dtype[Any]) -> int:
@@ -90,19 +138,24 @@ class TableCounter:
             self._dense = np.zeros(size, np.uint32)
         if self._since + len(values) >= 2**32:
             self._done, self._since = self.result(), 0
-            self._dense[:] = 0
+            self._dense = np.zeros(size, np.uint32)
         self._since += len(values)
         count_codes(values, offset(self._dtype), self._bits, self._dense)
 
     def result(self) -> Table:
-        """Return what was counted."""
+        """Return what was counted, with the counter's own memory: nothing is added after."""
         if self._dense.size:
-            codes, counts = sparse(self._dense)
+            table = Table(None, self._dense, self._since, self._dtype, self._channels)
+            if np.count_nonzero(self._dense) < table.size // (2 * LISTED):
+                table = table.listed()
         else:
             every = np.concatenate([np.empty(0, np.uint32), *self._few])
             codes, counts = np.unique(every, return_counts=True)
-        table = Table(codes, counts.astype(np.int64), self._dtype, self._channels)
-        return table if self._done is None else self._done.merge(table)
+            counts = counts.astype(np.int64, copy=False)
+            table = Table(codes, counts, self._since, self._dtype, self._channels)
+        if self._done is None or not self._done.pixels:
+            return table
+        return self._done.merge(table)
 
 
 @njit(nogil=True, cache=True)
@@ -116,8 +169,8 @@ def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
         first, second = x <= y, y <= x
         codes[n] = x if first else y
         counts[n] = (na[i] if first else 0) + (nb[j] if second else 0)
-        i += np.int64(first)
-        j += np.int64(second)
+        i += 1 if first else 0
+        j += 1 if second else 0
         n += 1
     for rest in range(i, len(a)):
         codes[n], counts[n] = a[rest], na[rest]

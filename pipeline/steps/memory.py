@@ -86,7 +86,8 @@ class Vectors:
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
             n = min(info.pixels, possible)
-            return cls(4 * possible + 40 * n, 12 * n, 20 * n, 60 * n)
+            dense = (4 if info.pixels < 2**32 else 8) * possible
+            return cls(4 * possible + 2 * dense, min(12 * n, dense), 2 * dense, 40 * n)
         n = min(info.pixels, LIMIT)
         task = SKETCH_BYTES + n * (3 * width // 2 + 66)
         return cls(task, n * (width + 16), n * (4 * width + 96), n * (3 * width + 96))

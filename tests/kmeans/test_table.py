@@ -1,6 +1,7 @@
 """The table of integer vectors against `np.unique`."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.kmeans.table import Table, TableCounter, fits, merge_sorted
 from tests import strategies
-from tests.kmeans.examples import column, parts, same_samples, table_of
+from tests.kmeans.examples import parts, same_samples, table_of
 
 FITTING = [("u1", 1), ("u1", 2), ("u1", 3), ("u2", 1), ("i2", 1)]
 
@@ -43,9 +44,10 @@ def test_any_parts_in_any_order_merge_to_the_same_table(dtype, channels, data):
     values = drawn(data, dtype, channels)
     whole, pieces = count(values), data.draw(parts(values))
     for found in (reduce(Table.merge, map(count, pieces)), count(values, pieces)):
-        assert np.array_equal(found.codes, whole.codes)
-        assert np.array_equal(found.counts, whole.counts)
-        assert (found.dtype, found.channels) == (whole.dtype, whole.channels)
+        assert same_samples(found.samples(), whole.samples())
+        assert (found.pixels, found.dtype, found.channels) == (
+            len(values), whole.dtype, whole.channels
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -59,12 +61,13 @@ def test_many_samples_are_counted_as_few_are(dtype, channels, n):
     values[: n // 2] = values[0]
     few = 2 ** (8 * np.dtype(dtype).itemsize * channels) // 20
     dense = count(values, [values[:few], values[few:-5], values[-5:]])
-    assert reduce(Table.merge, (count(v) for v in np.array_split(values, 3))).counts.sum() == n
+    assert reduce(Table.merge, (count(v) for v in np.array_split(values, 3))).pixels == n
     bits = 8 * np.dtype(dtype).itemsize
     code = np.zeros(n, np.int64)
     for channel in range(channels):
         code = (code << bits) + values[:, channel].astype(np.int64) - info.min
     codes, counts = np.unique(code, return_counts=True)
+    dense = dense.listed()
     assert np.array_equal(dense.codes, codes)
     assert np.array_equal(dense.counts, counts)
 
@@ -77,16 +80,36 @@ def test_counts_go_beyond_32_bits():
     counter._since = 2**32 - 1
     counter.add(full)
     table = counter.result()
-    assert (table.codes.tolist(), table.counts.tolist()) == ([7], [2**32 - 1 + 5000])
-    assert table.merge(table).counts.tolist() == [2 * (2**32 - 1 + 5000)]
+    assert table.samples().counts.tolist() == [2**32 - 1 + 5000]
+    assert table.merge(table).samples().counts.tolist() == [2 * (2**32 - 1 + 5000)]
 
 
-def test_a_result_may_be_taken_on_the_way():
-    counter = TableCounter(np.dtype("u1"), 1)
-    counter.add(column(1, 2))
-    assert counter.result().counts.tolist() == [1, 1]
-    counter.add(column(2))
-    assert counter.result().counts.tolist() == [1, 2]
+@pytest.mark.parametrize("forms", [("list", "list"), ("list", "dense"), ("dense", "dense")])
+def test_lists_and_dense_tables_merge_to_the_same(forms):
+    rng = np.random.default_rng(4)
+    parts = [rng.integers(0, 200, (n, 1), np.uint8) for n in (90, 120)]
+    whole = table_of(np.concatenate(parts))
+
+    def table(values, form):
+        listed = count(values).listed()
+        if form == "list":
+            return listed
+        dense = np.zeros(256, np.uint32)
+        dense[listed.codes] = listed.counts
+        return replace(listed, codes=None, counts=dense)
+
+    a, b = map(table, parts, forms)
+    for merged in (a.merge(b), b.merge(a)):
+        assert same_samples(merged.samples(), whole)
+        assert merged.pixels == 210
+
+
+def test_a_table_of_every_vector_takes_no_more_than_a_count_each():
+    codes = np.arange(2**16, dtype=np.uint32)
+    every = Table(codes, np.ones(2**16, np.int64), 2**16, np.dtype("u2"), 1)
+    merged = every.merge(every)
+    assert (merged.codes, merged.counts.dtype, merged.counts.nbytes) == (None, "u4", 2**18)
+    assert same_samples(merged.samples(), replace(every.samples(), counts=np.full(2**16, 2)))
 
 
 @given(*[st.dictionaries(st.integers(0, 9), st.integers(1, 2**40))] * 2)
