@@ -147,24 +147,31 @@ def encode(values: Values, offset: int, bits: int, codes: NDArray[np.uint32]) ->
 
 
 @njit(nogil=True, cache=True)
-def count_codes(values: Values, offset: int, bits: int, table: NDArray[np.uint32]) -> None:
-    """Count integer samples of at most 24 bits: ``table[code] += 1``, codes as of `encode`."""
+def count_codes(
+    values: Values, offset: int, bits: int, table: NDArray[np.uint8], full: NDArray[np.uint32]
+) -> int:
+    """Count integer samples of at most 24 bits by their codes as of `encode`.
+
+    ``table[code]`` has the count modulo 256: so small a table stays in the cache. Codes are
+    written to `full` each time they have come another 256 times; returns how many were written.
+    """
     n, c = values.shape
-    if c == 1:
-        for p in range(n):
-            table[np.int64(values[p, 0]) + offset] += np.uint32(1)
-    elif c == 3:
-        for p in range(n):
+    written = 0
+    for p in range(n):
+        if c == 3:
             code = (np.int64(values[p, 0]) + offset) << (2 * bits)
             code |= (np.int64(values[p, 1]) + offset) << bits
             code |= np.int64(values[p, 2]) + offset
-            table[code] += np.uint32(1)
-    else:
-        for p in range(n):
+        else:
             code = np.int64(0)
             for ch in range(c):
                 code = (code << bits) | (np.int64(values[p, ch]) + offset)
-            table[code] += np.uint32(1)
+        count = np.uint8(table[code] + np.uint8(1))
+        table[code] = count
+        if count == 0:
+            full[written] = code
+            written += 1
+    return written
 
 
 @njit(nogil=True, cache=True)
@@ -212,16 +219,23 @@ def widen_by_table(table: Ints, offset: int, bits: int, lowest: Values, highest:
 
 
 @njit(nogil=True, cache=True)
-def sparse(table: Ints, codes: NDArray[np.uint32], counts: Ints) -> None:
+def sparse(
+    table: Ints, full: NDArray[np.uint32], often: Ints, codes: NDArray[np.uint32], counts: Ints
+) -> None:
     """Write the codes that occur, ascending, and how often each does.
 
-    There is room for one more than occur: every code is written, and stays if it occurs, so that
-    there is no branch to mistake.
+    A code occurs as often as `table` says, and another 256 times as often as `often` says if it
+    is in `full`. There is room for one more than occur: every code is written, and stays if it
+    occurs, so that there is no branch to mistake.
     """
-    n = 0
+    n = more = 0
     for code in range(len(table)):
-        codes[n], counts[n] = code, table[code]
-        n += 1 if table[code] > 0 else 0
+        count = np.int64(table[code])
+        if more < len(full) and full[more] == code:
+            count += 256 * often[more]
+            more += 1
+        codes[n], counts[n] = code, count
+        n += 1 if count > 0 else 0
 
 
 @njit(nogil=True, cache=True)

@@ -82,7 +82,8 @@ class Table:
             return self
         n = int(np.count_nonzero(self.counts))
         codes, counts = np.empty(n + 1, np.uint32), np.empty(n + 1, np.int64)
-        sparse(self.counts, codes, counts)
+        nothing = np.empty(0, np.int64)
+        sparse(self.counts, nothing.astype(np.uint32), nothing, codes, counts)
         return Table(codes[:n], counts[:n], self.pixels, self.dtype, self.channels)
 
     def samples(self) -> Samples:
@@ -119,7 +120,8 @@ class TableCounter:
         self.rest = None
         self._dtype, self._channels = dtype, channels
         self._bits = 8 * dtype.itemsize
-        self._dense = np.empty(0, np.uint32)
+        self._dense = np.empty(0, np.uint8)
+        self._full: list[Codes] = []
         self._few: list[Codes] = []
         self._since = 0
         self._done: Table | None = None
@@ -135,19 +137,19 @@ class TableCounter:
             return
         if not self._dense.size:
             self._done, self._few, self._since = self.result(), [], 0
-            self._dense = np.zeros(size, np.uint32)
-        if self._since + len(values) >= 2**32:
-            self._done, self._since = self.result(), 0
-            self._dense = np.zeros(size, np.uint32)
+            self._dense = np.zeros(size, np.uint8)
         self._since += len(values)
-        count_codes(values, offset(self._dtype), self._bits, self._dense)
+        full = np.empty(len(values), np.uint32)  # touched as far as it is written
+        written = count_codes(values, offset(self._dtype), self._bits, self._dense, full)
+        self._full.append(full[:written].copy())
 
     def result(self) -> Table:
-        """Return what was counted, with the counter's own memory: nothing is added after."""
+        """Return what was counted."""
         if self._dense.size:
-            table = Table(None, self._dense, self._since, self._dtype, self._channels)
-            if np.count_nonzero(self._dense) < table.size // (2 * LISTED):
-                table = table.listed()
+            full, often = np.unique(np.concatenate(self._full), return_counts=True)
+            n = np.count_nonzero(self._dense) + np.count_nonzero(self._dense[full] == 0)
+            few = n <= len(self._dense) // LISTED
+            table = self._listed(full, often, int(n)) if few else self._all(full, often)
         else:
             every = np.concatenate([np.empty(0, np.uint32), *self._few])
             codes, counts = np.unique(every, return_counts=True)
@@ -156,6 +158,18 @@ class TableCounter:
         if self._done is None or not self._done.pixels:
             return table
         return self._done.merge(table)
+
+    def _listed(self, full: Codes, often: Ints, n: int) -> Table:
+        """Return what was counted densely as a list of `n` codes."""
+        codes, counts = np.empty(n + 1, np.uint32), np.empty(n + 1, np.int64)
+        sparse(self._dense, full, often, codes, counts)
+        return Table(codes[:n], counts[:n], self._since, self._dtype, self._channels)
+
+    def _all(self, full: Codes, often: Ints) -> Table:
+        """Return what was counted densely as the counts of all codes."""
+        counts: Ints = self._dense.astype(np.uint32 if self._since < 2**32 else np.int64)
+        counts[full] += (256 * often).astype(counts.dtype)
+        return Table(None, counts, self._since, self._dtype, self._channels)
 
 
 @njit(nogil=True, cache=True)

@@ -76,12 +76,12 @@ def test_counts_go_beyond_32_bits():
     counter = TableCounter(np.dtype("u1"), 1)
     full = np.full((5000, 1), 7, np.uint8)
     counter.add(full)
-    counter._dense[7] += np.uint32(2**32 - 1 - 5000)  # as if that many had come
-    counter._since = 2**32 - 1
-    counter.add(full)
-    table = counter.result()
-    assert table.samples().counts.tolist() == [2**32 - 1 + 5000]
-    assert table.merge(table).samples().counts.tolist() == [2 * (2**32 - 1 + 5000)]
+    counter._full.append(np.full(2**16, 7, np.uint32))  # as if that many times 256 had come
+    counter._since += 2**24
+    once = counter.result()
+    assert once.samples().counts.tolist() == [2**24 + 5000]
+    table = reduce(Table.merge, [once] * 300)
+    assert table.samples().counts.tolist() == [300 * (2**24 + 5000)]
 
 
 @pytest.mark.parametrize("forms", [("list", "list"), ("list", "dense"), ("dense", "dense")])
