@@ -28,6 +28,7 @@ def test_every_key_has_its_default_but_three(write):
             "level": 0,
             "nodata": None,
             "mask": None,
+            "limits": {"piece": 2**31, "pixels": 2**44, "pages": 2**18},
         },
         "features": {"scale": "none"},
         "kmeans": {
