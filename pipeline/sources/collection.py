@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from pipeline.errors import ConfigError
@@ -183,11 +184,15 @@ def _stem(name: str, known: Sequence[str]) -> str:
     >>> _stem("a/b.ome.tif", [".tif"]), _stem("a/b.c", [".tif"])
     ('a/b', 'a/b.c')
     """
-    for suffix in known:
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            name = name[: -len(suffix)]
-            return name[:-4] if name.lower().endswith(".ome") and len(name) > 4 else name
-    return name
+    found = _ending(tuple(known)).search(name, 1)
+    return name[: found.start()] if found else name
+
+
+@cache
+def _ending(known: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern of what a name may end in that is no part of its stem."""
+    longest_first = sorted(known, key=len, reverse=True)
+    return re.compile(rf"(?:\.ome)?(?:{'|'.join(map(re.escape, longest_first))})\Z", re.IGNORECASE)
 
 
 def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str | None:

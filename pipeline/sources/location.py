@@ -25,7 +25,7 @@ def scheme(path: str) -> str:
     >>> scheme("s3://bucket/a.zarr"), scheme("simplecache::s3://bucket/a.png"), scheme("C:/a.png")
     ('s3', 'simplecache', '')
     """
-    found = _SCHEME.match(path)
+    found = _SCHEME.match(path) if ":" in path else None
     return found.group(1).lower() if found else ""
 
 

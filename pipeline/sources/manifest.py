@@ -121,24 +121,23 @@ def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
             f"{path}:1: a manifest has a column 'path' and each column once; "
             f"found {', '.join(names) or 'nothing'}"
         )
-    own = {name: names.index(name) for name in COLUMNS if name in names}
+    own = [names.index(name) if name in names else -1 for name in COLUMNS]
     others = [(i, name) for i, name in enumerate(names) if name not in COLUMNS]
     for line, cells in lines:
         if len(cells) != len(names):
             raise ConfigError(f"{path}:{line}: {len(cells)} values for {len(names)} columns")
-        given = {name: text for name, i in own.items() if (text := cells[i].strip())}
-        if "path" not in given:
+        listed, id, mask, channels, group = (cells[i].strip() if i >= 0 else "" for i in own)
+        if not listed:
             raise ConfigError(f"{path}:{line}: the path is empty")
-        mask = given.get("mask")
         yield Row(
-            line=line,
-            listed=given["path"],
-            path=_place(given["path"], folder),
-            id=given.get("id", ""),
-            mask=None if mask is None else _place(mask, folder),
-            channels=_channels(given["channels"]) if "channels" in given else None,
-            group=given.get("group"),
-            extra={name: cells[i] for i, name in others} if others else _NO_COLUMNS,
+            line,
+            listed,
+            _place(listed, folder),
+            id,
+            _place(mask, folder) if mask else None,
+            _channels(channels) if channels else None,
+            group or None,
+            {name: cells[i] for i, name in others} if others else _NO_COLUMNS,
         )
 
 
@@ -148,7 +147,9 @@ def _place(path: str, folder: str) -> str:
         return path
     if is_url(folder):
         return path if path.startswith("/") else f"{folder}/{path}"
-    return os.path.normpath(os.path.join(folder, path))
+    if path[0] in "./" or "/." in path or "//" in path:
+        return os.path.normpath(os.path.join(folder, path))
+    return f"{folder.rstrip('/')}/{path}"
 
 
 def _channels(text: str) -> tuple[int | str, ...] | None:

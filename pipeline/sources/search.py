@@ -118,7 +118,7 @@ def _searched(root: str) -> Iterator[Found]:
             if name.startswith("."):
                 continue
             image = name.lower().endswith(known)
-            if not child.is_dir():
+            if not _is_folder(child):
                 if image:
                     yield Found(child.path, prefix + name)
             elif is_zarr_folder(child.path):
@@ -131,6 +131,14 @@ def _searched(root: str) -> Iterator[Found]:
                 yield from inner
 
     yield from below(root, "")
+
+
+def _is_folder(child: "os.DirEntry[str]") -> bool:
+    """Whether a name is of a folder; links that go round in circles are of none."""
+    try:
+        return child.is_dir()
+    except OSError:
+        return False
 
 
 def is_results(names: set[str]) -> bool:
