@@ -310,7 +310,7 @@ def hostile_files(folder: Path, *, cuts: int = 10, mutants: int = 60) -> dict[st
     rng = np.random.default_rng(4)
     fates: dict[str, Fate] = {}
 
-    def write(name: str, content: bytes, fate: Fate = Fate()) -> None:  # noqa: B008 (frozen)
+    def write(name: str, content: bytes, fate: Fate = Fate()) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
         fates[name] = fate
