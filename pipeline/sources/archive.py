@@ -7,9 +7,9 @@ there, so a member is unpacked to a file without a name, which is gone when this
 import io
 import os
 import threading
+import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from tempfile import TemporaryFile
 from typing import IO, Any, Generic, TypeVar
 
@@ -47,11 +47,11 @@ class _Latest(Generic[Kept]):
 
 archives: _Latest[Any] = _Latest(_ARCHIVES)
 """fsspec file systems of archives, which keep the table of their members."""
-_members: _Latest[IO[bytes]] = _Latest(_MEMBERS)
+_members: "_Latest[Unpacked]" = _Latest(_MEMBERS)
 
 
-def unpacked(system: Any, inner: str, path: str) -> IO[bytes]:
-    """Return a member as a file to be read by position: its own position is shared.
+def unpacked(system: Any, inner: str, path: str) -> "Unpacked":
+    """Return a member, unpacked.
 
     Raises
     ------
@@ -66,19 +66,23 @@ def unpacked(system: Any, inner: str, path: str) -> IO[bytes]:
             "archive; unpack the archive first"
         )
 
-    def unpack() -> IO[bytes]:
-        file = TemporaryFile(prefix="chunkmeans-")  # noqa: SIM115 (kept while it is in use)
-        try:
-            with system.open(inner, "rb") as member:
-                while block := member.read(_BLOCK):
-                    file.write(block)
-            file.flush()
-        except BaseException:
-            file.close()
-            raise
-        return file
+    def unpack() -> "Unpacked":
+        with system.open(inner, "rb") as member:
+            return Unpacked(member)
 
     return _members.get((path, size, entry.get("CRC")), unpack)
+
+
+class Unpacked:
+    """A copy in a file without a name, to be read by position; closed when nobody has it."""
+
+    def __init__(self, member: IO[bytes]) -> None:
+        with TemporaryFile(prefix="chunkmeans-") as file:
+            while block := member.read(_BLOCK):
+                file.write(block)
+            file.flush()
+            self.descriptor = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self.descriptor)
 
 
 def open_member(system: Any, inner: str, path: str) -> io.BufferedReader:
@@ -86,17 +90,11 @@ def open_member(system: Any, inner: str, path: str) -> io.BufferedReader:
     return io.BufferedReader(_Positioned(unpacked(system, inner, path)))
 
 
-@contextmanager
-def member_descriptor(system: Any, inner: str, path: str) -> Iterator[int]:
-    """Give the descriptor of an unpacked member, for `os.pread`."""
-    file = unpacked(system, inner, path)  # kept by this frame, whatever the cache drops
-    yield file.fileno()
-
-
 class _Positioned(io.RawIOBase):
     """A position of one's own in a file that several threads read."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Unpacked) -> None:
+        super().__init__()
         self._file, self._at = file, 0
 
     def readable(self) -> bool:
@@ -109,7 +107,7 @@ class _Positioned(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        descriptor = self._file.fileno()
+        descriptor = self._file.descriptor
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: os.fstat(descriptor).st_size}
         if base[whence] + offset < 0:
             raise ValueError(f"cannot seek to {base[whence] + offset}")
@@ -117,7 +115,7 @@ class _Positioned(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        data = os.pread(self._file.fileno(), len(buffer), self._at)
+        data = os.pread(self._file.descriptor, len(buffer), self._at)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)

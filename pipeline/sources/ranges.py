@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from pipeline.errors import SourceError
-from pipeline.sources.archive import archives, member_descriptor, open_member
+from pipeline.sources.archive import archives, open_member, unpacked
 from pipeline.sources.location import described, is_url, scheme
 
 Fetch = Callable[[Sequence[tuple[int, int]]], Iterator[bytes]]
@@ -66,8 +66,8 @@ def open_file(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
 def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
     """Give a function that reads ranges of `path`. Safe in threads: nothing is shared."""
     if _in_archive(path):
-        with member_descriptor(*filesystem(path, storage_options), path) as descriptor:
-            yield _positioned(path, descriptor)
+        member = unpacked(*filesystem(path, storage_options), path)
+        yield _positioned(path, member.descriptor)
         return
     if is_url(path):
         fs, inner = filesystem(path, storage_options)

@@ -18,7 +18,7 @@ from typing import cast
 
 from pipeline.errors import SourceError
 from pipeline.sources.base import Image, ReadOptions
-from pipeline.sources.location import is_url, local, scheme
+from pipeline.sources.location import inside, is_url, local, scheme
 
 Opener = Callable[[str, ReadOptions | None], Image]
 GROUP = "pipeline.sources"
@@ -105,7 +105,7 @@ def open_image(path: str, options: ReadOptions | None = None) -> Image:
         return _load(installed[f"{kind}://"])(path, options)
     if not is_url(path):
         path = local(path)
-    lower = path.rstrip("/").lower()
+    lower = (inside(path) if is_url(path) else path).rstrip("/").lower()
     for name, point in installed.items():
         if lower.endswith(f".{name}"):
             return _load(point)(path, options)
