@@ -337,7 +337,14 @@ def hostile_files(folder: Path, *, cuts: int = 10, mutants: int = 60) -> dict[st
         content = list(tiffs().values())[n % 19] if n < 19 else whole["strips.tif"]
         write(f"mutant/{n}.tif", mutated(content, rng), Fate(("failed", "skipped", *USED)))
     good = whole["raw.tif"]
-    for name in ("line\nbreak.tif", "ä\u0308 (1).tif", "a:b*?.tif", "con.tif", "x" * 240 + ".tif"):
+    for name in (
+        "line\nbreak.tif",
+        "ä\u0308 (1).tif",
+        "a:b*?.tif",
+        "con.tif",
+        "x" * 240 + ".tif",
+        "\udcff.tif",
+    ):
         write(f"names/{name}", good, Fate(USED, like="whole/raw.tif"))
     for name in ("ä.tif", "a\u0308.tif", "A.tif", "a.tif", "a.png"):
         write(f"names/twins/{name}", good, Fate(USED, like="whole/raw.tif"))
@@ -364,8 +371,7 @@ def _special(folder: Path) -> dict[str, Fate]:
         "socket.png": Fate(reason="is a socket"),
     }
     if os.geteuid():  # root reads everything
-        locked = folder / "locked.tif"
-        locked.write_bytes(tiffs()["raw"])
-        locked.chmod(0)
+        (folder / "locked.tif").write_bytes(tiffs()["raw"])
+        (folder / "locked.tif").chmod(0)
         fates["locked.tif"] = Fate(reason="Permission denied")
     return {f"special/{name}": fate for name, fate in fates.items()}

@@ -1,6 +1,8 @@
 """Hostile files among good ones: each is listed once with a true reason, and costs itself only."""
 
+import os
 import re
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from pipeline import make_config, open_run, run
 from pipeline.results.store import image_path
+from pipeline.sources import collect_entries
 from tests.hostile import good_files, hostile_files, mutated, tiffs
 from tests.reading import read_all
 from tests.test_agreement import stored
@@ -72,6 +75,28 @@ def labels(folder, row):
 def test_a_batch_of_some_of_each_kind_in_this_process(tmp_path):
     record = check_batch(tmp_path, 8, {"cuts": 2, "mutants": 10})
     assert record.state == "finished"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads what nobody may read")
+def test_a_file_that_may_not_be_read_fails_with_that_reason(tmp_path):
+    good_files(tmp_path, 2)
+    (tmp_path / "good 0000.tif").chmod(0)
+    segmented([tmp_path], tmp_path / "out")
+    (row,) = [row for row in open_run(str(tmp_path / "out")).catalog if row.state == "failed"]
+    assert "Permission denied" in row.reason
+
+
+def test_hostile_members_of_an_archive_are_refused_as_files_are(tmp_path):
+    fates = hostile_files(tmp_path / "bad", cuts=2, mutants=5)
+    names = [name for name in fates if (tmp_path / "bad" / name).is_file() and "\udcff" not in name]
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for name in names:
+            file.write(tmp_path / "bad" / name, name)
+    entries = collect_entries([str(tmp_path / "bad.zip")])
+    assert len(entries) == len(names)
+    found = list(read_all([entry.path for entry in entries]))
+    assert [one for one in found if one.end not in ("read", "refused")] == []
+    assert Counter(one.end for one in found).keys() == {"read", "refused"}
 
 
 @pytest.mark.slow

@@ -67,8 +67,8 @@ def find_duplicates(
             kept: list[Sequence[int]] = []
             for group in sorted(groups, key=lambda group: sizes[group[0]]):
                 size = sizes[group[0]]
-                if most is not None and size <= most:
-                    kept.append(group)  # as soon read whole
+                if size == 0 or (most is not None and size <= most):
+                    kept.append(group)  # nothing to read, or as soon read whole
                     continue
                 cost = len(group) * min(size, most or size)
                 if budget is not None and cost > budget:
