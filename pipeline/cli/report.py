@@ -123,14 +123,15 @@ def plan_page(plan: "Plan") -> None:
     if rows:
         heads = ("image", "axes", "shape", "channels", "dtype", "chunks", "decoded")
         page.table(heads, rows)
-    if plan.inputs > MOST_ROWS:
-        listed = "those looked at" if plan.sampled else "them all"
-        page.line("", f"and {plan.inputs - MOST_ROWS:,} more; --json lists {listed}")
+    inputs = len(plan.images) + plan.unopened
+    if inputs > MOST_ROWS:
+        listed = "those looked at" if plan.unopened else "them all"
+        page.line("", f"and {inputs - MOST_ROWS:,} more; --json lists {listed}")
     if plan.images:
         page.console.print()
-    about = "about " if plan.sampled else ""
-    page.line("images", f"{plan.inputs:,}, {about}{decimal(plan.nbytes, 'B')} decoded")
-    if plan.sampled:
+    about = "about " if plan.unopened else ""
+    page.line("images", f"{inputs:,}, {about}{decimal(plan.nbytes, 'B')} decoded")
+    if plan.unopened:
         page.line("", f"estimated from the headers of {len(plan.images):,}, spread over the list")
     page.line("tasks", f"{about}{plan.tasks:,}")
     page.line("engine", f"{plan.engine}, {plan.workers} workers, {plan.threads} threads")

@@ -45,8 +45,6 @@ class Plan:
 
     images: tuple[PlannedImage, ...]
     """Those whose headers were looked at: all, or a sample of many."""
-    inputs: int
-    """Images that a run would have."""
     engine: str
     """Kind of the engine."""
     workers: int
@@ -64,11 +62,13 @@ class Plan:
     """Decoded bytes of all images; of a sample, estimated."""
     problems: tuple[str, ...]
     """Why the run would be refused; empty if it would not."""
+    unopened: int = 0
+    """Images of the run beyond those looked at."""
 
     @property
-    def sampled(self) -> bool:
-        """Whether it is estimated from the headers of some of the images."""
-        return len(self.images) < self.inputs
+    def inputs(self) -> int:
+        """Images that a run would have."""
+        return len(self.images) + self.unopened
 
 
 def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
@@ -92,7 +92,6 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
     need = max((image.need for image in images), default=0)
     return Plan(
         images=tuple(images),
-        inputs=len(jobs),
         engine=config.cluster.kind,
         workers=size.workers,
         threads=size.threads,
@@ -102,6 +101,7 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
         tasks=sum(image.chunks for image in images) * len(jobs) // max(1, looked),
         nbytes=sum(image.nbytes for image in images) * len(jobs) // max(1, looked),
         problems=tuple(dict.fromkeys(refused)),
+        unopened=len(jobs) - looked,
     )
 
 

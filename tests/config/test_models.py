@@ -59,6 +59,17 @@ def test_sections_whose_keys_are_all_commented_out_are_all_defaults(write):
     assert empty == load_config(write(LEAST))
 
 
+def test_limits_may_be_left_out_are_whole_numbers_and_decide_no_result(write):
+    text = LEAST.replace("kmeans:", "  limits:\nkmeans:", 1)
+    assert load_config(write(text)) == load_config(write(LEAST))
+    tight = made({"limits": {"pages": 7}})
+    assert tight.images.limits.pages == 7
+    assert tight.resolved()["images"]["limits"] == {"piece": 2**31, "pixels": 2**44, "pages": 7}
+    assert tight.settings() == made().settings()
+    assert "images.limits.page" in message(made, {"limits": {"page": 7}})
+    assert "images.limits.pixels" in message(made, {"limits": {"pixels": 0}})
+
+
 def test_a_config_cannot_be_changed_and_pickles():
     config = made(cluster="tcp://host:8786")
     with pytest.raises(ValueError, match="frozen"):

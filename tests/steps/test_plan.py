@@ -117,7 +117,7 @@ def test_a_plan_of_many_images_looks_at_a_sample_of_headers_and_says_so(tmp_path
     found = plan(listed(tmp_path, names))
 
     assert len(opened) == len(found.images) == SAMPLE
-    assert (found.inputs, found.sampled) == (5 * SAMPLE + 2, True)
+    assert (found.inputs, found.unopened) == (5 * SAMPLE + 2, 4 * SAMPLE + 2)
     assert opened[0] == "in/image0"
     assert opened[-1] == f"in/gone{5 * SAMPLE - 6}"
     assert found.nbytes == found.images[0].nbytes * found.inputs // SAMPLE
@@ -143,7 +143,7 @@ def write_yaml(folder, images="manifest.csv"):
 def test_a_plan_of_few_images_is_no_sample(tmp_path):
     save_images(tmp_path)
     found = plan(config(tmp_path))
-    assert (found.inputs, found.sampled, len(found.images)) == (4, False, 4)
+    assert (found.inputs, found.unopened, len(found.images)) == (4, 0, 4)
 
 
 def test_no_header_whatever_it_raises_is_the_plans_problem(tmp_path, monkeypatch):
