@@ -123,12 +123,17 @@ def plan_page(plan: "Plan") -> None:
     if rows:
         heads = ("image", "axes", "shape", "channels", "dtype", "chunks", "decoded")
         page.table(heads, rows)
-    if len(plan.images) > MOST_ROWS:
-        page.line("", f"and {len(plan.images) - MOST_ROWS:,} more; --json lists them all")
+    inputs = len(plan.images) + plan.unopened
+    if inputs > MOST_ROWS:
+        listed = "those looked at" if plan.unopened else "them all"
+        page.line("", f"and {inputs - MOST_ROWS:,} more; --json lists {listed}")
     if plan.images:
         page.console.print()
-    page.line("images", f"{len(plan.images):,}, {decimal(plan.nbytes, 'B')} decoded")
-    page.line("tasks", f"{plan.tasks:,}")
+    about = "about " if plan.unopened else ""
+    page.line("images", f"{inputs:,}, {about}{decimal(plan.nbytes, 'B')} decoded")
+    if plan.unopened:
+        page.line("", f"estimated from the headers of {len(plan.images):,}, spread over the list")
+    page.line("tasks", f"{about}{plan.tasks:,}")
     page.line("engine", f"{plan.engine}, {plan.workers} workers, {plan.threads} threads")
     need, bound, driver = binary(plan.need), binary(plan.bound), binary(plan.driver_need)
     page.line("memory", f"each worker needs {need} of {bound}, the driver {driver}")

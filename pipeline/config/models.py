@@ -43,6 +43,18 @@ class _Section(BaseModel):
             yield name, value if isinstance(value, BaseModel) else for_the_record(value)
 
 
+class Limits(_Section):
+    """What a header may promise; an image that promises more fails before it is decoded."""
+
+    piece: int = Field(default=2**31, ge=1)
+    """Pixels that have to be decoded at once: of a compressed tile or strip, of a zarr chunk, or
+    of a picture that has no parts (PNG, JPEG)."""
+    pixels: int = Field(default=2**44, ge=1)
+    """Pixels of an image."""
+    pages: int = Field(default=2**18, ge=1)
+    """Pages (directories) of a TIFF."""
+
+
 class Images(_Section):
     """What is segmented."""
 
@@ -74,6 +86,10 @@ class Images(_Section):
     per channel (any channel equals its own); null: what the file says."""
     mask: Annotated[str | None, _or_null(values.location)] = None
     """Path or pattern of masks; a pixel counts where its mask is not zero."""
+    limits: Annotated[Limits, BeforeValidator(lambda value: {} if value is None else value)] = (
+        Field(default_factory=Limits)
+    )
+    """What a header may promise."""
 
 
 class Features(_Section):
@@ -274,10 +290,11 @@ class Config(_Section):
         """Return what decides a result, as JSON values; results of equal settings may be mixed.
 
         Without where things lie (``images.path``, ``results.path``: an input has a fingerprint of
-        its own), what opens them (storage options) and what computes (memory, cluster).
+        its own), what opens them (storage options), what is refused (limits) and what computes
+        (memory, cluster).
         """
         config = self.resolved()
         for section in ("images", "results"):
             del config[section]["path"], config[section]["storage_options"]
-        del config["memory"], config["cluster"]
+        del config["images"]["limits"], config["memory"], config["cluster"]
         return config

@@ -5,14 +5,17 @@ the same for all of them (regions, chosen channels, checks, errors) is done here
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from pipeline.config.models import Limits
 from pipeline.errors import ChunkmeansError, SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
+from pipeline.sources.listening import listening
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,15 @@ class ReadOptions:
     """Which channels, by index or name, in this order; None: all."""
     region: tuple[tuple[int | None, int | None], ...] | None = None
     """Start and stop along each axis of the image; None: all of it."""
+    limits: Limits = field(default_factory=Limits, repr=False)
+    """What the header may promise."""
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Handed to fsspec; may hold secrets, so never shown."""
+
+
+DEFAULT_LIMITS = Limits()
+MOST_WARNINGS = 20
+"""Different warnings that are kept of the reading of one image."""
 
 
 class Image(ABC):
@@ -43,6 +53,7 @@ class Image(ABC):
     def __init__(self, path: str, options: ReadOptions | None = None) -> None:
         self.path = path
         self.options = options or ReadOptions()
+        self._heard: dict[str, None] = {}
 
     # -- what a source implements -------------------------------------------------------------
 
@@ -63,8 +74,10 @@ class Image(ABC):
     @cached_property
     def stored(self) -> ImageInfo:
         """What the whole stored image is, before `region` and `channels` are applied."""
-        with self.naming("cannot be opened"):
-            return self.describe()
+        with self.naming("cannot be opened"), listening() as heard:
+            info = self.describe()
+            within(self.options.limits, "pixels", info.pixels, f"its header promises {info.shape}")
+            return replace(info, warnings=tuple(dict.fromkeys((*info.warnings, *heard))))
 
     @cached_property
     def info(self) -> ImageInfo:
@@ -93,7 +106,7 @@ class Image(ABC):
         info = self.info
         if len(box.shape) != len(info.shape) or not box.inside(Box.whole(info.shape)):
             raise SourceError(f"{self.path}: box {box} is not inside the image {info.shape}")
-        with self.naming(f"cannot be read at {box}"):
+        with self.naming(f"cannot be read at {box}"), self._noting():
             pixels = self.decode(box.shifted(self._region.start), self._channels)
             wanted = (*box.shape, info.channels)
             if pixels.values.shape != wanted or pixels.values.dtype != info.dtype:
@@ -102,6 +115,19 @@ class Image(ABC):
                     f"promises {wanted} of {info.dtype}; the file is damaged or cut short"
                 )
             return pixels
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know: of the header, and of what this process has read so far."""
+        return tuple(dict.fromkeys((*self.info.warnings, *self._heard)))
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keep what a decoder warns of."""
+        with listening() as heard:
+            yield
+        for message in heard[: MOST_WARNINGS - len(self._heard)]:
+            self._heard.setdefault(message)
 
     def has_no(self, *names: str) -> None:
         """Refuse `names` of the options where they are set: this format has nothing like it.
@@ -176,6 +202,22 @@ class Image(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
+
+
+def within(limits: Limits, name: str, found: int, what: str) -> None:
+    """Refuse what is above a limit of the config.
+
+    Raises
+    ------
+    SourceError
+        With both numbers and the setting to change.
+    """
+    allowed = getattr(limits, name)
+    if found > allowed:
+        raise SourceError(
+            f"{what}: {found:,}, where images.limits.{name} allows {allowed:,}; raise it if the "
+            "file is to be trusted"
+        )
 
 
 class _Naming:

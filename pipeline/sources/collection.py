@@ -1,19 +1,21 @@
 """From what a config names to the list of its images; no image is opened.
 
 What can be named: a file, a zarr folder, a folder (searched through for known suffixes), a glob,
-a ``manifest.csv``, a URL of any of these, ``package://<package>/<file>``; or a list of them.
+a manifest (``.csv`` or ``.parquet``), a zip archive, a URL of any of these,
+``package://<package>/<file>``; or a list of them.
 Hidden files, what is inside a zarr folder, and earlier results are passed over.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.sources.location import scheme
-from pipeline.sources.manifest import Row, read_manifest
+from pipeline.sources.manifest import Row, is_manifest, read_manifest
 from pipeline.sources.names import safe_name, unique_ids
 from pipeline.sources.registry import suffixes
 from pipeline.sources.search import Found, find
@@ -69,22 +71,16 @@ def collect_entries(
     -----
     Lists folders and does not open what is in them, but for manifests.
     """
-    seen: dict[str, tuple[Found, Row | None]] = {}
-    problems: list[str] = []
-    for path in paths:
-        try:
-            for found, row in _listed(path, storage_options or {}):
-                seen.setdefault(found.key, (found, row))
-        except ConfigError as error:  # all that is missing is told at once
-            problems.append(str(error))
-    if problems:
-        raise ConfigError("\n".join(dict.fromkeys(problems)))
-    rows = list(seen.values())
+    rows = list(_unique(paths, storage_options or {}).values())
     _check_given(row for _, row in rows if row is not None and row.id)
     known = suffixes()
     names = [safe_name(row.id if row and row.id else _stem(f.name, known)) for f, row in rows]
     shared = Counter(found.name for found, _ in rows)
     keys = [f.name if shared[f.name] == 1 else f"{f.name}\0{f.path}" for f, _ in rows]
+    keys = [
+        f"{key}\0{row.id}" if row and row.id else key
+        for key, (_, row) in zip(keys, rows, strict=True)
+    ]
     ids = unique_ids(names, keys)
     entries = [
         Entry(
@@ -106,17 +102,61 @@ def collect_entries(
     return images
 
 
-def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[tuple[Found, Row | None]]:
+Listed = tuple[Found, Row | None]
+
+
+def _unique(
+    paths: Iterable[str], storage_options: Mapping[str, Any]
+) -> dict[tuple[str, str], Listed]:
+    """Return what the paths of a config name, each image once.
+
+    A file that a manifest lists under two ids is two images. What a manifest says of a file
+    counts, wherever else the file is named.
+    """
+    seen: dict[tuple[str, str], Listed] = {}
+    problems: list[str] = []
+    for path in paths:
+        try:
+            for found, row in _listed(path, storage_options):
+                key = (found.path, row.id if row else "")
+                first = seen.setdefault(key, (found, row))[1]
+                if row is not None and first is None:
+                    seen[key] = (found, row)
+                elif row is not None and first is not None and first is not row:
+                    _check_same(first, row)
+        except ConfigError as error:  # all that is missing is told at once
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(dict.fromkeys(problems)))
+    own = {path for path, id in seen if id}
+    for path in own:
+        plain = seen.get((path, ""))
+        if plain is not None and plain[1] is None:
+            del seen[(path, "")]
+    return seen
+
+
+def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[Listed]:
     """Yield what one path of a config names."""
-    if path.lower().endswith(".csv") and not scheme(path):
-        rows = list(read_manifest(path))
-        if not rows:
-            raise ConfigError(f"{path}: the manifest has no row")
-        for row in rows:
+    if is_manifest(path):
+        empty = True
+        for row in read_manifest(path, storage_options):
+            empty = False
             yield Found(row.path, _named_by(row)), row
+        if empty:
+            raise ConfigError(f"{path}: the manifest has no row")
         return
     for found in find(path, storage_options):
         yield found, None
+
+
+def _check_same(first: Row, again: Row) -> None:
+    """Refuse two rows of a file that differ and so are two images, but have one id."""
+    if replace(first, line=again.line, listed=again.listed) != again:
+        raise ConfigError(
+            f"{again.listed!r} is listed twice with different columns (lines {first.line} and "
+            f"{again.line}); give each row an id of its own"
+        )
 
 
 def _check_given(rows: Iterable[Row]) -> None:
@@ -144,11 +184,15 @@ def _stem(name: str, known: Sequence[str]) -> str:
     >>> _stem("a/b.ome.tif", [".tif"]), _stem("a/b.c", [".tif"])
     ('a/b', 'a/b.c')
     """
-    for suffix in known:
-        if name.lower().endswith(suffix) and len(name) > len(suffix):
-            name = name[: -len(suffix)]
-            return name[:-4] if name.lower().endswith(".ome") and len(name) > 4 else name
-    return name
+    found = _ending(tuple(known)).search(name, 1)
+    return name[: found.start()] if found else name
+
+
+@cache
+def _ending(known: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern of what a name may end in that is no part of its stem."""
+    longest_first = sorted(known, key=len, reverse=True)
+    return re.compile(rf"(?:\.ome)?(?:{'|'.join(map(re.escape, longest_first))})\Z", re.IGNORECASE)
 
 
 def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str | None:

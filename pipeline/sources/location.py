@@ -4,12 +4,18 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from importlib.util import find_spec
+from os.path import abspath
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
 
 PACKAGE = "package://"
+_VERSIONS = (
+    "ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified", "updated",
+    "created", "CRC",
+)  # fmt: skip
+"""What file systems call the version of a file, or the time of its change."""
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)(://|::)")
 
 
@@ -19,13 +25,41 @@ def scheme(path: str) -> str:
     >>> scheme("s3://bucket/a.zarr"), scheme("simplecache::s3://bucket/a.png"), scheme("C:/a.png")
     ('s3', 'simplecache', '')
     """
-    found = _SCHEME.match(path)
+    found = _SCHEME.match(path) if ":" in path else None
     return found.group(1).lower() if found else ""
 
 
 def is_url(path: str) -> bool:
     """Whether `path` is opened through fsspec rather than the file system."""
     return scheme(path) not in {"", "file", "package"}
+
+
+def inside(url: str) -> str:
+    """Return the path that a URL leads to, without schemes and without the archive it lies in.
+
+    >>> inside("s3://bucket/a.png"), inside("zip://a/b.png::/c.zip"), inside("filecache::s3://a/b")
+    ('bucket/a.png', 'a/b.png', 'a/b')
+    """
+    first, chained, rest = url.partition("::")
+    if "://" not in first:
+        return inside(rest) if chained else first
+    return first.partition("://")[2]
+
+
+def placed(url: str, path: str, system: Any) -> str:
+    """Return the URL of another `path` on the file `system` that `url` leads to."""
+    first, chained, rest = url.partition("::")
+    if not chained:
+        return str(system.unstrip_protocol(path))
+    if "://" not in first:
+        return f"{first}::{placed(rest, path, system) if '::' in rest else _on(rest, path)}"
+    archive = rest if scheme(rest) else abspath(rest)
+    return f"{_on(first, path)}::{archive}"
+
+
+def _on(url: str, path: str) -> str:
+    """Return the URL of `path` under the scheme of `url`."""
+    return f"{url.partition('://')[0]}://{path}"
 
 
 def local(path: str) -> str:
@@ -59,6 +93,5 @@ def _inside_package(url: str) -> str:
 
 def described(entry: Mapping[str, Any]) -> str:
     """Size and whatever a file system gives as a version of one of its files."""
-    names = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified")
-    version = next((f"{n} {entry[n]}" for n in (*names, "updated", "created") if entry.get(n)), "")
+    version = next((f"{name} {entry[name]}" for name in _VERSIONS if entry.get(name)), "")
     return f"{entry.get('size')} bytes, {version}"

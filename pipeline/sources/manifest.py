@@ -1,15 +1,20 @@
-"""``manifest.csv``: a row per image, with what belongs to it."""
+"""A manifest, ``.csv`` or ``.parquet``: a row per image, with what belongs to it."""
 
 import csv
+import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from itertools import count
+from typing import Any
 
-from pipeline.errors import ConfigError
-from pipeline.sources.location import is_url, scheme
+from pipeline.errors import ConfigError, SourceError
+from pipeline.sources.location import is_url, local, scheme
+from pipeline.sources.ranges import open_file
 
 COLUMNS = ("path", "id", "mask", "channels", "group")
+SUFFIXES = (".csv", ".parquet")
+_NO_COLUMNS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class Row:
     """One row of a manifest."""
 
     line: int
-    """Where it ends in the file, from 1."""
+    """Where it ends in the file, from 1; of a Parquet file, which row it is."""
     listed: str
     """The path as it is written there."""
     path: str
@@ -30,7 +35,12 @@ class Row:
     """All other columns."""
 
 
-def read_manifest(path: str) -> Iterator[Row]:
+def is_manifest(path: str) -> bool:
+    """Whether a path of a config is that of a manifest, by its suffix."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def read_manifest(path: str, storage_options: Mapping[str, Any] | None = None) -> Iterator[Row]:
     """Yield the rows of a manifest; relative paths in it are relative to its folder.
 
     ``path`` is required. ``id``, ``mask``, ``channels`` (indices or names with ``;`` between
@@ -41,49 +51,105 @@ def read_manifest(path: str) -> Iterator[Row]:
     ConfigError
         If it is no such table; with its line.
     """
-    folder = Path(path).resolve().parent
-    if not os.path.isfile(path):
-        raise ConfigError(f"images.path: {path!r}: no such manifest")
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
+    if is_url(path):
+        folder = path.rpartition("/")[0]
+    else:
         try:
-            yield from _rows(reader, path, folder)
+            path = local(path)
+        except SourceError as error:
+            raise ConfigError(f"images.path: {error}") from error
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isfile(path):
+            raise ConfigError(f"images.path: {path!r}: no such manifest")
+    try:
+        with open_file(path, storage_options or {}) as file:
+            read = _parquet if path.lower().endswith(".parquet") else _csv
+            yield from _rows(read(file, path), path, folder)
+    except (OSError, ImportError, ValueError) as error:
+        raise ConfigError(f"images.path: {path!r}: cannot be read: {error}") from error
+
+
+Line = tuple[int, Sequence[str]]
+
+
+def _csv(file: Any, path: str) -> Iterator[Line]:
+    """Yield the lines of a CSV file that are not empty, the names of its columns first."""
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text, strict=True)
+        try:
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
         except (csv.Error, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{path}:{reader.line_num + 1}: not readable as CSV: {error}"
             ) from error
 
 
-def _rows(reader: "csv.DictReader[str]", path: str, folder: Path) -> Iterator[Row]:
-    names = list(reader.fieldnames or ())
+def _parquet(file: Any, path: str) -> Iterator[Line]:
+    """Yield the names of a Parquet file's columns, then its rows, as a CSV file has them."""
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise ConfigError(
+            f"{path}: a manifest in Parquet needs pyarrow: pip install 'chunkmeans[parquet]'"
+        ) from error
+    try:
+        table = parquet.ParquetFile(file)
+        yield 0, table.schema_arrow.names
+        number = count(1)
+        for batch in table.iter_batches():
+            columns = [[_text(cell) for cell in column.to_pylist()] for column in batch.columns]
+            yield from zip(number, zip(*columns, strict=True), strict=False)
+    except ArrowException as error:
+        raise ConfigError(f"{path}: not readable as Parquet: {error}") from error
+
+
+def _text(cell: Any) -> str:
+    """Return a cell as a CSV file has it: nothing for null, semicolons between several."""
+    if cell is None:
+        return ""
+    return ";".join(map(_text, cell)) if isinstance(cell, list) else str(cell)
+
+
+def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
+    """Yield the rows of a table whose first line names its columns."""
+    lines = iter(lines)
+    _, names = next(lines, (1, ()))
     if "path" not in names or len(set(names)) < len(names):
         raise ConfigError(
             f"{path}:1: a manifest has a column 'path' and each column once; "
             f"found {', '.join(names) or 'nothing'}"
         )
-    for row in reader:
-        at = f"{path}:{reader.line_num}"
-        if None in row or None in row.values():
-            given = len(names) - list(row.values()).count(None)
-            more = len(row.get(None) or ())
-            raise ConfigError(f"{at}: {given + more} values for {len(names)} columns")
-        if not row["path"].strip():
-            raise ConfigError(f"{at}: the path is empty")
+    own = [names.index(name) if name in names else -1 for name in COLUMNS]
+    others = [(i, name) for i, name in enumerate(names) if name not in COLUMNS]
+    for line, cells in lines:
+        if len(cells) != len(names):
+            raise ConfigError(f"{path}:{line}: {len(cells)} values for {len(names)} columns")
+        listed, id, mask, channels, group = (cells[i].strip() if i >= 0 else "" for i in own)
+        if not listed:
+            raise ConfigError(f"{path}:{line}: the path is empty")
         yield Row(
-            line=reader.line_num,
-            listed=row["path"].strip(),
-            path=_place(row["path"].strip(), folder),
-            id=(row.get("id") or "").strip(),
-            mask=_place(mask, folder) if (mask := (row.get("mask") or "").strip()) else None,
-            channels=_channels(row.get("channels") or ""),
-            group=(row.get("group") or "").strip() or None,
-            extra={k: v for k, v in row.items() if k not in COLUMNS},
+            line,
+            listed,
+            _place(listed, folder),
+            id,
+            _place(mask, folder) if mask else None,
+            _channels(channels) if channels else None,
+            group or None,
+            {name: cells[i] for i, name in others} if others else _NO_COLUMNS,
         )
 
 
-def _place(path: str, folder: Path) -> str:
+def _place(path: str, folder: str) -> str:
     """Return `path`, seen from the manifest's folder."""
-    return path if is_url(path) or scheme(path) else os.path.abspath(folder / path)
+    if scheme(path):
+        return path
+    if is_url(folder):
+        return path if path.startswith("/") else f"{folder}/{path}"
+    if path[0] in "./" or "/." in path or "//" in path:
+        return os.path.normpath(os.path.join(folder, path))
+    return f"{folder.rstrip('/')}/{path}"
 
 
 def _channels(text: str) -> tuple[int | str, ...] | None:

@@ -12,7 +12,12 @@ MOST_PARTS = 8
 """Folders that an id may have, so that it stays short enough for every store."""
 _UNSAFE = re.compile(r"[^\w.+=,@ ()-]")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-_STORE = re.compile(r"\.zarr$", re.IGNORECASE)
+_STORE = re.compile(r"(\.zarr[. ]*)+$", re.IGNORECASE)
+_PLAIN = re.compile(
+    r"(?!(?:.*/)?(?:con|prn|aux|nul|com\d|lpt\d)(?:/|$))[\w+=,@-]+(?:/[\w+=,@-]+)*",
+    re.ASCII | re.IGNORECASE,
+)
+"""Paths, if short, that are ids as they are: most of a million are."""
 
 
 def safe_name(relative: str) -> str:
@@ -24,8 +29,10 @@ def safe_name(relative: str) -> str:
     >>> safe_name("plate 1/cells*.tif"), safe_name("../../etc/passwd"), safe_name("C:\\x")
     ('plate 1/cells_.tif', 'etc/passwd', 'C__x')
     """
+    if len(relative) <= MOST_BYTES and _PLAIN.fullmatch(relative):
+        return "/".join(relative.split("/")[-MOST_PARTS:])
     parts = [_safe_part(part) for part in relative.split("/") if part.strip(". ")]
-    folders = [_STORE.sub("", part) or "_" for part in parts[:-1]]
+    folders = [_STORE.sub("", part).strip(". ") or "_" for part in parts[:-1]]
     return "/".join([*folders, *parts[-1:]][-MOST_PARTS:]) or "image"
 
 

@@ -87,7 +87,7 @@ class PngImage(WholeImage):
             header.channels,
             dtype="uint16" if header.depth == 16 else "uint8",
             alpha=header.alpha,
-            axes=self.options.axes,
+            options=self.options,
             orientation=header.orientation,
             warnings=header.warnings,
             undivided=decoded * header.depth // 8 + stored if header.plain else None,

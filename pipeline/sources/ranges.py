@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from pipeline.errors import SourceError
-from pipeline.sources.location import described, is_url
+from pipeline.sources.archive import archives, open_member, unpacked
+from pipeline.sources.location import described, is_url, scheme
 
 Fetch = Callable[[Sequence[tuple[int, int]]], Iterator[bytes]]
 """Yields the bytes of each (start, stop), in order; all of them or a `SourceError`."""
@@ -18,9 +19,22 @@ _BATCH = 32
 
 
 def filesystem(path: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the fsspec file system of a URL, and the path in it."""
-    fs, inner = fsspec.core.url_to_fs(path, **storage_options)
-    return fs, inner
+    """Return the fsspec file system of a URL, and the path in it.
+
+    Of an archive the table of members is read once, as long as the archive is the same.
+    """
+    if not _in_archive(path):
+        fs, inner = fsspec.core.url_to_fs(path, **storage_options)
+        return fs, inner
+    member, _, archive = path.partition("::")
+    key = (archive, stamp(archive, storage_options), repr(storage_options))
+    fs = archives.get(key, lambda: fsspec.core.url_to_fs(path, **storage_options)[0])
+    return fs, fs._strip_protocol(member)
+
+
+def _in_archive(path: str) -> bool:
+    """Whether a URL is of a member of a zip archive."""
+    return scheme(path) == "zip" and "::" in path
 
 
 def stamp(path: str, storage_options: Mapping[str, Any]) -> str:
@@ -43,12 +57,18 @@ def open_file(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
     if not is_url(path):
         return open(path, "rb")
     fs, inner = filesystem(path, storage_options)
+    if _in_archive(path):
+        return cast("BinaryIO", open_member(fs, inner, path))
     return cast("BinaryIO", fs.open(inner, "rb", block_size=2**18, cache_type="blockcache"))
 
 
 @contextmanager
 def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
     """Give a function that reads ranges of `path`. Safe in threads: nothing is shared."""
+    if _in_archive(path):
+        member = unpacked(*filesystem(path, storage_options), path)
+        yield _positioned(path, member.descriptor)
+        return
     if is_url(path):
         fs, inner = filesystem(path, storage_options)
 
@@ -65,20 +85,25 @@ def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
 
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-
-        def local(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
-            for start, stop in ranges:
-                part = os.pread(descriptor, stop - start, start)
-                while len(part) < stop - start:  # one call gives at most 2 GiB
-                    more = os.pread(descriptor, stop - start - len(part), start + len(part))
-                    if not more:
-                        break
-                    part += more
-                yield _complete(path, part, start, stop)
-
-        yield local
+        yield _positioned(path, descriptor)
     finally:
         os.close(descriptor)
+
+
+def _positioned(path: str, descriptor: int) -> Fetch:
+    """Return a function that reads ranges of an open file."""
+
+    def local(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+        for start, stop in ranges:
+            part = os.pread(descriptor, stop - start, start)
+            while len(part) < stop - start:  # one call gives at most 2 GiB
+                more = os.pread(descriptor, stop - start - len(part), start + len(part))
+                if not more:
+                    break
+                part += more
+            yield _complete(path, part, start, stop)
+
+    return local
 
 
 def _complete(path: str, part: bytes, start: int, stop: int) -> bytes:

@@ -48,7 +48,7 @@ class RasterImage(WholeImage):
                 picture.width,
                 channels,
                 alpha=alpha,
-                axes=self.options.axes,
+                options=self.options,
                 orientation=orientation,
                 warnings=warnings,
             )

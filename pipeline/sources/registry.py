@@ -7,6 +7,7 @@ ones come before our own. Nothing of a format is imported before a file of it is
 """
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from typing import cast
 
 from pipeline.errors import SourceError
 from pipeline.sources.base import Image, ReadOptions
-from pipeline.sources.location import is_url, local, scheme
+from pipeline.sources.location import inside, is_url, local, scheme
 
 Opener = Callable[[str, ReadOptions | None], Image]
 GROUP = "pipeline.sources"
@@ -63,6 +64,13 @@ SOURCES = (
     ),
     Source("pipeline.sources.npy:NpyImage", (".npy",), (b"\x93NUMPY",)),
 )
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""What a path may name that is no file, by its kind in `stat`."""
 _ZARR = next(source for source in SOURCES if ".zarr" in source.suffixes)
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
 _LONGEST = max(len(start) for source in SOURCES for start in source.starts)
@@ -97,7 +105,7 @@ def open_image(path: str, options: ReadOptions | None = None) -> Image:
         return _load(installed[f"{kind}://"])(path, options)
     if not is_url(path):
         path = local(path)
-    lower = path.rstrip("/").lower()
+    lower = (inside(path) if is_url(path) else path).rstrip("/").lower()
     for name, point in installed.items():
         if lower.endswith(f".{name}"):
             return _load(point)(path, options)
@@ -135,9 +143,14 @@ def _source(path: str, lower: str) -> Source:
 def _by_first_bytes(path: Path) -> Source | None:
     """Which source knows the first bytes of a local file, if any."""
     try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+        if kind != stat.S_IFREG:  # opening a pipe would wait for ever
+            raise SourceError(f"{path}: is {_KINDS.get(kind, 'something else')}, not a file")
         with path.open("rb") as file:
             head = file.read(_LONGEST)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise SourceError(f"{path}: is a link to {os.readlink(path)}, which is gone") from None
         raise SourceError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be opened: {error}") from error

@@ -2,8 +2,8 @@
 
 import glob
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 import fsspec
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.sources.location import PACKAGE, is_url, local
+from pipeline.sources.location import PACKAGE, inside, is_url, local, placed, scheme
 from pipeline.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
 
 _MAGIC = ("*", "?", "[")
+_ARCHIVE = ".zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ def find(path: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
     if path.startswith(PACKAGE):
         yield _in_package(path)
     elif is_url(path):
-        yield from _remote(path, storage_options)
+        plain = path.lower().endswith(_ARCHIVE) and scheme(path) != "zip"
+        yield from _remote(f"zip://::{path}" if plain else path, path, storage_options)
     else:
         yield from _local(os.path.abspath(os.path.expanduser(local(path))), path)
 
@@ -64,50 +66,79 @@ def _in_package(path: str) -> Found:
 
 def _local(place: str, asked: str) -> Iterator[Found]:
     """Yield what a local path or glob names."""
-    if os.path.isfile(place) or (os.path.isdir(place) and is_zarr_folder(place)):
-        yield Found(place, os.path.basename(place))
-    elif os.path.isdir(place):
-        yield from _some(_searched(place), asked, place, os.listdir(place))
+    if os.path.isdir(place) and not is_zarr_folder(place):
+        yield from _some(_searched(place), asked, place, lambda: _names_in(place))
+    elif os.path.lexists(place):
+        yield from _named(place, os.path.basename(place), asked)
     elif any(c in place for c in _MAGIC):
         root = _fixed(place)
-        names = sorted(glob.glob(place, recursive=True))
-        images = [
-            Found(name, os.path.relpath(name, root))
-            for name in names
-            if os.path.isfile(name) or (os.path.isdir(name) and is_zarr_folder(name))
-        ]
-        outside = _plain(images)
-        yield from _some(outside, asked, root, os.listdir(root) if os.path.isdir(root) else ())
+        matches = sorted(glob.glob(place, recursive=True))
+        images = (
+            found
+            for path in matches
+            if not os.path.isdir(path) or is_zarr_folder(path)
+            for found in _named(path, os.path.relpath(path, root), asked)
+        )
+        yield from _some(_plain(images), asked, root, lambda: _names_in(root))
     else:
         raise ConfigError(f"images.path: {asked!r}: no such file or folder (looked at {place})")
 
 
+def _named(place: str, name: str, asked: str) -> Iterator[Found]:
+    """Yield one file by its name, or the images of an archive."""
+    if name.lower().endswith(_ARCHIVE) and os.path.isfile(place):
+        yield from _remote(f"zip://::{place}", asked, {})
+    else:
+        yield Found(place, name)
+
+
 def _searched(root: str) -> Iterator[Found]:
-    """Yield the images below a folder, in the order of their names; each folder is read once."""
+    """Yield the images below a folder, in the order of their names; each folder is read once.
+
+    What a suffix of an image names counts as one, be it a link to nowhere or a pipe: it will be
+    refused with a reason. So does a folder of such a name in which no image is.
+    """
     known = suffixes()
     been: set[tuple[int, int]] = set()
 
     def below(folder: str, prefix: str) -> Iterator[Found]:
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in been:  # a link back to where we come from
-            return
-        been.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as listing:
-            children = sorted(listing, key=lambda child: child.name)
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in been:  # a link back to where we come from
+                return
+            been.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as listing:
+                children = sorted(listing, key=lambda child: child.name)
+        except OSError as error:
+            raise ConfigError(f"images.path: {folder!r} cannot be listed: {error}") from error
         if is_results({child.name for child in children}):
             return
         for child in children:
-            if child.name.startswith("."):
+            name = child.name
+            if name.startswith("."):
                 continue
-            if child.is_dir():
-                if is_zarr_folder(child.path):
-                    yield Found(child.path, prefix + child.name)
-                else:
-                    yield from below(child.path, f"{prefix}{child.name}/")
-            elif child.name.lower().endswith(known) and child.is_file():
-                yield Found(child.path, prefix + child.name)
+            image = name.lower().endswith(known)
+            if not _is_folder(child):
+                if image:
+                    yield Found(child.path, prefix + name)
+            elif is_zarr_folder(child.path):
+                yield Found(child.path, prefix + name)
+            else:
+                inner = below(child.path, f"{prefix}{name}/")
+                first = next(inner, Found(child.path, prefix + name) if image else None)
+                if first is not None:
+                    yield first
+                yield from inner
 
     yield from below(root, "")
+
+
+def _is_folder(child: "os.DirEntry[str]") -> bool:
+    """Whether a name is of a folder; links that go round in circles are of none."""
+    try:
+        return child.is_dir()
+    except OSError:
+        return False
 
 
 def is_results(names: set[str]) -> bool:
@@ -126,31 +157,40 @@ def _plain(images: Iterable[Found]) -> Iterator[Found]:
     """Pass over hidden files, and files that a ``**`` found inside a zarr folder."""
     for image in images:
         *folders, name = image.name.split("/")
-        inside = any(part.lower().endswith(".zarr") for part in folders)
-        if not inside and not any(part.startswith(".") for part in (*folders, name)):
+        within = any(part.lower().endswith(".zarr") for part in folders)
+        hidden = any(part.startswith(".") and part != ".." for part in (*folders, name))
+        if not within and not hidden:
             yield image
 
 
 # -- behind a URL -----------------------------------------------------------------------------
 
 
-def _remote(url: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
-    """Yield what a URL, or a glob of URLs, names."""
-    name = url.rstrip("/").rsplit("/", 1)[-1]
-    pattern = any(c in url for c in _MAGIC)
+def _remote(url: str, asked: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
+    """Yield what a URL, or a glob of URLs, names; in an archive, what a URL of it names."""
+    path = inside(url)
+    name = path.rstrip("/").rsplit("/", 1)[-1]
+    pattern = any(c in path for c in _MAGIC)
     if name.lower().endswith(suffixes()) and not pattern:
         yield Found(url.rstrip("/"), name)
         return
     try:
         system, inner = fsspec.core.url_to_fs(url, **storage_options)
         root = _fixed(inner) if pattern else inner
-        listed = system.glob(inner) if pattern else _walked(system, inner)
+        root = root.rstrip("/")
+        walked = _in_archive if scheme(url) == "zip" else _walked
+        listed = system.glob(inner) if pattern else walked(system, root)
         paths = sorted(str(path).removeprefix(root).lstrip("/") for path in listed)
-    except (OSError, ImportError, ValueError, NotImplementedError) as error:
-        raise ConfigError(f"images.path: {url!r} cannot be listed: {error}") from error
-    base = system.unstrip_protocol(root.rstrip("/"))
-    images = (Found(f"{base}/{path}" if path else base, path or name) for path in paths)
-    yield from _some(_plain(images), url, base, ())
+    except Exception as error:  # file systems and archives have no common one
+        reason = str(error) or type(error).__name__
+        raise ConfigError(f"images.path: {asked!r} cannot be listed: {reason}") from error
+    images = (
+        Found(
+            placed(url, f"{root}/{path}" if root and path else root or path, system), path or name
+        )
+        for path in paths
+    )
+    yield from _some(_plain(images), asked, placed(url, root, system), tuple)
 
 
 def _walked(system: Any, root: str) -> Iterator[str]:
@@ -158,7 +198,7 @@ def _walked(system: Any, root: str) -> Iterator[str]:
 
     fsspec's own walk leaves out subfolders that it fails to list; here that is an error.
     """
-    known, waiting = suffixes(), [root.rstrip("/")]
+    known, waiting = suffixes(), [root]
     while waiting:
         folder = waiting.pop()
         children = {entry["name"].rstrip("/"): entry for entry in system.ls(folder, detail=True)}
@@ -177,10 +217,49 @@ def _walked(system: Any, root: str) -> Iterator[str]:
                     waiting.append(path)
 
 
+def _in_archive(system: Any, root: str) -> Iterator[str]:
+    """Yield the paths of images below a folder of an archive, whose table is one list."""
+    known, members = suffixes(), system.find(root)
+    children: dict[str, set[str]] = defaultdict(set)
+    above: dict[str, list[str]] = {}
+    for member in members:
+        parts = member.removeprefix(root).strip("/").split("/")
+        folders = [
+            root,
+            *(f"{root}/{'/'.join(parts[:n])}".lstrip("/") for n in range(1, len(parts))),
+        ]
+        above[member] = folders
+        for folder, child in zip(folders, parts, strict=True):
+            children[folder].add(child)
+    images = set()
+    for member in members:
+        for folder in above[member]:
+            names = children[folder]
+            if not names.isdisjoint(ZARR_MARKS) or folder.lower().endswith(".zarr"):
+                images.add(folder)
+                break
+            if is_results(names):
+                break
+        else:
+            if member.lower().endswith(known):
+                images.add(member)
+    yield from images
+
+
 # -- nothing there ----------------------------------------------------------------------------
 
 
-def _some(images: Iterable[Found], asked: str, where: str, names: Iterable[str]) -> Iterator[Found]:
+def _names_in(folder: str) -> list[str]:
+    """Return the names in a folder, for an error; none if it cannot be listed."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _some(
+    images: Iterable[Found], asked: str, where: str, names: Callable[[], Iterable[str]]
+) -> Iterator[Found]:
     """Yield `images`; that there is none is an error that says what lies there instead."""
     count = 0
     for image in images:
@@ -188,7 +267,7 @@ def _some(images: Iterable[Found], asked: str, where: str, names: Iterable[str])
         yield image
     if count:
         return
-    kinds = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names())
     there = ", ".join(f"{n} of {kind}" for kind, n in kinds.most_common(8))
     raise ConfigError(
         f"images.path: {asked!r}: no image is there (looked in {where}; it holds "

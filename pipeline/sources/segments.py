@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.models import Limits
 from pipeline.errors import SourceError
 from pipeline.grid import Box, split
+from pipeline.sources.base import DEFAULT_LIMITS, within
 from pipeline.sources.kept import KEPT
 from pipeline.sources.ranges import Fetch, fetching, stamp
 
@@ -26,9 +28,6 @@ ROWS_AT_ONCE = 2**23
 GIANT = 2**26
 """Bytes that a segment which holds a whole image decodes to, from which on it is kept decoded
 while the image is read: it would be decoded anew for every box."""
-
-SEGMENT_LIMIT = 2**31
-"""Bytes that one compressed segment may decode to: it has to be decoded as a whole."""
 
 MOST_FROM_A_BYTE = {1: 1, 2: 8192, 3: 8192, 4: 2**17, 5: 4096, 8: 1100, 32773: 65, 32946: 1100}
 """Bytes that a compression (TIFF's number) can make of one at most, rounded up: none, CCITT, LZW,
@@ -132,13 +131,15 @@ class Segments:
         row = self.segment[2] * self.shaped[4]
         return self.expected_bytes() // self.row_bytes * (-(-row * self.bits // 8))
 
-    def check(self, sizes: Sequence[int]) -> None:
+    def check(self, sizes: Sequence[int], limits: Limits = DEFAULT_LIMITS) -> None:
         """Raise `SourceError` if the tables cannot be true.
 
         Parameters
         ----------
         sizes
             Bytes of each of `files`.
+        limits
+            Of a compressed segment, which has to be decoded as a whole.
         """
         what = "tile" if self.tiled else "strip"
         needed = prod(self.grid) * self.shaped[0]
@@ -148,12 +149,9 @@ class Segments:
                 f"{self.counts.shape[1]} byte counts of {what}s, its pages need {needed} of each"
             )
         sparse = (self.offsets == 0) | (self.counts == 0)
-        expected = self.expected_bytes()
-        if self.lying is None and expected.max() > SEGMENT_LIMIT:
-            raise SourceError(
-                f"{self.files[0]}: one {what} decodes to {expected.max():,} bytes and cannot be "
-                f"read in parts, {SEGMENT_LIMIT:,} are allowed; write the file anew with tiles"
-            )
+        if self.lying is None:
+            pixels = prod(self.segment)
+            within(limits, "piece", pixels, f"{self.files[0]}: pixels of a {what}, decoded at once")
         packed = self.packed_bytes()
         if (most := MOST_FROM_A_BYTE.get(self.compression)) is not None:
             self._refuse(
@@ -164,12 +162,12 @@ class Segments:
                 ),
             )
         ends = self.offsets + self.counts
-        limits = np.asarray(sizes, np.int64)[self.file_of][:, None]
+        sizes_of = np.asarray(sizes, np.int64)[self.file_of][:, None]
         self._refuse(
-            ~sparse & ((ends > limits) | (self.offsets < 0) | (self.counts < 0)),
+            ~sparse & ((ends > sizes_of) | (self.offsets < 0) | (self.counts < 0)),
             lambda page, n: (
                 f"should end at byte {ends[page, n]:,}, but the file ends at "
-                f"{limits[page, 0]:,}: it is cut short or damaged"
+                f"{sizes_of[page, 0]:,}: it is cut short or damaged"
             ),
         )
 

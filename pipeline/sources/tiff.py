@@ -83,7 +83,8 @@ class TiffImage(Image):
         options = self.options
         mark = stamp(self.path, options.storage_options)
         access = filesystem(self.path, options.storage_options)[0] if is_url(self.path) else None
-        key = (self.path, access, mark, options.series, options.level, options.axes)
+        asked = (options.series, options.level, options.axes, options.limits)
+        key = (self.path, access, mark, *asked)
         return _headers.get(key, self)
 
 

@@ -4,11 +4,8 @@ tifffile parses; here its findings are checked, because it logs where this proje
 and turned into values that hold no open file.
 """
 
-import logging
 import re
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -22,12 +19,14 @@ from pipeline.sources import geotags
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.colour import Colour
 from pipeline.sources.dtypes import pixel_dtype
+from pipeline.sources.listening import listening
 from pipeline.sources.location import is_url
 from pipeline.sources.orientation import UPRIGHT, Orientation
 from pipeline.sources.ranges import open_file, stamp
 from pipeline.sources.segments import Segments, joined
 from pipeline.sources.tiff_axes import COLUMNS, DEPTH, ROWS, Layout, layout
 from pipeline.sources.tiff_colour import colour_of
+from pipeline.sources.tiff_directories import check_directories
 from pipeline.sources.tiff_pages import segments_of
 
 _MASK_PAGE = 4
@@ -77,7 +76,8 @@ def parse(path: str, options: ReadOptions) -> Header:
         If the file is no TIFF, is cut short or damaged, or holds what cannot be segmented.
     """
     _check_first_bytes(path, options)
-    with _listening() as heard, open_file(path, options.storage_options) as file:
+    check_directories(path, options)
+    with listening() as heard, open_file(path, options.storage_options) as file:
         source: Any = file if is_url(path) else path
         with tifffile.TiffFile(source, name=PurePath(path).name) as tif:
             if not len(tif.pages):
@@ -120,26 +120,6 @@ def _check_first_bytes(path: str, options: ReadOptions) -> None:
         raise SourceError(f"this is no TIFF: it begins with {first!r}{''.join(names)}")
 
 
-@contextmanager
-def _listening() -> Iterator[list[str]]:
-    """Collect what tifffile logs from this thread, at warning level or above."""
-    heard: list[str] = []
-    thread = threading.get_ident()
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                heard.append(record.getMessage())
-
-    listener = Listener(logging.WARNING)
-    logger = logging.getLogger("tifffile")
-    logger.addHandler(listener)
-    try:
-        yield heard
-    finally:
-        logger.removeHandler(listener)
-
-
 def _header(path: str, options: ReadOptions, tif: Any, all_series: Sequence[Any]) -> Header:
     """Return the asked series and level of an open file."""
     images = [s for s in all_series if not _is_mask(s.keyframe)] or list(all_series)
@@ -163,7 +143,7 @@ def _header(path: str, options: ReadOptions, tif: Any, all_series: Sequence[Any]
     segments = segments_of(path, options, tif, level, dtype, fill)
     stamps = tuple((file, stamp(file, options.storage_options)) for file in segments.files)
     sizes = [_size(file, options) for file in segments.files]
-    segments.check(sizes)
+    segments.check(sizes, options.limits)
     if not segments.offsets.any():
         warnings.append(f"no pixel was ever written to it; all read as {fill}")
     colour = colour_of(page, dtype, missing, places.sample_axis is not None)
@@ -173,7 +153,7 @@ def _header(path: str, options: ReadOptions, tif: Any, all_series: Sequence[Any]
         orientation = UPRIGHT
     mask, reason = _mask(path, options, tif, all_series, level)
     if mask is not None:
-        mask.check(sizes)
+        mask.check(sizes, options.limits)
     warnings += reason
     info = ImageInfo(
         axes=places.axes,

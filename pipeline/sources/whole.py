@@ -9,15 +9,13 @@ from PIL.Image import Exif
 from pipeline.errors import SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
-from pipeline.sources.base import Image
+from pipeline.sources.base import Image, ReadOptions, within
 from pipeline.sources.kept import KEPT
 from pipeline.sources.orientation import UPRIGHT, Orientation
 from pipeline.sources.ranges import stamp
 
 PILLOW = 16
 """Bytes of a pixel, at most, while pillow decodes it: its own four, and what they turn into."""
-MOST_PIXELS = 2**32
-"""The most pixels that such a picture may have."""
 _ORIENTATION = 274
 
 
@@ -63,7 +61,7 @@ def picture_info(
     *,
     dtype: str = "uint8",
     alpha: bool = False,
-    axes: str | None,
+    options: ReadOptions,
     orientation: Orientation = UPRIGHT,
     warnings: tuple[str, ...] = (),
     undivided: int | None = None,
@@ -72,16 +70,18 @@ def picture_info(
 
     Parameters
     ----------
-    axes
-        ``images.axes``: such a file leaves no choice, so that it can only be asked what is so.
+    options
+        ``images.axes`` of them: such a file leaves no choice, so that it can only be asked what
+        is so; and ``images.limits``.
     undivided
         Bytes it takes to decode the picture; None: what pillow takes.
 
     Raises
     ------
     SourceError
-        If `axes` are others than those of the file, or it promises no or too many pixels.
+        If the axes are others than those of the file, or it promises no or too many pixels.
     """
+    axes = options.axes
     stored = "yx" if channels == 1 else "yxc"
     if axes is not None and axes.lower().replace("s", "c") != stored:
         raise SourceError(
@@ -89,11 +89,10 @@ def picture_info(
             f"pixels of {channels} channel{'s' if channels > 1 else ''}), and no others can be "
             f"read from it; leave images.axes out for it"
         )
-    if height < 1 or width < 1 or height * width > MOST_PIXELS:
-        raise SourceError(
-            f"its header promises {width} x {height} pixels; a picture that has to be decoded as "
-            f"a whole may have 1 to {MOST_PIXELS}; store larger ones as tiled TIFF or zarr"
-        )
+    if height < 1 or width < 1:
+        raise SourceError(f"its header promises {width} x {height} pixels")
+    what = f"its header promises {width} x {height} pixels, to be decoded at once"
+    within(options.limits, "piece", height * width, what)
     shape = orientation.swap((height, width))
     return ImageInfo(
         axes="yx",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
+from math import prod
 from typing import Any, cast
 
 import fsspec
@@ -24,7 +25,7 @@ from pipeline.errors import SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
 from pipeline.sources.axes import Layout, axes_of_names, doubt, guess_axes
-from pipeline.sources.base import Image
+from pipeline.sources.base import Image, within
 from pipeline.sources.dtypes import pixel_dtype
 from pipeline.sources.location import described, is_url
 from pipeline.sources.ome import Level, multiscale_level
@@ -57,6 +58,8 @@ class ZarrImage(Image):
         array, level = opened.array, opened.level
         dtype = pixel_dtype(array.dtype)
         layout, warnings = self._layout
+        what = f"its chunks are {array.chunks}, each decoded at once"
+        within(self.options.limits, "piece", prod(layout.along(array.chunks)), what)
         said = len(level.scale) == array.ndim
         named = len(level.channel_names) == layout.channels
         return ImageInfo(

@@ -1,6 +1,6 @@
 """From a config to the jobs of a run: what is segmented, how, and where it goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os.path import abspath
 from typing import Any
@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError, ResultError
 from pipeline.features import Nodata
 from pipeline.kmeans.fit import Settings
 from pipeline.kmeans.model import Model
+from pipeline.results.catalog import COLUMNS
 from pipeline.results.model_store import has_model
 from pipeline.results.open import open_run
 from pipeline.results.record import versions
@@ -39,23 +40,47 @@ def jobs_of(config: Config) -> list[Job]:
         if without:
             raise ConfigError(
                 f"kmeans.scope is group, but {len(without)} images have none, {without[0]} first; "
-                "list the images in a manifest.csv with a column `group`"
+                "list the images in a manifest with a column `group`"
             )
     settings = means_of(config, entries)
+    shared, nodata = read_options(config), nodata_of(config)  # there may be a million jobs
+    named = catalogue_names({name: None for entry in entries for name in entry.extra})
     return [
         Job(
             id=entry.id,
             path=entry.path,
             mask=entry.mask,
-            options=read_options(config, entry),
-            nodata=nodata_of(config),
+            options=replace(shared, channels=entry.channels) if entry.channels else shared,
+            nodata=nodata,
             settings=settings[entry.id],
             output=output,
             group=entry.group if config.kmeans.scope == "group" else None,
-            manifest=entry.extra,
+            manifest={named[name]: cell for name, cell in entry.extra.items()}
+            if named
+            else entry.extra,
         )
         for entry in entries
     ]
+
+
+def catalogue_names(columns: Iterable[str]) -> dict[str, str]:
+    """Return what the catalogue calls the columns of a manifest, if any has to be renamed.
+
+    A column that is called as one of the catalogue's own gets ``manifest_`` in front.
+
+    Raises
+    ------
+    ConfigError
+        If there is a column of that name already.
+    """
+    taken = list(columns)
+    named = {name: f"manifest_{name}" if name in COLUMNS else name for name in taken}
+    if clash := [name for name in taken if named[name] != name and named[name] in taken]:
+        raise ConfigError(
+            f"the manifest has columns {clash[0]!r} and {named[clash[0]]!r}, which would be one "
+            "in the catalogue; rename one of them"
+        )
+    return {} if all(name == new for name, new in named.items()) else named
 
 
 def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
@@ -146,6 +171,7 @@ def read_options(config: Config, entry: Entry | None = None) -> ReadOptions:
         axes=images.axes,
         channels=entry.channels if entry and entry.channels else images.channels,
         region=images.region,
+        limits=images.limits,
         storage_options=images.storage_options,
     )
 

@@ -1,4 +1,8 @@
-"""What a run would do, told before it does it: headers are read, no pixel is decoded."""
+"""What a run would do, told before it does it: headers are read, no pixel is decoded.
+
+Of many images a sample is looked at. A header that is refused is what will become of that image,
+and no reason to refuse the run.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +11,7 @@ from math import prod
 from pipeline.config import Config
 from pipeline.engines import engine_size
 from pipeline.engines.base import Size
-from pipeline.errors import ChunkmeansError, ConfigError, ResultError
+from pipeline.errors import ChunkmeansError, ConfigError, ResultError, SourceError
 from pipeline.kmeans.fit import check_channels
 from pipeline.steps.image import Job
 from pipeline.steps.jobs import store_of
@@ -51,6 +55,7 @@ class Plan:
     """What a run would do and need."""
 
     images: tuple[PlannedImage, ...]
+    """Those whose headers were looked at: all, or a sample of many."""
     engine: str
     """Kind of the engine."""
     workers: int
@@ -63,24 +68,33 @@ class Plan:
     driver_need: int
     """Bytes this process needs."""
     tasks: int
-    """Tasks of one pass over all images."""
+    """Tasks of one pass over all images; of a sample, estimated."""
     nbytes: int
-    """Decoded bytes of all images."""
+    """Decoded bytes of all images; of a sample, estimated."""
     problems: tuple[str, ...]
     """Why the run would be refused; empty if it would not."""
+    unopened: int = 0
+    """Images of the run beyond those looked at."""
+
+    @property
+    def inputs(self) -> int:
+        """Images that a run would have."""
+        return len(self.images) + self.unopened
 
 
 def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
-    """Return the plan of a run."""
+    """Return the plan of a run; of more than `SAMPLE` images that many are looked at."""
     size = engine_size(config.cluster.kind, config.cluster.options, memory=config.memory)
     most = most_pixels_of_a_task(len(jobs), size)
     images, errors, refused = [], [], []
-    for job in jobs:
+    looked = min(len(jobs), SAMPLE)
+    for number in range(looked):
+        job = jobs[number * len(jobs) // looked]
         image, error = planned(job, size, most)
         images.append(image)
         errors.append(error)
     unfit = [str(error) for error in errors if isinstance(error, ConfigError)]
-    if len(unfit) == len(jobs):
+    if unfit and len(unfit) == looked:
         refused += unfit
     try:
         refuse_other(store_of(config), config.settings())
@@ -95,11 +109,15 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
         need=need,
         bound=size.memory,
         driver_need=LIBRARIES + max((image.driver for image in images), default=0),
-        tasks=sum(image.chunks for image in images),
-        nbytes=sum(image.nbytes for image in images),
+        tasks=sum(image.chunks for image in images) * len(jobs) // max(1, looked),
+        nbytes=sum(image.nbytes for image in images) * len(jobs) // max(1, looked),
         problems=tuple(dict.fromkeys(refused)),
+        unopened=len(jobs) - looked,
     )
 
+
+SAMPLE = 100
+"""Images, spread over the list, whose headers a plan looks at where there are more."""
 
 LOOKED_AT = 8
 """Images whose headers are looked at before a run starts."""
@@ -126,6 +144,9 @@ def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansEr
         return replace(image, need=error.need, problem=str(error)), error
     except ChunkmeansError as error:
         return replace(image, problem=str(error)), error
+    except Exception as error:  # one odd header never stops a plan
+        reason = f"{job.path}: {type(error).__name__}: {error}"
+        return replace(image, problem=reason), SourceError(reason)
     chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
     driver = driver_bytes(info, layout) if tasks == size.workers else 0
     return replace(

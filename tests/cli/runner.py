@@ -40,6 +40,7 @@ class Plan:
     tasks: int = 7
     nbytes: int = 6_000_000
     problems: tuple[str, ...] = ()
+    unopened: int = 0
 
 
 class Runner:

@@ -28,6 +28,7 @@ def test_every_key_has_its_default_but_three(write):
             "level": 0,
             "nodata": None,
             "mask": None,
+            "limits": {"piece": 2**31, "pixels": 2**44, "pages": 2**18},
         },
         "features": {"scale": "none"},
         "kmeans": {
@@ -56,6 +57,17 @@ def test_every_key_has_its_default_but_three(write):
 def test_sections_whose_keys_are_all_commented_out_are_all_defaults(write):
     empty = load_config(write(LEAST + "features:\n  # scale: range\ncluster:\nmemory:\n"))
     assert empty == load_config(write(LEAST))
+
+
+def test_limits_may_be_left_out_are_whole_numbers_and_decide_no_result(write):
+    text = LEAST.replace("kmeans:", "  limits:\nkmeans:", 1)
+    assert load_config(write(text)) == load_config(write(LEAST))
+    tight = made({"limits": {"pages": 7}})
+    assert tight.images.limits.pages == 7
+    assert tight.resolved()["images"]["limits"] == {"piece": 2**31, "pixels": 2**44, "pages": 7}
+    assert tight.settings() == made().settings()
+    assert "images.limits.page" in message(made, {"limits": {"page": 7}})
+    assert "images.limits.pixels" in message(made, {"limits": {"pixels": 0}})
 
 
 def test_a_config_cannot_be_changed_and_pickles():

@@ -13,7 +13,7 @@ def test_the_schema_knows_every_key_and_says_what_it_is():
     schema = config_schema()
     assert schema["required"] == ["images", "kmeans", "results"]
     assert set(schema["properties"]) == set(Config.model_fields)
-    for name in ("Images", "Features", "KMeans", "Results", "Cluster"):
+    for name in ("Images", "Limits", "Features", "KMeans", "Results", "Cluster"):
         section = schema["$defs"][name]
         assert section["description"]
         assert section["additionalProperties"] is False

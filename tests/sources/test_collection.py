@@ -1,12 +1,18 @@
 import builtins
+import csv
 import os
 import pickle
+import shutil
+from pathlib import Path
 
 import fsspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from pipeline.errors import ConfigError
-from pipeline.sources import collect_entries
+from pipeline.errors import ConfigError, SourceError
+from pipeline.results.store import Store, image_path
+from pipeline.sources import collect_entries, open_image
 
 
 @pytest.fixture
@@ -245,3 +251,103 @@ def test_all_paths_that_name_nothing_are_told_at_once(make):
     assert first == f"images.path: '{root}/b.tif': no such file or folder (looked at {root}/b.tif)"
     assert f"images.path: '{root}/empty': no image is there" in second
     assert f"images.path: '{root}/*.png': no image is there" in third
+
+
+def test_what_is_no_file_but_looks_like_an_image_is_listed_to_be_refused(make, tmp_path):
+    root = make("a.tif/b.png", "c.tif/notes.txt")
+    (tmp_path / "gone.tif").symlink_to(tmp_path / "nothing")
+    (tmp_path / "loop.tif").symlink_to(tmp_path / "loop.tif")
+    os.mkfifo(tmp_path / "pipe.tif")
+    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+    assert ids(root) == ["a.tif/b", "c", "gone", "loop", "pipe"]
+    assert ids(f"{root}/gone.tif", f"{root}/*.tif") == ["gone", "loop", "pipe"]
+    reasons = {
+        "c": "is a folder without zarr metadata",
+        "gone": "is a link to .*nothing, which is gone",
+        "loop": "symbolic links",
+        "pipe": "is a named pipe, not a file",
+    }
+    for entry in collect_entries([root])[1:]:
+        with pytest.raises(SourceError, match=rf"{entry.id}\.tif: .*{reasons[entry.id]}"):
+            open_image(entry.path)
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(make, monkeypatch):
+    root = make("a.tif", "sub/b.tif")
+    plain = os.scandir
+
+    def refuse(folder):
+        if str(folder).endswith("sub"):
+            raise PermissionError(13, "not yours", folder)
+        return plain(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(ConfigError, match=r"sub' cannot be listed: .*not yours"):
+        ids(root)
+
+
+def table(tmp_path, *rows, name="manifest.csv"):
+    (tmp_path / name).write_text("\n".join(rows) + "\n")
+    return str(tmp_path / name)
+
+
+def test_one_file_under_two_ids_of_a_manifest_is_two_images(tmp_path):
+    path = table(tmp_path, "path,id,channels", "a.tif,one,0", "a.tif,two,1")
+    assert [(e.id, e.channels) for e in collect_entries([path])] == [("one", (0,)), ("two", (1,))]
+
+
+def test_a_file_listed_twice_is_one_image_unless_its_rows_differ(tmp_path):
+    assert ids(table(tmp_path, "path,age", "a.tif,7", "./a.tif,7", "b.tif,7")) == ["a", "b"]
+    with pytest.raises(ConfigError, match=r"'\./a.tif' is listed twice .*lines 2 and 3.* id"):
+        ids(table(tmp_path, "path,age", "a.tif,7", "./a.tif,8"))
+
+
+@pytest.mark.parametrize("first", ["folder", "manifest"])
+@pytest.mark.parametrize("id", ["", "own"])
+def test_what_a_manifest_says_of_a_file_counts_wherever_else_it_is_named(make, tmp_path, first, id):
+    root = make("a.tif", "b.tif")
+    path = table(tmp_path, "path,id,group", f"b.tif,{id},left")
+    paths = [root, path] if first == "folder" else [path, root]
+    groups = {entry.id: entry.group for entry in collect_entries(paths)}
+    assert groups == {"a": None, id or "b": "left"}
+
+
+def test_a_manifest_behind_a_url_names_what_lies_beside_it(bucket):
+    system = fsspec.filesystem("memory")
+    system.pipe("/test-collection/list.csv", b"path,mask\nb.tif,m/b.png\nsub/a.png,\n/x.tif,\n")
+    found = collect_entries([f"{bucket}/list.csv"])
+    assert [entry.path for entry in found] == [
+        f"{bucket}/b.tif", f"{bucket}/sub/a.png", "/x.tif",
+    ]  # fmt: skip
+    assert found[0].mask == f"{bucket}/m/b.png"
+    with pytest.raises(ConfigError, match=r"gone\.csv': cannot be read"):
+        ids(f"{bucket}/gone.csv")
+
+
+PARTS = st.text(st.sampled_from("aAé\u0301. /\\-\n:zr"), max_size=14)
+ROWS = st.lists(
+    st.tuples(st.one_of(PARTS, PARTS.map("../{}.tif".format), st.text(max_size=300)), PARTS),
+    min_size=1, max_size=12,
+)  # fmt: skip
+
+
+@given(rows=ROWS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_name_makes_a_file_outside_the_output_nor_inside_another_image(tmp_path, rows):
+    with open(tmp_path / "manifest.csv", "w", encoding="utf-8", errors="replace", newline="") as f:
+        csv.writer(f).writerows([("path", "id"), *rows])
+    try:
+        found = collect_entries([str(tmp_path / "manifest.csv")])
+    except ConfigError:  # an empty path, an id given twice
+        return
+    out = tmp_path / "out" / "images"
+    shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    before = set(tmp_path.rglob("*"))
+    stores = [Path(Store(str(tmp_path / "out")).join(image_path(entry.id))) for entry in found]
+    for store in stores:
+        store.mkdir(parents=True)  # each another, none there already
+        assert out in store.resolve().parents
+    assert all(out in path.parents or path in (out, out.parent)
+               for path in set(tmp_path.rglob("*")) - before)  # fmt: skip
+    for store in stores:
+        assert not any(other in store.parents for other in stores)

@@ -1,3 +1,9 @@
+import os
+import sys
+from dataclasses import replace
+
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from pipeline.errors import ConfigError
@@ -58,3 +64,61 @@ def test_a_file_that_is_not_text_is_an_error(tmp_path):
 def test_a_missing_manifest_is_an_error(tmp_path):
     with pytest.raises(ConfigError, match=r"gone\.csv.*no such manifest"):
         list(read_manifest(str(tmp_path / "gone.csv")))
+
+
+def parquet(folder, **columns):
+    path = folder / "manifest.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    return str(path)
+
+
+def test_a_parquet_manifest_says_what_a_csv_says(tmp_path):
+    path = parquet(
+        tmp_path,
+        path=["a/b.tif", "/x.tif", "s3://b/c.zarr"],
+        id=["first", None, ""],
+        mask=["m.png", None, None],
+        channels=[[0, 2], None, []],
+        group=pyarrow.array(["g1", "g2", None]).dictionary_encode(),
+        patient=[7, None, 9],
+        weight=[0.1, 2.0, None],
+    )
+    text = (
+        "path,id,mask,channels,group,patient,weight\n"
+        "a/b.tif,first,m.png,0;2,g1,7,0.1\n/x.tif,,,,g2,,2.0\ns3://b/c.zarr,,,,,9,\n"
+    )
+    rows = list(read_manifest(path))
+    assert [row.line for row in rows] == [1, 2, 3]
+    listed = list(read_manifest(manifest(tmp_path, text)))
+    assert rows == [replace(row, line=row.line - 1) for row in listed]
+
+
+def test_a_parquet_manifest_of_several_row_groups_is_read_to_its_end(tmp_path):
+    path = tmp_path / "manifest.parquet"
+    names = [f"{n}.tif" for n in range(1000)]
+    pyarrow.parquet.write_table(pyarrow.table({"path": names}), path, row_group_size=7)
+    assert [row.listed for row in read_manifest(str(path))] == names
+
+
+def test_what_is_no_parquet_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "m.parquet").write_bytes(b"path\na.tif\n")
+    with pytest.raises(ConfigError, match=r"m\.parquet: not readable as Parquet"):
+        list(read_manifest(str(tmp_path / "m.parquet")))
+    with pytest.raises(ConfigError, match=r"a column 'path'.*found file"):
+        list(read_manifest(parquet(tmp_path, file=["a.tif"])))
+
+
+def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
+    path = parquet(tmp_path, path=["a.tif"])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"pip install 'chunkmeans\[parquet\]'"):
+        list(read_manifest(path))
+
+
+def test_paths_are_seen_from_the_folder_of_the_manifest(tmp_path):
+    (tmp_path / "lists").mkdir()
+    rows = ["a.tif", "./b.tif", "../c.tif", "d//e.tif", "f/./g.tif", "h/../i.tif", ".j.tif"]
+    found = read_manifest(manifest(tmp_path / "lists", "\n".join(["path", *rows]) + "\n"))
+    assert [row.path for row in found] == [
+        os.path.abspath(tmp_path / "lists" / row) for row in rows
+    ]

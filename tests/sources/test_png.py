@@ -149,7 +149,7 @@ def test_a_flipped_bit_in_the_pixels_is_an_error(tmp_path):
 
 def test_a_header_that_promises_absurdly_many_pixels_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(png(2**20, 2**13, 8, 0, [b""]))
-    with pytest.raises(SourceError, match=r"a\.png.*1048576 x 8192 pixels.*4294967296"):
+    with pytest.raises(SourceError, match=r"a\.png.*1048576 x 8192 .* 8,589,934,592.*limits"):
         _ = open_image(str(tmp_path / "a.png")).info
 
 

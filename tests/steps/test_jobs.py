@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import ConfigError, make_config, run
+from pipeline import ConfigError, make_config, open_run, run
 from pipeline.sources.base import ReadOptions
 from pipeline.steps.jobs import jobs_of, nodata_of, read_options
 from tests.steps.examples import config, jobs, save_images
@@ -138,3 +138,29 @@ def test_earlier_results_that_cannot_be_a_start_are_refused(tmp_path, path, mess
     save_images(tmp_path, 1)
     with pytest.raises(ConfigError, match=message):
         jobs_of(config(tmp_path, kmeans={"init": {"from": str(tmp_path / path)}}))
+
+
+def test_columns_called_as_the_catalogues_own_are_carried_by_another_name(tmp_path):
+    text = "path,state,k,who\nin/image0.npy,wet,5,ada\nin/image1.npy,,,\n"
+    config = manifest(tmp_path, text, "image")
+    assert [job.manifest for job in jobs_of(config)] == [
+        {"manifest_state": "wet", "manifest_k": "5", "who": "ada"},
+        {"manifest_state": "", "manifest_k": "", "who": ""},
+    ]
+    run(config)
+    assert open_run(tmp_path / "out").catalog[0].extra == jobs_of(config)[0].manifest
+
+    text = "path,state,manifest_state\nin/image0.npy,wet,dry\n"
+    (tmp_path / "manifest.csv").write_text(text)
+    with pytest.raises(ConfigError, match="'state' and 'manifest_state'"):
+        jobs_of(config)
+
+
+def test_limits_arrive_and_are_no_setting_of_the_results(tmp_path):
+    save_images(tmp_path, 1)
+    limited = config(tmp_path, images={"limits": {"pixels": 7}})
+    (job,) = jobs_of(limited)
+    assert job.options.limits.pixels == 7
+    assert limited.settings() == config(tmp_path).settings()
+    assert run(limited).counts == {"failed": 1}
+    assert run(config(tmp_path)).counts == {"done": 1}

@@ -1,14 +1,20 @@
 """What a run would do and need, told before it does it."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from pipeline import make_config, plan, run
+from pipeline.cli.commands import app
 from pipeline.engines.base import Size
-from pipeline.steps.plan import planned
+from pipeline.steps.image import Job, Output
+from pipeline.steps.plan import SAMPLE, planned
 from tests.steps.examples import config, jobs, save_images
 
 
@@ -95,3 +101,90 @@ def test_threads_of_a_worker_share_its_memory(tmp_path):
 
     assert four.need > one.need
     assert two_workers.need == one.need
+
+
+def listed(folder, names):
+    """Return the config of a manifest that lists files, which need not be there."""
+    (folder / "manifest.csv").write_text("\n".join(["path", *names]) + "\n")
+    return config(folder, images={"path": str(folder / "manifest.csv")})
+
+
+def test_a_plan_of_many_images_looks_at_a_sample_of_headers_and_says_so(tmp_path, monkeypatch):
+    save_images(tmp_path, 2)
+    opened, open_job = [], Job.open
+    monkeypatch.setattr(Job, "open", lambda job: opened.append(job.id) or open_job(job))
+    names = [f"in/image{n}.npy" for n in range(2)] + [f"in/gone{n}.npy" for n in range(5 * SAMPLE)]
+    found = plan(listed(tmp_path, names))
+
+    assert len(opened) == len(found.images) == SAMPLE
+    assert (found.inputs, found.unopened) == (5 * SAMPLE + 2, 4 * SAMPLE + 2)
+    assert opened[0] == "in/image0"
+    assert opened[-1] == f"in/gone{5 * SAMPLE - 6}"
+    assert found.nbytes == found.images[0].nbytes * found.inputs // SAMPLE
+    assert found.tasks == found.images[0].chunks * found.inputs // SAMPLE
+    assert found.problems == ()
+
+    result = CliRunner().invoke(app, ["plan", write_yaml(tmp_path)])
+    said = " ".join(result.output.split())
+    assert f"images {found.inputs}, about" in said
+    assert f"estimated from the headers of {SAMPLE}, spread over the list" in said
+    assert result.exit_code == 1
+
+
+def write_yaml(folder, images="manifest.csv"):
+    """Write the config of the manifest, or of a folder, as a file."""
+    (folder / "c.yaml").write_text(
+        f"images: {{path: {folder}/{images}, axes: yxc}}\nkmeans: {{k: 3}}\n"
+        f"results: {{path: {folder}/out}}\ncluster: {{kind: serial}}\n"
+    )
+    return str(folder / "c.yaml")
+
+
+def test_a_plan_of_few_images_is_no_sample(tmp_path):
+    save_images(tmp_path)
+    found = plan(config(tmp_path))
+    assert (found.inputs, found.unopened, len(found.images)) == (4, 0, 4)
+
+
+def test_no_header_whatever_it_raises_is_the_plans_problem(tmp_path, monkeypatch):
+    save_images(tmp_path, 2)
+
+    def broken(output, source, k):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(Output, "layout", broken)
+    found = plan(config(tmp_path))
+    assert found.problems == ()
+    assert all("npy: RecursionError: too deep" in image.problem for image in found.images)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("named", ["manifest", "folder"])
+def test_a_million_inputs_are_planned_in_a_minute_and_two_gibibytes(tmp_path, named):
+    count = 1_000_000
+    names = [f"{n // 1000:04d}/tile {n:07d}.tif" for n in range(count)]
+    if named == "manifest":
+        listed(tmp_path, names)
+    else:
+        for n, name in enumerate(names):
+            if n % 1000 == 0:
+                (tmp_path / "scans" / name).parent.mkdir(parents=True)
+            os.close(os.open(tmp_path / "scans" / name, os.O_CREAT | os.O_WRONLY))
+    config_file = write_yaml(tmp_path, "manifest.csv" if named == "manifest" else "scans")
+    code = (
+        "import resource, sys; from pipeline.cli import main\n"
+        "try: main()\n"
+        "finally:\n"
+        " used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        " print(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "plan", config_file], capture_output=True, text=True
+    )
+    seconds, peak = map(float, done.stderr.split()[-2:])
+    print(named, f"{seconds:.1f} s of CPU, {peak / 2**20:.0f} MiB")
+    assert done.returncode == 1
+    assert "images    1,000,000" in done.stdout
+    assert seconds < 60  # of the processor: the machine may be busy
+    assert peak < 2 * 2**30
