@@ -220,7 +220,11 @@ def widen_by_table(table: Ints, offset: int, bits: int, lowest: Values, highest:
 
 @njit(nogil=True, cache=True)
 def sparse(
-    table: Ints, full: NDArray[np.uint32], often: Ints, codes: NDArray[np.uint32], counts: Ints
+    table: NDArray[Any],
+    full: NDArray[np.uint32],
+    often: Ints,
+    codes: NDArray[np.uint32],
+    counts: Ints,
 ) -> None:
     """Write the codes that occur, ascending, and how often each does.
 
