@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from os import PathLike, fspath
 from typing import Any
 
@@ -36,7 +35,13 @@ from pipeline.steps.plan import Plan, plan_of, refuse_hopeless
 from pipeline.steps.watching import both
 
 
-def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> RunRecord:
+def run(
+    config: Config,
+    *,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    watch: Watcher = ignore,
+) -> RunRecord:
     """Segment everything that a config names; the same call goes on where one was stopped.
 
     Parameters
@@ -44,7 +49,10 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
     config
         From `load_config` or `make_config`.
     overwrite
-        Replace results of other settings.
+        Replace results, of other settings too.
+    retry_failed
+        Try images again that failed, though their files are the same as then. Where the failure
+        may have been the machine's, the disk's or the network's, that is done anyway.
     watch
         Told of everything that happens.
 
@@ -58,7 +66,8 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
     ConfigError
         If the config names no image or asks for what does not fit.
     ResultError
-        If the output holds results of other settings, or cannot be written.
+        If the output holds results of other settings, is being written by another run, or cannot
+        be written.
     ClusterError
         If the machines are not there.
     """
@@ -69,8 +78,12 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
         )
         refuse_hopeless(jobs, engine.size)
         peak = stack.enter_context(PeakMemory())
-        book = stack.enter_context(ledger(config, jobs, engine, overwrite, peak))
-        watch = both(watch, stack.enter_context(Log(store_of(config))))
+        book = stack.enter_context(
+            ledger(config, jobs, engine, overwrite, peak, retry_failed=retry_failed)
+        )
+        log = stack.enter_context(Log(store_of(config)))
+        watch = both(watch, both(log, book.watch))
+        tell_why(book, log, watch)
         if engine.dashboard:
             watch(Note(f"dashboard: {engine.dashboard}"))
         watch(RunStarted(len(jobs), len(book.pending)))
@@ -188,8 +201,18 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
     for job in book.pending:
         groups[job.group].append(job)
     for group, jobs in groups.items():
-        for ending in segment_collection(jobs, engine, watch, partial(book.keep_model, group)):
+        for ending in segment_collection(jobs, engine, watch, book.shared(group)):
             note(ending, book, watch)
+
+
+def tell_why(book: Ledger, log: Log, watch: Watcher) -> None:
+    """Tell why images that had ended are done again: how many, and each of them in the log."""
+    if book.lease is not None and book.lease.before is not None:
+        watch(Note(f"the run before ended without a word ({book.lease.before}); going on"))
+    if book.why:
+        watch(Note(f"{len(book.why):,} images that had ended are done again; the log says why"))
+    for name, reason in book.why.items():
+        log(Note(f"{name} is done again: {reason}"))
 
 
 def note(ending: Ending, book: Ledger, watch: Watcher) -> None:

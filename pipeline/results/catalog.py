@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from pipeline.errors import ResultError
+from pipeline.kmeans.model import Floats, Model
 from pipeline.results.store import CATALOG, LABELS, Store
 
 STATES = ("done", "warned", "failed", "skipped")
@@ -68,6 +69,16 @@ _NEW = ("fractions", "means", "fingerprint")
 _NONE = "-"
 _THEIRS = "manifest."
 """What a manifest's column is called by, if it has the name of one of ours."""
+
+
+def fractions(model: Model, pixels: int) -> tuple[float, ...]:
+    """Return the share of an image's `pixels` that each label has."""
+    return tuple((model.counts / pixels).tolist())
+
+
+def means_by_label(averages: Floats) -> tuple[tuple[float, ...], ...]:
+    """Return averages, (k, c), as a row holds them: none where a label has no pixel."""
+    return tuple(() if any(m != m for m in row) else tuple(row) for row in averages.tolist())
 
 
 def write_catalog(store: Store, rows: Iterable[Row]) -> None:

@@ -23,7 +23,7 @@ from pipeline.results.model_store import (
     read_model_at,
 )
 from pipeline.results.record import RunRecord, read_record, refuse_newer
-from pipeline.results.store import CATALOG, IMAGES, METADATA, RECORD, Store, image_path
+from pipeline.results.store import CATALOG, METADATA, RECORD, Store, image_path
 
 
 @dataclass(frozen=True)
@@ -243,9 +243,7 @@ class _Images(Mapping[str, SegmentedImage]):
         """Return the ids in the order of the catalogue, or of names while there is none."""
         if self._store.exists(CATALOG) and not self._allow_incomplete:
             return dict.fromkeys(row.id for row in read_catalog(self._store) if row.store)
-        suffix = ".ome.zarr"
-        found = self._store.names(IMAGES)
-        return dict.fromkeys(n.removesuffix(suffix) for n in found if n.endswith(suffix))
+        return dict.fromkeys(self._store.image_names())
 
     def __getitem__(self, image: str) -> SegmentedImage:
         if image not in self._ids:

@@ -48,9 +48,12 @@ _LASTING = {
 }
 
 
+_SUFFIX = ".ome.zarr"
+
+
 def image_path(image: str) -> str:
     """Return where the store of the image of this id lies."""
-    return f"{IMAGES}/{image}.ome.zarr"
+    return f"{IMAGES}/{image}{_SUFFIX}"
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,15 @@ class Store:
             fs, path = self._remote(name)
             return bool(fs.exists(path))
 
+    def is_folder(self, name: str) -> bool:
+        """Whether there is a folder of this name."""
+        path = self.join(name)
+        with self.naming(name, "cannot be looked up"):
+            if self.folder is not None:
+                return Path(path).is_dir()
+            fs, path = self._remote(name)
+            return bool(fs.isdir(path))
+
     def files(self, name: str = "") -> list[str]:
         """Return the paths of all files under the folder `name`, relative to it, sorted."""
         root = self.join(name)
@@ -208,6 +220,18 @@ class Store:
                 return []
             found = fs.ls(path, detail=False)
             return sorted(str(p).rstrip("/").rsplit("/", 1)[-1] for p in found)
+
+    def image_names(self) -> list[str]:
+        """Return the ids of all images that have a store, complete or not, sorted by folder."""
+        found, folders = [], [""]
+        while folders:
+            inside = folders.pop()
+            for name in self.names(f"{IMAGES}/{inside}".rstrip("/")):
+                if name.endswith(_SUFFIX):
+                    found.append(f"{inside}{name.removesuffix(_SUFFIX)}")
+                elif self.is_folder(f"{IMAGES}/{inside}{name}"):
+                    folders.append(f"{inside}{name}/")
+        return found
 
     def delete(self, name: str) -> None:
         """Delete the file or folder `name`, if there is one; of a zarr store its mark first.

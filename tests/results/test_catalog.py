@@ -43,7 +43,9 @@ rows = st.builds(
     means=st.lists(st.lists(numbers, max_size=3).map(tuple), max_size=3).map(tuple),
     fingerprint=texts,
     extra=st.dictionaries(
-        texts.filter(lambda name: "manifest." not in name) | st.sampled_from(COLUMNS), texts.filter(bool), max_size=3
+        texts.filter(lambda name: "manifest." not in name) | st.sampled_from(COLUMNS),
+        texts.filter(bool),
+        max_size=3,
     ),
 )
 
@@ -118,7 +120,9 @@ def test_a_very_long_reason_is_no_obstacle():
 # -- labels.csv -----------------------------------------------------------------------------------
 
 GREY = Row("a", "a.png", "done", pixels=6, nodata=2, fractions=(0.5, 0.25), means=((1.5,), (9.0,)))
-COLOUR = Row("b,c", "b.png", "done", pixels=3, nodata=0, fractions=(1.0, 0.0), means=((1.0, 2.0), ()))
+COLOUR = Row(
+    "b,c", "b.png", "done", pixels=3, nodata=0, fractions=(1.0, 0.0), means=((1.0, 2.0), ())
+)
 
 
 def test_each_label_of_each_image_is_a_row():

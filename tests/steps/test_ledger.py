@@ -52,6 +52,7 @@ def test_at_first_everything_is_pending_and_the_record_says_running(opened, aske
 
 def test_rows_are_written_in_the_order_of_the_images(opened, asked, monkeypatch):
     monkeypatch.setattr(module, "SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(module, "PAUSES", 0)
     with opened() as book:
         for name in ("image2", "image0"):
             book.add(Row(name, f"{name}.npy", "failed", "why"), 7)
@@ -104,6 +105,16 @@ def spoil_image(asked):
     np.save(Path(asked.images.path[0]) / "image1.npy", picture("uint8", 1, (4, 4)))
 
 
+def lose_row(asked):
+    path = Path(asked.results.path) / "catalog.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "image1" not in line))
+
+
+def lose_catalogue(asked):
+    (Path(asked.results.path) / "catalog.csv").unlink()
+
+
 def spoil_row(asked):
     path = Path(asked.results.path) / "catalog.csv"
     lines = path.read_text().splitlines()
@@ -111,7 +122,25 @@ def spoil_row(asked):
                               for line in lines))  # fmt: skip
 
 
-@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image, spoil_row])
+@pytest.mark.parametrize("scope", ["image", "collection"])
+@pytest.mark.parametrize("lose", [lose_row, lose_catalogue, spoil_row])
+def test_the_marks_of_the_stores_are_the_truth_and_the_catalogue_is_made_of_them(
+    opened, tmp_path, asked, scope, lose
+):
+    asked = config(tmp_path, kmeans={"scope": scope, "max_iterations": 1})
+    run(asked)
+    rows = {row.id: replace(row, seconds=None) for row in open_run(asked.results.path).catalog}
+    lose(asked)
+    with opened(asked) as book:
+        assert book.pending == []
+    found = open_run(asked.results.path).catalog
+    assert [row.id for row in found] == list(rows)
+    assert {row.id: replace(row, seconds=None) for row in found} == rows
+    assert rows["image1"].state == "warned"
+    assert (Path(asked.results.path) / "labels.csv").read_text().count("\n") == 10
+
+
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image])
 def test_what_is_not_whole_or_not_of_this_image_is_done_again(opened, asked, spoil):
     run(asked)
     spoil(asked)
@@ -120,7 +149,7 @@ def test_what_is_not_whole_or_not_of_this_image_is_done_again(opened, asked, spo
         assert not (Path(asked.results.path) / "images/image1.ome.zarr").exists()
 
 
-@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image, spoil_row])
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image])
 def test_of_a_collection_all_are_done_again_or_none(opened, tmp_path, spoil, asked):
     pooled = config(tmp_path, kmeans={"scope": "collection"})
     first = run(pooled)
@@ -168,7 +197,7 @@ def test_results_of_images_that_are_not_named_any_more_stay_listed_last(asked, t
     assert run(asked).counts == {"done": 4}
 
 
-@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_row])
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store])
 def test_of_other_images_only_complete_results_stay_listed(asked, tmp_path, spoil):
     run(asked)
     spoil(asked)
