@@ -4,7 +4,7 @@ Reads like the README; the steps hold the logic.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike, fspath
@@ -23,6 +23,7 @@ from pipeline.results.log import Log
 from pipeline.results.record import RunRecord
 from pipeline.sources import Image, ReadOptions, open_image
 from pipeline.sources.memory import MemoryImage
+from pipeline.steps.apply import applied, config_of, label_images, saved_model
 from pipeline.steps.array import Segmentation, segment_array
 from pipeline.steps.chunk import open_input
 from pipeline.steps.collection import segment_collection
@@ -71,23 +72,96 @@ def run(
     ClusterError
         If the machines are not there.
     """
-    jobs = jobs_of(config)
+    segment = segment_each if config.kmeans.scope == "image" else segment_pooled
+    return _run(config, jobs_of(config), segment, overwrite, retry_failed, watch)
+
+
+def apply(
+    model: str,
+    images: str | Sequence[str],
+    output: str,
+    *,
+    group: str | None = None,
+    overrides: Sequence[str] = (),
+    cluster: str | None = None,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    watch: Watcher = ignore,
+) -> RunRecord:
+    """Label images by the means of an earlier run, without a fit; resumes as `run` does.
+
+    Pixels are taken as that run took them: its channels, level, nodata, mask and scale hold, its
+    region does not.
+
+    Parameters
+    ----------
+    model
+        Folder or URL of results of scope collection or group, or of one image's store in results.
+    images
+        As ``images.path`` of a config.
+    output
+        As ``results.path``.
+    group
+        Which of the models, if there are several.
+    overrides
+        Such as ``"images.nodata=0"``.
+    cluster
+        Where to compute, as ``--cluster``.
+    overwrite, retry_failed, watch
+        As of `run`.
+
+    Returns
+    -------
+    RunRecord
+        How it ended. An image of other channels, or of another kind of numbers, has failed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or no image.
+    ResultError
+        As of `run`.
+    ClusterError
+        If the machines are not there.
+    """
+    saved = saved_model(model, group=group)
+    config = config_of(saved, images, output, overrides, cluster)
+
+    def label(book: Ledger, engine: Engine, watch: Watcher) -> None:
+        for ending in label_images(book.pending, saved, engine, watch):
+            note(ending, book, watch)
+
+    settings = {**config.settings(), "applied": saved.digest}
+    jobs = applied(jobs_of(config), saved)
+    return _run(config, jobs, label, overwrite, retry_failed, watch, settings)
+
+
+def _run(
+    config: Config,
+    jobs: list[Job],
+    segment: Callable[[Ledger, Engine, Watcher], None],
+    overwrite: bool,
+    retry_failed: bool,
+    watch: Watcher,
+    settings: Mapping[str, Any] | None = None,
+) -> RunRecord:
+    """Open machines and output, do what is pending, and close them."""
     with ExitStack() as stack:
         engine = stack.enter_context(
             open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
         )
         refuse_hopeless(jobs, engine.size)
         peak = stack.enter_context(PeakMemory())
-        book = stack.enter_context(
-            ledger(config, jobs, engine, overwrite, peak, retry_failed=retry_failed)
+        opened = ledger(
+            config, jobs, engine, overwrite, peak, retry_failed=retry_failed, settings=settings
         )
+        book = stack.enter_context(opened)
         log = stack.enter_context(Log(store_of(config)))
         watch = both(watch, both(log, book.watch))
         tell_why(book, log, watch)
         if engine.dashboard:
             watch(Note(f"dashboard: {engine.dashboard}"))
         watch(RunStarted(len(jobs), len(book.pending)))
-        segment = segment_each if config.kmeans.scope == "image" else segment_pooled
         segment(book, engine, watch)
         watch(RunFinished(book.counts(), book.seconds))
     return book.record

@@ -32,7 +32,13 @@ from pipeline.kmeans.model import Model
 from pipeline.kmeans.moments import Moments
 from pipeline.results.catalog import Row, read_catalog, write_catalog, write_labels_table
 from pipeline.results.lease import Lease
-from pipeline.results.model_store import model_names, model_path, write_model
+from pipeline.results.model_store import (
+    has_model,
+    model_names,
+    model_path,
+    read_model,
+    write_model,
+)
 from pipeline.results.open import open_image as open_result
 from pipeline.results.record import (
     RunRecord,
@@ -155,12 +161,16 @@ class Ledger:
         """Write the model of a group; None: of all images, which the record tells of too."""
         write_model(self.store, group, model, attributes)
         if group is None:
-            self.record = replace(
-                self.record,
-                inertia=model.inertia,
-                iterations=len(model.residuals),
-                residual=float(model.residuals[-1]),
-            )
+            self.tell_of(model)
+
+    def tell_of(self, model: Model) -> None:
+        """Let the record tell of the fit of all images."""
+        self.record = replace(
+            self.record,
+            inertia=model.inertia,
+            iterations=len(model.residuals),
+            residual=float(model.residuals[-1]),
+        )
 
     def save(self) -> None:
         """Write the catalogue, rows in the order of the inputs, those of earlier images last.
@@ -283,7 +293,7 @@ def ledger(
     with Lease(store, lambda: book.progress() if book is not None else {}) as lease:
         if overwrite and earlier(store) is not None:
             clear(store)
-        before = refuse_other(store, settings)
+        refuse_other(store, settings)
         found = what_holds(store, jobs, fingerprint(settings), config.kmeans.scope, retry_failed)
         record = RunRecord(
             config=config.resolved(),
@@ -292,7 +302,7 @@ def ledger(
             memory_planned=engine.memory * engine.workers,
         )
         book = Ledger(store, jobs, record, dict(found.rows), found.why, lease)
-        begin(book, before, found, pooled=config.kmeans.scope != "image")
+        begin(book, found, pooled=config.kmeans.scope != "image")
         state: State = "failed"
         try:
             yield book
@@ -314,7 +324,7 @@ def what_holds(
     return earlier_groups(store, rows, jobs, settings, retry_failed)
 
 
-def begin(book: Ledger, before: RunRecord | None, found: Earlier, *, pooled: bool) -> None:
+def begin(book: Ledger, found: Earlier, *, pooled: bool) -> None:
     """Leave in the output nothing but what holds, and sweep what a killed run left half made.
 
     The catalogue first: what is done anew is not listed as done before it is.
@@ -322,13 +332,8 @@ def begin(book: Ledger, before: RunRecord | None, found: Earlier, *, pooled: boo
     store = book.store
     if pooled:
         again = {job.group for job in book.pending}
-        if None not in again and before is not None:
-            book.record = replace(
-                book.record,
-                inertia=before.inertia,
-                iterations=before.iterations,
-                residual=before.residual,
-            )
+        if None not in again and has_model(store):
+            book.tell_of(read_model(store))
     book.save()
     write_labels_table(store, book.ordered())
     if pooled:
