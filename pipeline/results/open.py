@@ -204,7 +204,11 @@ class Run:
 
     @cached_property
     def catalog(self) -> list[Row]:
-        """A row per input, in the order of the inputs."""
+        """A row per input, in the order of the inputs.
+
+        A row's `fractions` and `means` tell what each label is of the image; ``labels.csv`` beside
+        the catalogue has the same in long form, for searches.
+        """
         return read_catalog(self.store)
 
     @cached_property
