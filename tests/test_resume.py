@@ -8,7 +8,6 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 
 import numpy as np
 import psutil
@@ -154,14 +153,18 @@ def test_a_run_killed_at_fifty_random_moments_goes_on_to_the_same_bytes(folder, 
     random_moments(scope, WAYS[way], 50, seed=50)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-def test_a_run_that_is_killed_again_and_again_comes_to_its_end(folder, scope):
+@pytest.mark.parametrize(("scope", "share"), [("image", 0.4), ("collection", 0.6)])
+def test_a_run_that_is_killed_again_and_again_comes_to_its_end(folder, scope, share):
+    """A fit that images share is made anew each time; their labels are kept."""
     run(config("clean", scope))
     way, kills = WAYS["one task"], 0
-    while killed_at(config(scope=scope), way, 60):
+    part = int(len(moments_of(config("counted", scope), way)) * share)
+    done = 0
+    while killed_at(config(scope=scope), way, part):
         kills += 1
-        assert kills < 60, "it does not come any further"
-    assert kills > 1
+        before, done = done, len(complete())
+        assert done > before, "it does not come any further"
+    assert kills > 0
     goes_on(scope, way)
 
 
@@ -314,58 +317,50 @@ def test_a_request_to_end_leaves_an_output_that_says_interrupted(folder):
 # -- workers --------------------------------------------------------------------------------------
 
 
-@contextmanager
-def killer(moments):
-    """Kill a worker process of this one at each of these moments, seconds from now."""
-    done, killed = Event(), []
-
-    def work():
-        for pause in moments:
-            if done.wait(pause):
-                return
-            workers = [
-                p
-                for p in psutil.Process().children(recursive=True)
-                if "spawn_main" in " ".join(p.cmdline())
-            ]
-            if workers:
-                victim = random.choice(workers)
-                victim.kill()
-                killed.append(victim.pid)
-
-    thread = Thread(target=work)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        done.set()
-        thread.join()
+def kill_a_worker(chance):
+    """Kill one of the worker processes that this process has; return its number, None without."""
+    found = psutil.Process().children(recursive=True)
+    workers = [p for p in found if "spawn_main" in " ".join(p.cmdline())]
+    if not workers:
+        return None
+    victim = chance.choice(workers)
+    victim.kill()
+    return victim.pid
 
 
-def workers_killed(scope, seconds):
+def workers_killed(scope, at, images, seed):
+    """Run while a worker is killed whenever so many parts are finished; return those killed."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    local = {"kind": "local", "options": {"n_workers": 2, "threads_per_worker": 1}}
-    for i in range(40):
-        np.save(f"in/x{i:02}.npy", picture("uint8", 1, (64 + i, 80), seed=i))
+    chance, seen, killed = random.Random(seed), [], []
+
+    def watch(event):
+        if isinstance(event, Advanced):
+            seen.append(event)
+            if len(seen) in at:
+                killed.append(kill_a_worker(chance))
+
+    for i in range(images):
+        np.save(f"in/x{i:02}.npy", picture("uint8", 1, (24 + i, 20), seed=i))
     run(config("clean", scope))
-    with killer(seconds) as killed:
-        record = run(config(scope=scope, cluster=local))
-    assert record.counts == {"done": 44}
+    local = {"kind": "local", "options": {"n_workers": 2, "threads_per_worker": 1}}
+    record = run(config(scope=scope, cluster=local, memory=2 * 2**30), watch=watch)
+    assert record.counts == {"done": 4 + images}
     assert written("out") == written("clean")
-    return killed
+    return [pid for pid in killed if pid is not None]
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_worker_that_is_killed_costs_time_and_nothing_else(folder, scope):
-    workers_killed(scope, [4.0, 1.0])
+    assert len(workers_killed(scope, {2}, images=4, seed=1)) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("scope", SCOPES)
 def test_workers_killed_at_fifty_random_moments_cost_time_and_nothing_else(folder, scope):
-    pauses, killed = random.Random(7), []
+    chance, killed = random.Random(7), []
     while len(killed) < 50:
         Store("out").delete("")
         Store("clean").delete("")
-        killed += workers_killed(scope, [pauses.uniform(2.0, 5.0), *[pauses.uniform(0.5, 2)] * 2])
+        at = {chance.randint(1, 20) for _ in range(3)}
+        killed += workers_killed(scope, at, images=20, seed=len(killed))

@@ -302,6 +302,7 @@ def ledger(
             memory_planned=engine.memory * engine.workers,
         )
         book = Ledger(store, jobs, record, dict(found.rows), found.why, lease)
+        book.problems.extend((r.id, r.reason) for r in found.rows.values() if r.state == "failed")
         begin(book, found, pooled=config.kmeans.scope != "image")
         state: State = "failed"
         try:
