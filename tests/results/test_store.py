@@ -200,3 +200,12 @@ def test_temporary_files_of_a_folder_are_swept_and_nothing_else(any_store):
     assert any_store.files() == ["a.csv", "b/c.0d.partial"]
     assert any_store.sweep("b") == ["c.0d.partial"]
     assert any_store.sweep("nothing") == []
+
+
+def test_images_are_found_in_folders_of_folders(any_store):
+    assert any_store.image_names() == []
+    for name in ("b", "in/a", "in/deep/b c"):
+        any_store.write_text(f"images/{name}.ome.zarr/zarr.json", "{}")
+        any_store.write_text(f"images/{name}.ome.zarr/0/c/0/0", "")
+    any_store.write_text("images/notes.txt", "mine")
+    assert sorted(any_store.image_names()) == ["b", "in/a", "in/deep/b c"]
