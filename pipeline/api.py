@@ -284,7 +284,8 @@ def tell_why(book: Ledger, log: Log, watch: Watcher) -> None:
     if book.lease is not None and book.lease.before is not None:
         watch(Note(f"the run before ended without a word ({book.lease.before}); going on"))
     if book.why:
-        watch(Note(f"{len(book.why):,} images that had ended are done again; the log says why"))
+        images = f"{len(book.why):,} image{'s' * (len(book.why) != 1)}"
+        watch(Note(f"{images} of the run before to be done again; the log says why"))
     for name, reason in book.why.items():
         log(Note(f"{name} is done again: {reason}"))
 

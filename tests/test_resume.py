@@ -241,7 +241,7 @@ def test_the_log_says_why_images_are_done_again(folder):
     assert "b is done again: the file changed: it was" in log
     assert "c is done again: its store is gone" in log
     assert "a is done again" not in log
-    assert any("2 images that had ended are done again" in getattr(e, "text", "") for e in told)
+    assert any("2 images of the run before" in getattr(e, "text", "") for e in told)
 
 
 # -- one driver, and no litter --------------------------------------------------------------------

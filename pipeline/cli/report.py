@@ -81,6 +81,8 @@ def run_page(results: str, record: "RunRecord", tally: Tally) -> None:
         page.line("time", duration(tally.seconds))
     page.line("results", results)
     page.line("next", f"chunkmeans status {results}")
+    if record.counts.get("failed"):
+        page.line("", "what failed is tried again if its file changes, or by --retry-failed")
     if tally.shown is not None:
         store = f"{results.rstrip('/')}/images/{tally.shown}.ome.zarr"
         page.line("", f"napari {store}   (with the plugin napari-ome-zarr)")

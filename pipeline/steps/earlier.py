@@ -158,8 +158,10 @@ def _look(
     if there:
         path = image_path(job.id)
         try:
-            image = open_result(store, path)
-            reason = changed(job, image.attributes)
+            image = open_result(store, path, allow_incomplete=True)
+            reason = (
+                changed(job, image.attributes) if image.complete else "it was begun, not finished"
+            )
             if not reason:
                 if row is None or row.store != path or row.state not in ("done", "warned"):
                     row = row_of_store(image, job.id, job)
