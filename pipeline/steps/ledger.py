@@ -128,7 +128,7 @@ class Ledger:
             self.save()
 
     def watch(self, event: Event) -> None:
-        """Note what the run is doing; a watcher."""
+        """Note what the run is doing; a watcher. Another thread reads it: nothing is mutated."""
         match event:
             case PhaseStarted():
                 self.phase = {
@@ -140,10 +140,12 @@ class Ledger:
                     "units_done": 0,
                 }
             case Advanced() if self.phase.get("phase") == event.phase:
-                self.phase["pixels_done"] += event.pixels
-                self.phase["units_done"] += event.units
+                pixels = self.phase["pixels_done"] + event.pixels
+                units = self.phase["units_done"] + event.units
+                self.phase = {**self.phase, "pixels_done": pixels, "units_done": units}
             case Iterated():
-                self.phase |= {
+                self.phase = {
+                    **self.phase,
                     "iteration": event.index,
                     "residual": event.residual,
                     "inertia": event.inertia,

@@ -10,6 +10,7 @@ import pytest
 from pipeline import ResultError, open_run, run
 from pipeline.engines.machine import PeakMemory
 from pipeline.engines.serial import SerialEngine
+from pipeline.events import Advanced, Iterated, PhaseStarted
 from pipeline.results.catalog import Row, read_catalog
 from pipeline.results.record import read_record
 from pipeline.results.store import Store
@@ -278,3 +279,24 @@ def test_clearing_deletes_what_a_run_writes_and_nothing_else(asked):
     (out / "notes.txt").write_text("mine")
     clear(Store(str(out)))
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_what_a_run_is_doing_is_told_to_those_who_look_at_its_files(opened):
+    with opened() as book:
+        book.watch(PhaseStarted("read", "collection", 100, 4))
+        book.watch(Advanced("read", "collection", 25, 25))
+        book.watch(Advanced("label", "image0", 9, 9))
+        book.watch(Iterated("collection", 0, 3, 0.5, 7.0))
+        found = book.progress()
+    assert (found["phase"], found["pixels_done"], found["units_done"]) == ("read", 25, 1)
+    assert (found["iteration"], found["residual"], found["ended"]) == (3, 0.5, 0)
+
+
+def test_a_run_that_another_took_over_ends(opened, asked):
+    def overtaken():
+        with opened() as book:
+            book.lease._lost = "process 7 on node7"
+            book.add(Row("image2", "image2.npy", "failed", "why"), 0)
+
+    with pytest.raises(ResultError, match=r"another run took over.*node7"):
+        overtaken()
