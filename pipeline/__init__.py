@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import plan, run, segment
+    from pipeline.api import apply, plan, run, segment
     from pipeline.config import Config, load_config, make_config
     from pipeline.errors import (
         ChunkError,
@@ -35,6 +35,7 @@ __all__ = [
     "ResultError",
     "Segmentation",
     "SourceError",
+    "apply",
     "load_config",
     "make_config",
     "open_image",
@@ -46,7 +47,7 @@ __all__ = [
 
 # Imported when first asked for: the command line's --help must not wait for Numba and zarr.
 _HOMES = {
-    "pipeline.api": ("plan", "run", "segment"),
+    "pipeline.api": ("apply", "plan", "run", "segment"),
     "pipeline.config": ("Config", "load_config", "make_config"),
     "pipeline.errors": tuple(name for name in __all__ if name.endswith("Error")),
     "pipeline.grid": ("Box",),

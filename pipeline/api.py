@@ -4,10 +4,9 @@ Reads like the README; the steps hold the logic.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from os import PathLike, fspath
 from typing import Any
 
@@ -24,6 +23,7 @@ from pipeline.results.log import Log
 from pipeline.results.record import RunRecord
 from pipeline.sources import Image, ReadOptions, open_image
 from pipeline.sources.memory import MemoryImage
+from pipeline.steps.apply import applied, config_of, label_images, saved_model
 from pipeline.steps.array import Segmentation, segment_array
 from pipeline.steps.chunk import open_input
 from pipeline.steps.collection import segment_collection
@@ -36,7 +36,13 @@ from pipeline.steps.plan import Plan, plan_of, refuse_hopeless
 from pipeline.steps.watching import both
 
 
-def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> RunRecord:
+def run(
+    config: Config,
+    *,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    watch: Watcher = ignore,
+) -> RunRecord:
     """Segment everything that a config names; the same call goes on where one was stopped.
 
     Parameters
@@ -44,7 +50,10 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
     config
         From `load_config` or `make_config`.
     overwrite
-        Replace results of other settings.
+        Replace results, of other settings too.
+    retry_failed
+        Try images again that failed, though their files are the same as then. Where the failure
+        may have been the machine's, the disk's or the network's, that is done anyway.
     watch
         Told of everything that happens.
 
@@ -58,23 +67,108 @@ def run(config: Config, *, overwrite: bool = False, watch: Watcher = ignore) -> 
     ConfigError
         If the config names no image or asks for what does not fit.
     ResultError
-        If the output holds results of other settings, or cannot be written.
+        If the output holds results of other settings, is being written by another run, or cannot
+        be written.
     ClusterError
         If the machines are not there.
     """
-    jobs = jobs_of(config)
+    segment = segment_each if config.kmeans.scope == "image" else segment_pooled
+    return _run(config, jobs_of(config), segment, overwrite, retry_failed, watch)
+
+
+def apply(
+    model: str,
+    images: str | Sequence[str],
+    output: str,
+    *,
+    group: str | None = None,
+    overrides: Sequence[str] = (),
+    cluster: str | None = None,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    watch: Watcher = ignore,
+) -> RunRecord:
+    """Label images by the means of an earlier run, without a fit; resumes as `run` does.
+
+    Pixels are taken as that run took them: its channels, level, nodata, mask and scale hold, its
+    region does not.
+
+    Parameters
+    ----------
+    model
+        Folder or URL of results of scope collection or group, or of one image's store in results.
+    images
+        As ``images.path`` of a config.
+    output
+        As ``results.path``.
+    group
+        Which of the models, if there are several.
+    overrides
+        Such as ``"images.nodata=0"``.
+    cluster
+        Where to compute, as ``--cluster``.
+    overwrite, retry_failed, watch
+        As of `run`.
+
+    Returns
+    -------
+    RunRecord
+        How it ended. An image of other channels, or of another kind of numbers, has failed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or no image.
+    ResultError
+        As of `run`.
+    ClusterError
+        If the machines are not there.
+    """
+    saved = saved_model(model, group=group)
+    config = config_of(saved, images, output, overrides, cluster)
+
+    def label(book: Ledger, engine: Engine, watch: Watcher) -> None:
+        for ending in label_images(book.pending, saved, engine, watch):
+            note(ending, book, watch)
+
+    settings = {**config.settings(), "applied": saved.digest}
+    jobs = applied(jobs_of(config), saved)
+    return _run(config, jobs, label, overwrite, retry_failed, watch, settings)
+
+
+def _run(
+    config: Config,
+    jobs: list[Job],
+    segment: Callable[[Ledger, Engine, Watcher], None],
+    overwrite: bool,
+    retry_failed: bool,
+    watch: Watcher,
+    settings: Mapping[str, Any] | None = None,
+) -> RunRecord:
+    """Open machines and output, do what is pending, and close them."""
     with ExitStack() as stack:
         engine = stack.enter_context(
             open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
         )
         planned = refuse_hopeless(jobs, engine.size)
         peak = stack.enter_context(PeakMemory())
-        book = stack.enter_context(ledger(config, jobs, engine, overwrite, peak, planned))
-        watch = both(watch, stack.enter_context(Log(store_of(config))))
+        opened = ledger(
+            config,
+            jobs,
+            engine,
+            overwrite,
+            peak,
+            planned=planned,
+            retry_failed=retry_failed,
+            settings=settings,
+        )
+        book = stack.enter_context(opened)
+        log = stack.enter_context(Log(store_of(config)))
+        watch = both(watch, both(log, book.watch))
+        tell_why(book, log, watch)
         if engine.dashboard:
             watch(Note(f"dashboard: {engine.dashboard}"))
         watch(RunStarted(len(jobs), len(book.pending)))
-        segment = segment_each if config.kmeans.scope == "image" else segment_pooled
         segment(book, engine, watch)
         watch(RunFinished(book.counts(), book.seconds))
     return book.record
@@ -188,8 +282,19 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
     for job in book.pending:
         groups[job.group].append(job)
     for group, jobs in groups.items():
-        for ending in segment_collection(jobs, engine, watch, partial(book.keep_model, group)):
+        for ending in segment_collection(jobs, engine, watch, book.shared(group)):
             note(ending, book, watch)
+
+
+def tell_why(book: Ledger, log: Log, watch: Watcher) -> None:
+    """Tell why images that had ended are done again: how many, and each of them in the log."""
+    if book.lease is not None and book.lease.before is not None:
+        watch(Note(f"the run before ended without a word ({book.lease.before}); going on"))
+    if book.why:
+        images = f"{len(book.why):,} image{'s' * (len(book.why) != 1)}"
+        watch(Note(f"{images} of the run before to be done again; the log says why"))
+    for name, reason in book.why.items():
+        log(Note(f"{name} is done again: {reason}"))
 
 
 def note(ending: Ending, book: Ledger, watch: Watcher) -> None:

@@ -248,7 +248,7 @@ def test_old_means_are_never_mixed_with_new_ones_by_a_run_that_died(folder):
         def die(event):
             if isinstance(event, ImageFinished):
                 patch.setattr("pipeline.steps.ledger.Ledger.save", lambda self: None)
-                patch.setattr("pipeline.steps.ledger.write_record", lambda store, record: None)
+                patch.setattr("pipeline.steps.ledger.Ledger.close", lambda self, state, peak: None)
                 raise Killed
 
         with pytest.raises(Killed):

@@ -5,11 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.failures import told
+from pipeline.cli.failures import interruptible, told
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.config import Config
+    from pipeline.events import Watcher
+    from pipeline.results.record import RunRecord
 
 app = typer.Typer(
     add_completion=False,
@@ -29,6 +33,11 @@ ClusterName = Annotated[
     typer.Option("--cluster", metavar="FILE|ADDRESS|KIND", help="Where to compute."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results of other settings.")]
+RetryFailed = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="Try images again that failed, though unchanged."),
+]
+Output = Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="Results folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
 
 
@@ -58,23 +67,36 @@ def run(
     overrides: Overrides = None,
     cluster: ClusterName = None,
     overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
     json: Json = False,
 ) -> None:
     """Segment what CONFIG asks for; the same command resumes an interrupted run."""
     with told(resumes=True, json=json):
         from pipeline.config import load_config
 
-        _run(load_config(config, overrides or (), cluster=cluster), overwrite, json)
+        _run(load_config(config, overrides or (), cluster=cluster), overwrite, retry_failed, json)
+
+
+@app.command()
+def retry(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    cluster: ClusterName = None,
+    json: Json = False,
+) -> None:
+    """Do what `run` does, and try images again that failed: `run --retry-failed`."""
+    run(config, overrides, cluster, retry_failed=True, json=json)
 
 
 @app.command()
 def segment(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, folders, URLs.")],
     k: Annotated[int, typer.Option("-k", help="Number of labels.")],
-    output: Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="Results folder.")],
+    output: Output,
     overrides: Overrides = None,
     cluster: ClusterName = None,
     overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
     json: Json = False,
 ) -> None:
     """Segment images without a config: each its own K labels, results in OUT."""
@@ -88,20 +110,66 @@ def segment(
             cluster=cluster,
             overrides=overrides or (),
         )
-        _run(config, overwrite, json)
+        _run(config, overwrite, retry_failed, json)
 
 
-def _run(config: "Config", overwrite: bool, json: bool) -> None:
+@app.command()
+def apply(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG|RESULTS", help="A run's config or results, or one image's store."
+        ),
+    ],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, folders, URLs.")],
+    output: Output,
+    group: Annotated[
+        str | None, typer.Option("--group", help="Which model, of a run with groups.")
+    ] = None,
+    overrides: Overrides = None,
+    cluster: ClusterName = None,
+    overwrite: Overwrite = False,
+    retry_failed: RetryFailed = False,
+    json: Json = False,
+) -> None:
+    """Label images by the means of an earlier run, without a fit; results in OUT."""
+    with told(resumes=True, json=json):
+        from pipeline.api import apply as apply_model
+
+        if model.endswith((".yaml", ".yml")):
+            from pipeline.config import load_config
+
+            model = load_config(model).results.path
+
+        def labelled(watch: "Watcher") -> "RunRecord":
+            return apply_model(
+                model, images, output, group=group, overrides=overrides or (), cluster=cluster,
+                overwrite=overwrite, retry_failed=retry_failed, watch=watch,
+            )  # fmt: skip
+
+        _show(labelled, output, json)
+
+
+def _run(config: "Config", overwrite: bool, retry_failed: bool, json: bool) -> None:
     """Run, show how it goes, and exit with 1 if an image failed."""
     from pipeline.api import run as run_config
+
+    def segmented(watch: "Watcher") -> "RunRecord":
+        return run_config(config, overwrite=overwrite, retry_failed=retry_failed, watch=watch)
+
+    _show(segmented, config.results.path, json)
+
+
+def _show(work: "Callable[[Watcher], RunRecord]", results: str, json: bool) -> None:
+    """Do `work`, show how it goes, and exit with 1 if an image failed."""
     from pipeline.cli import report
     from pipeline.cli.display import display
     from pipeline.cli.tally import Tally
 
     tally = Tally()
-    with display(tally) as watch:
-        record = run_config(config, overwrite=overwrite, watch=watch)
-    (report.run_as_json if json else report.run_page)(config, record, tally)
+    with interruptible(), display(tally) as watch:
+        record = work(watch)
+    (report.run_as_json if json else report.run_page)(results, record, tally)
     failed = record.state == "failed" or record.counts.get("failed", 0) > 0
     raise typer.Exit(1 if failed else 0)
 
@@ -162,16 +230,18 @@ def status(
     results: Annotated[str, typer.Argument(metavar="RESULTS", help="Results folder or URL.")],
     json: Json = False,
 ) -> None:
-    """Show how a run ended, and why images failed."""
+    """Show how far a run is or how it ended, and why images failed; from its files alone."""
     with told(json=json):
         from pipeline.cli import report
         from pipeline.results.open import open_run
+        from pipeline.results.status import status_of
 
         opened = open_run(results)
+        found = status_of(opened.store, opened.record)
         if json:
-            report.status_as_json(opened)
+            report.status_as_json(opened, found)
         else:
-            report.status_page(results, opened)
+            report.status_page(results, opened, found)
 
 
 @app.command()

@@ -52,7 +52,7 @@ class Display(ABC):
                 self._many = event.pending > MOST_PROBLEMS
                 done = event.images - event.pending
                 before = "all" if event.pending == 0 else f"{done:,}"
-                resumed = f", {before} of them done before" if done else ""
+                resumed = f", {before} of them ended before" if done else ""
                 plural = "" if event.images == 1 else "s"
                 self.say(f"{event.images:,} image{plural}{resumed}", "bold")
             case PhaseStarted():

@@ -1,6 +1,8 @@
 """How a command ends where it cannot go on: a message on stderr, and the exit code."""
 
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,33 @@ from pipeline.errors import ChunkmeansError, ClusterError
 
 INTERRUPTED = 130
 """What a shell reports of a program that ends by Ctrl-C."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let a request to end be as good as Ctrl-C: the run notes how far it came, and ends.
+
+    Batch systems, service managers and a closed terminal ask by SIGTERM and SIGHUP. Once is enough:
+    what comes after that must not disturb the end. What the caller ignores (``nohup``) stays
+    ignored.
+    """
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from rich.text import Text
 from pipeline.cli.display import STYLES
 from pipeline.cli.quantities import binary, decimal, duration
 from pipeline.cli.tally import MOST_PROBLEMS, Tally
-from pipeline.config import Config
 from pipeline.config.secrets import for_the_record
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.results.catalog import Row
     from pipeline.results.open import Run
     from pipeline.results.record import RunRecord
+    from pipeline.results.status import Status
     from pipeline.steps.plan import Plan
 
 MOST_ROWS = 20
@@ -56,13 +56,13 @@ class Page:
         self.console.print(table)
 
 
-def run_as_json(config: Config, record: "RunRecord", tally: Tally) -> None:
+def run_as_json(results: str, record: "RunRecord", tally: Tally) -> None:
     """Print how a run ended, for a program."""
     as_json(
         {
             "state": record.state,
             "counts": dict(record.counts),
-            "results": config.results.path,
+            "results": results,
             "seconds": tally.seconds,
             "problems": [
                 {"id": e.image, "state": e.state, "reason": e.reason} for e in tally.problems
@@ -71,45 +71,93 @@ def run_as_json(config: Config, record: "RunRecord", tally: Tally) -> None:
     )
 
 
-def run_page(config: Config, record: "RunRecord", tally: Tally) -> None:
+def run_page(results: str, record: "RunRecord", tally: Tally) -> None:
     """Print how a run ended: counts, problems, where the results are and what to do next."""
     page = Page()
     _counts(page, record.counts)
     _problems(page, ((e.image, e.state, e.reason) for e in tally.problems), record.counts)
-    results = str(for_the_record(config.results.path))
+    results = str(for_the_record(results))
     if tally.seconds is not None:
         page.line("time", duration(tally.seconds))
     page.line("results", results)
     page.line("next", f"chunkmeans status {results}")
+    if record.counts.get("failed"):
+        page.line("", "what failed is tried again if its file changes, or by --retry-failed")
     if tally.shown is not None:
         store = f"{results.rstrip('/')}/images/{tally.shown}.ome.zarr"
         page.line("", f"napari {store}   (with the plugin napari-ome-zarr)")
 
 
-def status_as_json(run: "Run") -> None:
+def status_as_json(run: "Run", status: "Status") -> None:
     """Print a run and every row of its catalogue, for a program."""
     as_json(
         {
-            "state": run.record.state,
-            "counts": dict(run.record.counts),
+            "state": status.state,
+            "counts": dict(status.counts),
+            "named": status.images,
+            "pending": status.pending,
+            "seconds": status.seconds,
+            "rate": status.rate,
+            "seconds_left": status.seconds_left,
+            "driver": status.driver,
+            "doing": dict(status.doing),
+            "last_failures": [{"id": i, "reason": reason} for i, reason in status.problems],
             "images": [asdict(row) for row in _rows(run)],
         }
     )
 
 
-def status_page(path: str, run: "Run") -> None:
-    """Print a run: how it ended, and which images are not done."""
+def status_page(path: str, run: "Run", status: "Status") -> None:
+    """Print a run: how far it is or how it ended, and which images are not done."""
     page, record = Page(), run.record
     page.line("results", str(for_the_record(path)))
-    page.line("state", record.state)
-    _counts(page, record.counts)
+    page.line("state", _state(status))
+    _counts(page, status.counts)
+    if status.pending:
+        page.line("pending", f"{status.pending:,} of {status.images:,}")
+    if status.doing:
+        page.line("now", _doing(status.doing))
     if record.pixels:
         page.line("pixels", decimal(record.pixels, "px"))
-    if record.seconds:
-        page.line("time", duration(record.seconds))
+    if status.seconds:
+        page.line("time", duration(status.seconds))
+    if status.rate is not None and status.pending:
+        page.line("rate", f"{status.rate:.3g} images/s")
+    if status.seconds_left is not None:
+        page.line("left", duration(status.seconds_left))
     if record.inertia is not None:
         page.line("means", f"of the collection: inertia {record.inertia:.6g}")
-    _problems(page, ((r.id, r.state, r.reason) for r in _rows(run)), record.counts)
+    latest = dict(status.problems)
+    rows = [row for row in _rows(run) if row.id not in latest]
+    _problems(
+        page,
+        [
+            *((name, "failed", reason) for name, reason in latest.items()),
+            *((r.id, r.state, r.reason) for r in rows),
+        ],
+        status.counts,
+    )
+
+
+def _state(status: "Status") -> str:
+    """Return the state in words: who runs it, or what to do."""
+    if status.driver:
+        return f"{status.state}: {status.driver}"
+    if status.state in ("killed", "interrupted"):
+        return f"{status.state}; the same command resumes"
+    return status.state
+
+
+def _doing(doing: Mapping[str, Any]) -> str:
+    """Return the running phase in words."""
+    words = [str(doing.get("phase", "")), str(doing.get("subject", ""))]
+    for name in ("pixels", "units"):
+        if total := doing.get(name):
+            words.append(f"{min(1.0, doing[f'{name}_done'] / total):.0%}")
+            break
+    if "iteration" in doing:
+        words.append(f"iteration {doing['iteration']}  E {float(doing['residual']):.4g}")
+    return "  ".join(words)
 
 
 def plan_page(plan: "Plan") -> None:

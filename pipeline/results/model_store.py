@@ -61,8 +61,15 @@ def numbers(model: Model) -> int:
     return sum(value.size for value in _arrays(model).values())
 
 
-def write_model(store: Store, group: str | None, model: Model) -> None:
+def write_model(
+    store: Store,
+    group: str | None,
+    model: Model,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Write the model of a group of images, None: of the collection, to ``model.zarr``.
+
+    `attributes` say what it was made of: ``pool``, which images; ``pixels``, of what kind.
 
     Raises
     ------
@@ -73,7 +80,8 @@ def write_model(store: Store, group: str | None, model: Model) -> None:
     for path in above:
         if not store.exists(f"{path}/{METADATA}"):
             store.write_text(f"{path}/{METADATA}", group_json({"chunkmeans": {"format": FORMAT}}))
-    write_model_at(store, model_path(group), model, {} if group is None else {"group": group})
+    named = {} if group is None else {"group": group}
+    write_model_at(store, model_path(group), model, {**named, **attributes})
 
 
 def read_model(store: Store, group: str | None = None) -> Model:
@@ -97,6 +105,29 @@ def read_model(store: Store, group: str | None = None) -> Model:
 def has_model(store: Store, group: str | None = None) -> bool:
     """Whether the model of a group, None: of the collection, is stored whole."""
     return store.exists(f"{model_path(group)}/{METADATA}")
+
+
+def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
+    """Return what the stored model of a group says of itself; empty if there is none.
+
+    Raises
+    ------
+    ResultError
+        If its metadata is damaged.
+    """
+    if not has_model(store, group):
+        return {}
+    found: dict[str, Any] = group_attributes(store, model_path(group))["chunkmeans"]
+    return found
+
+
+def model_pool(store: Store, group: str | None = None) -> str | None:
+    """Return which pool of images the stored model of a group is of; None if there is none."""
+    try:
+        found = model_attributes(store, group).get("pool")
+    except (ResultError, KeyError):
+        return None
+    return None if found is None else str(found)
 
 
 def model_names(store: Store) -> list[str | None]:

@@ -23,7 +23,7 @@ from pipeline.results.model_store import (
     read_model_at,
 )
 from pipeline.results.record import RunRecord, read_record, refuse_newer
-from pipeline.results.store import CATALOG, IMAGES, METADATA, RECORD, Store, image_path
+from pipeline.results.store import CATALOG, METADATA, RECORD, Store, image_path
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,11 @@ class Run:
 
     @cached_property
     def catalog(self) -> list[Row]:
-        """A row per input, in the order of the inputs."""
+        """A row per input, in the order of the inputs.
+
+        A row's `fractions` and `means` tell what each label is of the image; ``labels.csv`` beside
+        the catalogue has the same in long form, for searches.
+        """
         return read_catalog(self.store)
 
     @cached_property
@@ -243,9 +247,7 @@ class _Images(Mapping[str, SegmentedImage]):
         """Return the ids in the order of the catalogue, or of names while there is none."""
         if self._store.exists(CATALOG) and not self._allow_incomplete:
             return dict.fromkeys(row.id for row in read_catalog(self._store) if row.store)
-        suffix = ".ome.zarr"
-        found = self._store.names(IMAGES)
-        return dict.fromkeys(n.removesuffix(suffix) for n in found if n.endswith(suffix))
+        return dict.fromkeys(self._store.image_names())
 
     def __getitem__(self, image: str) -> SegmentedImage:
         if image not in self._ids:

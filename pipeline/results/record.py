@@ -32,6 +32,14 @@ class RunRecord:
     state: State = "running"
     counts: Mapping[str, int] = field(default_factory=dict)
     """Inputs by state."""
+    images: int = 0
+    """Inputs of the run; those that `counts` does not have yet are pending."""
+    pending: int = 0
+    """Inputs of the run that have not ended yet."""
+    ended: int = 0
+    """Inputs that ended since the run began, to tell its rate by."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """Id and reason of the images that failed last, the latest last."""
     pixels: int = 0
     """Pixels of all inputs that ended well."""
     nbytes: int = 0
@@ -59,6 +67,8 @@ class RunRecord:
             "format": self.format,
             "state": self.state,
             "counts": self.counts,
+            "images": {"named": self.images, "pending": self.pending, "ended": self.ended},
+            "problems": [{"id": name, "reason": reason} for name, reason in self.problems],
             "totals": {"pixels": self.pixels, "bytes": self.nbytes, "seconds": self.seconds},
             "memory": {"planned": self.memory_planned, "peak": self.memory_peak},
             "inertia": self.inertia,
@@ -84,12 +94,17 @@ class RunRecord:
             data = json.loads(text)
             refuse_newer(data["format"], path)
             totals, memory = data["totals"], data["memory"]
+            images = data.get("images", {})
             return cls(
                 config=data["config"],
                 settings=data["settings"],
                 fingerprint=data["fingerprint"],
                 state=data["state"],
                 counts=data["counts"],
+                images=images.get("named", sum(data["counts"].values())),
+                pending=images.get("pending", 0),
+                ended=images.get("ended", 0),
+                problems=tuple((p["id"], p["reason"]) for p in data.get("problems", ())),
                 pixels=totals["pixels"],
                 nbytes=totals["bytes"],
                 seconds=totals["seconds"],

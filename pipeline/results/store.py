@@ -7,10 +7,11 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from urllib.request import url2pathname
 from uuid import uuid4
@@ -21,13 +22,17 @@ from zarr.storage import FsspecStore, LocalStore
 from pipeline.errors import ConfigError, ResultError
 
 RECORD = "run.json"
+LEASE = "lease.json"
 CATALOG = "catalog.csv"
+LABELS = "labels.csv"
 MODEL = "model.zarr"
 IMAGES = "images"
 LOGS = "logs"
 METADATA = "zarr.json"
 PARTIAL = ".partial"
 """How the names of temporary files end, zarr's own too."""
+_ONE_PUT = 8 * 2**20
+"""Bytes that an object store is given at once, at most."""
 
 # An attempt to write again ends the same way, unlike that of a network that hiccups.
 _LASTING = {
@@ -43,9 +48,12 @@ _LASTING = {
 }
 
 
+_SUFFIX = ".ome.zarr"
+
+
 def image_path(image: str) -> str:
     """Return where the store of the image of this id lies."""
-    return f"{IMAGES}/{image}.ome.zarr"
+    return f"{IMAGES}/{image}{_SUFFIX}"
 
 
 @dataclass(frozen=True)
@@ -121,14 +129,49 @@ class Store:
         ResultError
             If the disk is full, read-only, or otherwise refuses.
         """
-        data = text.encode("utf-8", "surrogateescape")
-        path = self.join(name)
+        self.write_lines(name, (text,))
+
+    def create_text(self, name: str, text: str) -> bool:
+        """Write `text` as a new file `name`; False if there is one already.
+
+        Of several at once one succeeds on a disk; on an object store, which may know no such
+        thing, all of those that began before the first had ended.
+        """
+        if self.folder is None:
+            if self.exists(name):
+                return False
+            self.write_text(name, text)
+            return True
         with self.naming(name, "cannot be written"):
-            if self.folder is not None:
-                _write_synced(Path(path), data)
-            else:
-                fs, path = self._remote(name)
-                fs.pipe_file(path, data)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                with Path(self.join(name)).open("x", encoding="utf-8") as file:
+                    file.write(text)
+            except FileExistsError:
+                return False
+        return True
+
+    def write_lines(self, name: str, lines: Iterable[str]) -> None:
+        """Write `lines`, each with its own end, as the file `name`; as `write_text`, bit by bit.
+
+        What makes the lines may raise; then nothing is written.
+        """
+        path = self.join(name)
+        encoded = (line.encode("utf-8", "surrogateescape") for line in lines)
+        if self.folder is not None:
+            with self.naming(name, "cannot be written"):
+                _write_synced(Path(path), encoded)
+            return
+        with self.naming(name, "cannot be written"), TemporaryFile() as file:
+            fs, path = self._remote(name)
+            file.writelines(encoded)
+            if (size := file.tell()) <= _ONE_PUT:
+                file.seek(0)
+                fs.pipe_file(path, file.read(size))
+                return
+            file.seek(0)
+            with fs.open(path, "wb") as target:
+                shutil.copyfileobj(file, target, _ONE_PUT)
 
     # -- files and trees ------------------------------------------------------------------------
 
@@ -140,6 +183,15 @@ class Store:
                 return Path(path).exists()
             fs, path = self._remote(name)
             return bool(fs.exists(path))
+
+    def is_folder(self, name: str) -> bool:
+        """Whether there is a folder of this name."""
+        path = self.join(name)
+        with self.naming(name, "cannot be looked up"):
+            if self.folder is not None:
+                return Path(path).is_dir()
+            fs, path = self._remote(name)
+            return bool(fs.isdir(path))
 
     def files(self, name: str = "") -> list[str]:
         """Return the paths of all files under the folder `name`, relative to it, sorted."""
@@ -169,6 +221,18 @@ class Store:
             found = fs.ls(path, detail=False)
             return sorted(str(p).rstrip("/").rsplit("/", 1)[-1] for p in found)
 
+    def image_names(self) -> list[str]:
+        """Return the ids of all images that have a store, complete or not, sorted by folder."""
+        found, folders = [], [""]
+        while folders:
+            inside = folders.pop()
+            for name in self.names(f"{IMAGES}/{inside}".rstrip("/")):
+                if name.endswith(_SUFFIX):
+                    found.append(f"{inside}{name.removesuffix(_SUFFIX)}")
+                elif self.is_folder(f"{IMAGES}/{inside}{name}"):
+                    folders.append(f"{inside}{name}/")
+        return found
+
     def delete(self, name: str) -> None:
         """Delete the file or folder `name`, if there is one; of a zarr store its mark first.
 
@@ -188,6 +252,16 @@ class Store:
                 fs.rm(f"{path}/{METADATA}")
             if fs.exists(path):
                 fs.rm(path, recursive=True)
+
+    def sweep(self, name: str = "") -> list[str]:
+        """Delete the temporary files directly in the folder `name`; returns their names.
+
+        They are what a writer leaves that was killed: nobody else may be writing there.
+        """
+        left = [file for file in self.names(name) if file.endswith(PARTIAL)]
+        for file in left:
+            self.delete(f"{name}/{file}" if name else file)
+        return left
 
     def sync(self, name: str) -> None:
         """Return once every file and folder under `name` is on the disk.
@@ -255,12 +329,12 @@ class Store:
             ) from error
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def _write_synced(path: Path, parts: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
     try:
         with partial.open("xb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

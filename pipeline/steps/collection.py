@@ -5,11 +5,12 @@ cannot be read has no part in them: where one fails, the others are read again w
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from time import perf_counter
+from typing import Any, Protocol
 
 from pipeline.engines.attempt import attempt
 from pipeline.engines.base import Engine, WorkerKilled
@@ -21,11 +22,16 @@ from pipeline.kmeans.collect import Collected
 from pipeline.kmeans.fit import LARGEST, Fit
 from pipeline.kmeans.model import Model
 from pipeline.kmeans.moments import Moments
+from pipeline.results.catalog import Row
+from pipeline.results.plain import plain
+from pipeline.results.record import fingerprint
 from pipeline.results.store import image_path
 from pipeline.steps.chunk import Bundle, Chunk, Input
 from pipeline.steps.collect import collect_bundle
+from pipeline.steps.earlier import POOL, pool_of
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
+from pipeline.steps.hearing import hearing
 from pipeline.steps.image import Job, plan_bundles, row_of, skipped, write_labels
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import merge_counted
@@ -109,8 +115,20 @@ def read_through(bundle: Bundle) -> None:
             pass
 
 
+class Shared(Protocol):
+    """Where a pooled fit leaves its model, and finds what was labelled by it before."""
+
+    def begin(self, pool: str, jobs: Iterable[Job]) -> Mapping[str, tuple[Row, Moments]]:
+        """Return the rows and exact totals of `jobs` that are labelled by means of `pool`."""
+        ...
+
+    def keep(self, model: Model, attributes: Mapping[str, Any]) -> None:
+        """Take the model of all images."""
+        ...
+
+
 def segment_collection(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, keep: Callable[[Model], None]
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, shared: Shared
 ) -> Iterator[Ending]:
     """Segment all images with one set of means; yields how each ended.
 
@@ -119,12 +137,13 @@ def segment_collection(
 
     Parameters
     ----------
-    keep
-        Called with the model of all images once they are labelled; not where none has a pixel.
+    shared
+        Takes the model of all images once they are labelled; not where none has a pixel. Images
+        that it has labels of by means of the same pixels are not labelled again.
     """
     ended: set[str] = set()
     try:
-        for ending in _segment(jobs, engine, watch, keep):
+        for ending in _segment(jobs, engine, watch, shared):
             ended.add(ending.row.id)
             yield ending
     except ClusterError:
@@ -140,25 +159,51 @@ def segment_collection(
 
 
 def _segment(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, keep: Callable[[Model], None]
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, shared: Shared
 ) -> Iterator[Ending]:
     """Do what `segment_collection` does, but raise what concerns all images."""
     members, collected = yield from gather(jobs, engine, watch)
     if collected is None:
         return
+    pool = pool_name(members)
+    before = shared.begin(pool, (member.job for member in members))
+    members = [in_pool(member, pool) for member in members]
     settings = members[0].job.settings
     fit = iterate(engine, _bundles(members, engine), collected, settings, SUBJECT, watch)
     engine.release(SUBJECT)
     total: Moments | None = None
+    for row, written in before.values():
+        yield Ending(row)
+        total = merge_counted(total, written)
+    left = [member for member in members if member.job.id not in before]
     begin = perf_counter()
-    watch(PhaseStarted("images", SUBJECT, 0, len(members)))
-    for ending, written in label_members(members, fit, engine, watch):
+    watch(PhaseStarted("images", SUBJECT, 0, len(left)))
+    for ending, counted in label_members(left, fit, engine, watch):
         watch(advanced(ending))
         yield ending
-        total = merge_counted(total, written)
+        total = merge_counted(total, counted)
     watch(PhaseFinished("images", SUBJECT, perf_counter() - begin))
     if total is not None:
-        keep(fit.model(total))
+        shared.keep(fit.model(total), {POOL: pool, "pixels": pixels_of(members[0].source)})
+
+
+def pool_name(members: Sequence[Member]) -> str:
+    """Return what names the pixels of these images, and how they are fitted."""
+    settings = members[0].job.output.attributes.get("settings", {})
+    images = ((m.job.id, m.source.fingerprint, plain(m.job.options.channels)) for m in members)
+    return pool_of(fingerprint(settings), images)
+
+
+def in_pool(member: Member, pool: str) -> Member:
+    """Return the image with a job that writes down to which pool its labels belong."""
+    output = member.job.output
+    kept = replace(output, attributes={**output.attributes, POOL: pool})
+    return replace(member, job=replace(member.job, output=kept))
+
+
+def pixels_of(source: Input) -> dict[str, Any]:
+    """Return what a model says of the pixels that it is of."""
+    return {"dtype": str(source.dtype), "channels": source.info.channels}
 
 
 def gather(
@@ -274,7 +319,7 @@ def label_members(
     task = partial(label_small, fit=fit, memory=engine.size.of_one_task().memory)
     for outcome in one_by_one(engine, task, small, name="label"):
         if outcome.error is not None:
-            yield failed(outcome.item[0].job, outcome.error), None
+            yield failed(outcome.item[0].job, outcome.error, again=True), None
         else:
             yield from outcome.unwrap()
     for member in members:
@@ -299,14 +344,15 @@ def label_member(
     try:
         layout = job.output.layout(source, job.settings.k)
         chunks = plan_bundles(source, layout, engine, job.output.mean_image, hold=False)
-        done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
-        seconds = perf_counter() - begin
-        if not done.model.counts.any():
-            job.output.store.delete(image_path(job.id))
-            return Ending(skipped(job, source, seconds), source.info.nbytes), None
-        row = row_of(job, source, done.model, seconds, pooled=True)
+        with hearing():
+            done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
+            seconds = perf_counter() - begin
+            if not done.model.counts.any():
+                job.output.store.delete(image_path(job.id))
+                return Ending(skipped(job, source, seconds), source.info.nbytes), None
+            row = row_of(job, source, done, seconds, pooled=True)
         return Ending(row, source.info.nbytes), done.written
     except ClusterError:
         raise
     except Exception as error:  # one bad image never stops the others
-        return failed(job, error, begin), None
+        return failed(job, error, begin, again=True), None

@@ -1,12 +1,23 @@
-"""How an input ended: one row of the catalogue, whatever happened."""
+"""How an input ended: one row of the catalogue, whatever happened.
 
+A row can be made again from the image's store alone, but for the time it took: the mark of a
+complete store is the truth, the catalogue a table of such marks, and of what failed.
+"""
+
+import os
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
-from time import perf_counter
+from math import prod
+from time import perf_counter, time
 
-from pipeline.errors import ChunkmeansError
+from pipeline.engines.attempt import passing
+from pipeline.errors import ChunkmeansError, ClusterError, ConfigError, ResultError
 from pipeline.events import Advanced, ImageFinished
-from pipeline.results.catalog import Row
+from pipeline.results.catalog import Row, fractions, means_by_label
+from pipeline.results.open import SegmentedImage
+from pipeline.results.totals import averages, totals_of
+from pipeline.sources.ranges import stamp
 from pipeline.steps.image import Job
 
 
@@ -27,8 +38,18 @@ class Ending:
         return ImageFinished(row.id, row.state, row.reason, row.seconds or 0.0, self.detail)
 
 
-def failed(job: Job, error: Exception, begin: float | None = None) -> Ending:
-    """Return the ending of an image that could not be segmented."""
+def failed(
+    job: Job, error: Exception, begin: float | None = None, *, again: bool = False
+) -> Ending:
+    """Return the ending of an image that could not be segmented.
+
+    Parameters
+    ----------
+    begin
+        When the attempt began, by `perf_counter`.
+    again
+        Whether the next run tries it again though the file is the same: it was read well before.
+    """
     reason = str(error)
     if not isinstance(error, ChunkmeansError) or not reason:
         reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
@@ -38,9 +59,100 @@ def failed(job: Job, error: Exception, begin: float | None = None) -> Ending:
         state="failed",
         reason=" ".join(reason.split()),
         seconds=None if begin is None else perf_counter() - begin,
+        fingerprint=failed_with(job, begin) if is_its_own(error) and not again else "",
         extra=job.manifest,
     )
     return Ending(row, detail="".join(traceback.format_exception(error)))
+
+
+def is_its_own(error: BaseException) -> bool:
+    """Whether the same file would fail again: nothing of machines, disks, memory or rights.
+
+    >>> is_its_own(ValueError("no such codec")), is_its_own(PermissionError("a.tif"))
+    (True, False)
+    """
+    others = (ResultError, ClusterError, ConfigError, MemoryError, PermissionError)
+    cause: BaseException | None = error
+    while cause is not None:
+        words = type(cause) is OSError and cause.errno is None  # a decoder's, not the system's
+        if isinstance(cause, others) or (
+            isinstance(cause, OSError) and passing(cause) and not words
+        ):
+            return False
+        cause = cause.__cause__
+    return True
+
+
+def failed_with(job: Job, begin: float | None = None) -> str:
+    """Return what tells whether an image that failed has changed since; empty if nothing does.
+
+    Sizes and times of the files, as a broken one tells nothing else of itself.
+
+    Parameters
+    ----------
+    begin
+        When the attempt began, by `perf_counter`. A file that changed since then may have been
+        read half written, and is to be tried again.
+    """
+    stamps = []
+    for path in (job.path, job.mask):
+        if path is None:
+            continue
+        with suppress(Exception):  # whatever hides the file: then it is tried again
+            if not os.path.isdir(path):
+                stamps.append(stamp(path, job.options.storage_options))
+                if begin is None or not os.path.exists(path) or _is_older(path, begin):
+                    continue
+        return ""
+    return " mask ".join(stamps)
+
+
+def _is_older(path: str, begin: float) -> bool:
+    return os.stat(path).st_mtime < time() - (perf_counter() - begin)
+
+
+def row_of_store(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
+    """Return the row of a complete image, from its store; without the time it took.
+
+    Parameters
+    ----------
+    name
+        Its id.
+    job
+        Of this run, if it names the image.
+
+    Raises
+    ------
+    ResultError
+        If the store is damaged.
+    """
+    try:
+        model, made = image.model, image.attributes
+        found = list(made["reservations"])
+        written = totals_of(image.store, image.path, made)
+        means = model.means.copy()
+        means[model.counts == 0] = float("nan")
+        pixels, size = int(model.counts.sum()), prod(image.shape)
+        return Row(
+            id=name,
+            source=str(made["source"]["path"]) if job is None else job.path,
+            state="warned" if found else "done",
+            reason="; ".join(found),
+            shape=image.shape,
+            k=int((model.counts > 0).sum()),
+            iterations=len(model.residuals),
+            residual=float(model.residuals[-1]),
+            inertia=model.inertia,
+            pixels=pixels,
+            nodata=size - pixels,
+            store=image.path,
+            fractions=fractions(model, size),
+            means=means_by_label(means if written is None else averages(written, model)),
+            fingerprint=str(made["source"]["fingerprint"]),
+            extra={} if job is None else job.manifest,
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ResultError(f"{image.store.join(image.path)}: is damaged: {error!r}") from error
 
 
 def advanced(ending: Ending) -> Advanced:

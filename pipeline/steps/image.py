@@ -18,14 +18,16 @@ from pipeline.kmeans.collect import Collected
 from pipeline.kmeans.fit import Fit, Settings
 from pipeline.kmeans.model import Floats, Model
 from pipeline.kmeans.moments import Moments
-from pipeline.results.catalog import Row
+from pipeline.results.catalog import Row, fractions, means_by_label
 from pipeline.results.labels import LabelWriter, create_labels
 from pipeline.results.layout import LabelLayout, Pyramid, plan_labels
 from pipeline.results.store import Store, image_path
+from pipeline.results.totals import averages, totals_attributes
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.registry import open_image
 from pipeline.steps.chunk import Bundle, Input, open_input
 from pipeline.steps.collect import collect
+from pipeline.steps.hearing import heard
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import label
 from pipeline.steps.memory import bundled, cut, plan_chunks
@@ -114,7 +116,7 @@ def segment_image(job: Job, source: Input, engine: Engine, watch: Watcher = igno
         done = write_labels(job, source, fit, collected, layout, bundles, engine, watch)
     finally:
         engine.release(source.id)
-    return row_of(job, source, done.model, perf_counter() - begin)
+    return row_of(job, source, done, perf_counter() - begin)
 
 
 def plan_bundles(
@@ -148,8 +150,14 @@ def write_labels(
         write_pyramid(writer, fit.colours, engine, job.id, watch)
         source.check_unchanged()
         model = fit.model(counted)
-        made_of = {"source": source_of(source), "group": job.group}
-        writer.finish(model, {**output.attributes, **made_of})
+        pooled = collected is None
+        told = {
+            "source": source_of(source),
+            "group": job.group,
+            "reservations": reservations(job, source, model, pooled=pooled),
+            **totals_attributes(output.store, writer.path, counted, model, pooled=pooled),
+        }
+        writer.finish(model, {**output.attributes, **told})
     except BaseException:
         output.store.delete(image_path(job.id))
         raise
@@ -210,7 +218,7 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
 
     In a `pooled` fit an image need not have pixels of every label.
     """
-    found = list(source.info.warnings)
+    found = list(dict.fromkeys([*source.info.warnings, *heard()]))
     if not model.converged:
         found.append(
             f"not converged: E is {model.residuals[-1]:g} after {len(model.residuals)} iterations"
@@ -221,8 +229,9 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
     return found
 
 
-def row_of(job: Job, source: Input, model: Model, seconds: float, *, pooled: bool = False) -> Row:
+def row_of(job: Job, source: Input, done: Labelled, seconds: float, *, pooled: bool = False) -> Row:
     """Return the catalogue's row of an image that has a result."""
+    model = done.model
     found = reservations(job, source, model, pooled=pooled)
     info = source.info
     pixels = int(model.counts.sum())
@@ -240,6 +249,9 @@ def row_of(job: Job, source: Input, model: Model, seconds: float, *, pooled: boo
         nodata=info.pixels - pixels,
         seconds=seconds,
         store=image_path(job.id),
+        fractions=fractions(model, info.pixels),
+        means=means_by_label(averages(done.written, model)),
+        fingerprint=source.fingerprint,
         extra=job.manifest,
     )
 
@@ -256,5 +268,6 @@ def skipped(job: Job, source: Input, seconds: float) -> Row:
         pixels=0,
         nodata=info.pixels,
         seconds=seconds,
+        fingerprint=source.fingerprint,
         extra=job.manifest,
     )

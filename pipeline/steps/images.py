@@ -15,6 +15,7 @@ from pipeline.errors import ClusterError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
+from pipeline.steps.hearing import hearing
 from pipeline.steps.image import Job, segment_image
 from pipeline.steps.memory import most_pixels_of_a_task
 
@@ -35,10 +36,11 @@ def segment_if_small(job: Job, memory: int, most: int) -> Ending | Large:
     """Segment one image with `memory` bytes, unless it is large; never raises for the image."""
     begin = perf_counter()
     try:
-        source = job.open()
-        if source.info.pixels > most:
-            return Large(job)
-        row = segment_image(job, source, SerialEngine(memory=memory))
+        with hearing():
+            source = job.open()
+            if source.info.pixels > most:
+                return Large(job)
+            row = segment_image(job, source, SerialEngine(memory=memory))
         return Ending(row, source.info.nbytes)
     except Exception as error:  # one bad image never stops the others
         return failed(job, error, begin)
@@ -48,8 +50,10 @@ def segment_large(job: Job, engine: Engine, watch: Watcher) -> Ending:
     """Segment one image with the whole engine; never raises for the image."""
     begin = perf_counter()
     try:
-        source = job.open()
-        return Ending(segment_image(job, source, engine, watch), source.info.nbytes)
+        with hearing():
+            source = job.open()
+            row = segment_image(job, source, engine, watch)
+        return Ending(row, source.info.nbytes)
     except ClusterError:
         raise
     except Exception as error:  # one bad image never stops the others

@@ -1,7 +1,12 @@
 """The output of a run while it runs: what is done already, and what is added.
 
-An image counts as done when the catalogue has its row and its store is complete, made of the
-same file. The record says ``finished`` only at the very end.
+The mark of an image's store, set last, after a sync to the disk, is what says that the image is
+done; see `pipeline.steps.earlier`. The catalogue lists such marks, and what failed or was skipped.
+It is written again and again, as often as that takes a twentieth of the time at most, so that a
+run that is killed loses no result, and hardly a failure. The record says ``finished`` only at the
+very end.
+
+One driver writes an output at a time (`pipeline.results.lease`).
 
 Which images a run names is no setting, so a run may go on with an output of other images. Where
 each image has its own means, results of images that this run does not name are as good as before
@@ -11,21 +16,30 @@ of the run as `open_run` shows it; their stores stay on the disk, each with the 
 by, until somebody deletes them or names these images again.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
+from typing import Any
 
 from pipeline.config import Config
 from pipeline.engines.base import Engine
 from pipeline.engines.machine import PeakMemory
-from pipeline.errors import ChunkmeansError, ResultError
+from pipeline.errors import ResultError
+from pipeline.events import Advanced, Event, Iterated, PhaseStarted
 from pipeline.kmeans.model import Model
-from pipeline.results.catalog import Row, read_catalog, write_catalog
-from pipeline.results.model_store import has_model, write_model
+from pipeline.kmeans.moments import Moments
+from pipeline.results.catalog import Row, read_catalog, write_catalog, write_labels_table
+from pipeline.results.lease import Lease
+from pipeline.results.model_store import (
+    has_model,
+    model_names,
+    model_path,
+    read_model,
+    write_model,
+)
 from pipeline.results.open import open_image as open_result
-from pipeline.results.plain import plain
 from pipeline.results.record import (
     RunRecord,
     State,
@@ -34,12 +48,32 @@ from pipeline.results.record import (
     read_record,
     write_record,
 )
-from pipeline.results.store import CATALOG, IMAGES, LOGS, MODEL, RECORD, Store
-from pipeline.sources.registry import open_image
-from pipeline.steps.chunk import fingerprint as input_fingerprint
+from pipeline.results.store import (
+    CATALOG,
+    IMAGES,
+    LABELS,
+    LOGS,
+    MODEL,
+    RECORD,
+    Store,
+    image_path,
+)
+from pipeline.results.totals import totals_of
+from pipeline.steps.earlier import (
+    Earlier,
+    earlier_groups,
+    earlier_images,
+    pool_in,
+)
+from pipeline.steps.ending import row_of_store
 from pipeline.steps.image import Job
 
-SECONDS_BETWEEN_SAVES = 30.0
+SECONDS_BETWEEN_SAVES = 2.0
+"""At least."""
+PAUSES = 20
+"""Times as long as a save takes, it is waited for the next."""
+LAST_PROBLEMS = 10
+"""Failures that the record tells of."""
 
 
 @dataclass
@@ -51,9 +85,18 @@ class Ledger:
     record: RunRecord
     rows: dict[str, Row] = field(default_factory=dict)
     """By id: of `jobs` that have ended, and of earlier images that are none of them."""
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Why images that had ended are done again, by id."""
+    lease: Lease | None = None
     nbytes: int = 0
     """Decoded bytes of the images of this run."""
+    problems: "deque[tuple[str, str]]" = field(default_factory=lambda: deque(maxlen=LAST_PROBLEMS))
+    """Id and reason of the latest failures."""
+    phase: dict[str, Any] = field(default_factory=dict)
+    """What the run is doing, for `status`."""
+    _ended: int = 0
     _saved: float = field(default_factory=monotonic)
+    _pause: float = 0.0
     _begin: float = field(default_factory=perf_counter)
 
     @property
@@ -67,33 +110,151 @@ class Ledger:
         return [job for job in self.jobs if job.id not in self.rows]
 
     def add(self, row: Row, nbytes: int) -> None:
-        """Note how an input ended, and how many bytes were decoded for it."""
+        """Note how an input ended, and how many bytes were decoded for it.
+
+        Raises
+        ------
+        ResultError
+            If another driver took this one for dead and writes the output now.
+        """
+        if self.lease is not None:
+            self.lease.refuse_lost()
         self.rows[row.id] = row
         self.nbytes += nbytes
-        if monotonic() - self._saved > SECONDS_BETWEEN_SAVES:
+        self._ended += 1
+        if row.state == "failed":
+            self.problems.append((row.id, row.reason))
+        if monotonic() - self._saved > max(SECONDS_BETWEEN_SAVES, self._pause):
             self.save()
 
-    def keep_model(self, group: str | None, model: Model) -> None:
+    def watch(self, event: Event) -> None:
+        """Note what the run is doing; a watcher. Another thread reads it: nothing is mutated."""
+        match event:
+            case PhaseStarted():
+                self.phase = {
+                    "phase": event.phase,
+                    "subject": event.subject,
+                    "pixels": event.pixels,
+                    "units": event.units,
+                    "pixels_done": 0,
+                    "units_done": 0,
+                }
+            case Advanced() if self.phase.get("phase") == event.phase:
+                pixels = self.phase["pixels_done"] + event.pixels
+                units = self.phase["units_done"] + event.units
+                self.phase = {**self.phase, "pixels_done": pixels, "units_done": units}
+            case Iterated():
+                self.phase = {
+                    **self.phase,
+                    "iteration": event.index,
+                    "residual": event.residual,
+                    "inertia": event.inertia,
+                }
+
+    def progress(self) -> dict[str, Any]:
+        """Return what the run is doing and since when, for those who look at the files."""
+        return {"seconds": self.seconds, "ended": self._ended, **self.phase}
+
+    def shared(self, group: str | None) -> "Shared":
+        """Return what images of a group (None: all) that share means leave in the output."""
+        return Shared(self, group)
+
+    def keep_model(self, group: str | None, model: Model, attributes: Mapping[str, Any]) -> None:
         """Write the model of a group; None: of all images, which the record tells of too."""
-        write_model(self.store, group, model)
+        write_model(self.store, group, model, attributes)
         if group is None:
-            self.record = replace(
-                self.record,
-                inertia=model.inertia,
-                iterations=len(model.residuals),
-                residual=float(model.residuals[-1]),
-            )
+            self.tell_of(model)
+
+    def tell_of(self, model: Model) -> None:
+        """Let the record tell of the fit of all images."""
+        self.record = replace(
+            self.record,
+            inertia=model.inertia,
+            iterations=len(model.residuals),
+            residual=float(model.residuals[-1]),
+        )
 
     def save(self) -> None:
-        """Write the catalogue, rows in the order of the inputs; those of earlier images last."""
+        """Write the catalogue, rows in the order of the inputs, those of earlier images last.
+
+        And with it how far the run is.
+        """
+        begin = monotonic()
+        write_catalog(self.store, self.ordered())
+        self._record()
+        self._saved = monotonic()
+        self._pause = PAUSES * (self._saved - begin)
+
+    def ordered(self) -> list[Row]:
+        """Return the rows in the order of the inputs; those of earlier images last."""
         named = dict.fromkeys(job.id for job in self.jobs)
         order = [*named, *(name for name in self.rows if name not in named)]
-        write_catalog(self.store, [self.rows[name] for name in order if name in self.rows])
-        self._saved = monotonic()
+        return [self.rows[name] for name in order if name in self.rows]
 
     def counts(self) -> dict[str, int]:
         """Return the number of inputs by state, of the catalogue as it stands."""
         return dict(Counter(row.state for row in self.rows.values()))
+
+    def close(self, state: State, peak: PeakMemory) -> None:
+        """Write everything for the last time, and how the run ended."""
+        if self.lease is not None:
+            self.lease.refuse_lost()
+        self.record = replace(self.record, memory_peak=peak.nbytes)
+        write_catalog(self.store, self.ordered())
+        write_labels_table(self.store, self.ordered())
+        self._record(state)
+
+    def _record(self, state: State = "running") -> None:
+        ended = [row for row in self.rows.values() if row.store]
+        self.record = replace(
+            self.record,
+            state=state,
+            counts=self.counts(),
+            images=len(self.jobs),
+            pending=len(self.pending),
+            ended=self._ended,
+            problems=tuple(self.problems),
+            pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in ended),
+            nbytes=self.nbytes,
+            seconds=self.seconds,
+        )
+        write_record(self.store, self.record)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What images that share means leave in the output, besides their rows.
+
+    Where a long fit is to go on after a kill, its means and history belong here: `begin` knows
+    the pool, and so whether a fit that was kept is of these very pixels.
+    """
+
+    book: Ledger
+    group: str | None
+
+    def begin(self, pool: str, jobs: Iterable[Job]) -> dict[str, tuple[Row, Moments]]:
+        """Return the rows and exact totals of `jobs` that are labelled by means of this `pool`.
+
+        Labels by any other means are deleted: old and new are never mixed.
+        """
+        store, found = self.book.store, {}
+        there = set(store.image_names())
+        for job in jobs:
+            if job.id not in there:
+                continue
+            path = image_path(job.id)
+            if pool_in(store, path) == pool:
+                image = open_result(store, path)
+                written = totals_of(store, path, image.attributes)
+                if written is not None:
+                    found[job.id] = (row_of_store(image, job.id, job), written)
+                    continue
+            store.delete(path)
+        return found
+
+    def keep(self, model: Model, attributes: Mapping[str, Any]) -> None:
+        """Write the model; `attributes` say of which pool it is and of what pixels."""
+        self.book.keep_model(self.group, model, attributes)
 
 
 @contextmanager
@@ -103,71 +264,95 @@ def ledger(
     engine: Engine,
     overwrite: bool,
     peak: PeakMemory,
+    *,
     planned: int | None = None,
+    retry_failed: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[Ledger]:
     """Open the output for a run and close its record, whatever happens in between.
 
     The record tells the bytes that were `planned`, and what `peak` measured.
 
+    Parameters
+    ----------
+    retry_failed
+        Whether images that failed are tried again though their files are the same.
+    settings
+        What decides a result; None: what the config says.
+
     Raises
     ------
     ResultError
-        If the output holds results of other settings and is not to be overwritten.
+        If the output holds results of other settings and is not to be overwritten, or another
+        run writes it.
     """
     store = jobs[0].output.store
-    settings, pooled = config.settings(), config.kmeans.scope != "image"
-    if overwrite and earlier(store) is not None:
-        clear(store)
-    before = refuse_other(store, settings)
+    settings = config.settings() if settings is None else settings
+    if overwrite:
+        earlier(store)  # is it ours?
+    else:
+        refuse_other(store, settings)
+    book: Ledger | None = None
+    with Lease(store, lambda: book.progress() if book is not None else {}) as lease:
+        if overwrite and earlier(store) is not None:
+            clear(store)
+        refuse_other(store, settings)
+        found = what_holds(store, jobs, fingerprint(settings), config.kmeans.scope, retry_failed)
+        record = RunRecord(
+            config=config.resolved(),
+            settings=settings,
+            fingerprint=fingerprint(settings),
+            memory_planned=planned,
+        )
+        book = Ledger(store, jobs, record, dict(found.rows), found.why, lease)
+        book.problems.extend((r.id, r.reason) for r in found.rows.values() if r.state == "failed")
+        begin(book, found, pooled=config.kmeans.scope != "image")
+        state: State = "failed"
+        try:
+            yield book
+            state = "finished"
+        except KeyboardInterrupt:
+            state = "interrupted"
+            raise
+        finally:
+            book.close(state, peak)
+
+
+def what_holds(
+    store: Store, jobs: Sequence[Job], settings: str, scope: str, retry_failed: bool
+) -> Earlier:
+    """Return what of the output still holds, by its marks and its catalogue."""
     rows = {row.id: row for row in read_catalog(store)} if store.exists(CATALOG) else {}
-    kept = done_before(store, rows, jobs, pooled)
-    record = RunRecord(
-        config=config.resolved(),
-        settings=settings,
-        fingerprint=fingerprint(settings),
-        memory_planned=planned,
-    )
-    if before is not None and kept and pooled:
-        record = replace(
-            record,
-            inertia=before.inertia,
-            iterations=before.iterations,
-            residual=before.residual,
-        )
-    elif pooled:
-        store.delete(MODEL)  # labels of the new means must never be found beside the old ones
-    others = {} if pooled else others_before(store, rows, jobs)
-    book = Ledger(store, jobs, record, {**kept, **others})
-    write_record(store, record)
-    book.save()  # so that what is done anew is not listed as done before it is
-    for job in book.pending:
-        if job.id in rows and rows[job.id].store:
-            store.delete(rows[job.id].store)
-    state: State = "failed"
-    try:
-        yield book
-        state = "finished"
-    except KeyboardInterrupt:
-        state = "interrupted"
-        raise
-    finally:
-        book.save()
-        ended = [row for row in book.rows.values() if row.store]
-        book.record = replace(
-            book.record,
-            state=state,
-            counts=book.counts(),
-            pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in ended),
-            nbytes=book.nbytes,
-            seconds=book.seconds,
-            memory_peak=peak.nbytes,
-        )
-        write_record(store, book.record)
+    if scope == "image":
+        return earlier_images(store, rows, jobs, retry_failed)
+    return earlier_groups(store, rows, jobs, settings, retry_failed)
+
+
+def begin(book: Ledger, found: Earlier, *, pooled: bool) -> None:
+    """Leave in the output nothing but what holds, and sweep what a killed run left half made.
+
+    The catalogue first: what is done anew is not listed as done before it is.
+    """
+    store = book.store
+    if pooled:
+        again = {job.group for job in book.pending}
+        if None not in again and has_model(store):
+            book.tell_of(read_model(store))
+    book.save()
+    write_labels_table(store, book.ordered())
+    if pooled:
+        # labels of new means must never be found beside the old ones
+        for group in again | (set(model_names(store)) - {job.group for job in book.jobs}):
+            store.delete(model_path(group))
+    for path in found.stale:
+        store.delete(path)
+    for folder in ("", MODEL, LOGS):
+        store.sweep(folder)
 
 
 def clear(store: Store) -> None:
     """Delete what a run writes, and nothing else; its record last, as it says whose this is."""
-    for name in (CATALOG, MODEL, IMAGES, LOGS, RECORD):
+    for name in (CATALOG, LABELS, MODEL, IMAGES, LOGS, RECORD):
         store.delete(name)
 
 
@@ -211,53 +396,3 @@ def refuse_other(store: Store, settings: Mapping[str, object]) -> RunRecord | No
             "another results.path, or replace them with --overwrite"
         )
     return before
-
-
-def done_before(
-    store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], pooled: bool
-) -> dict[str, Row]:
-    """Return the `rows` of a catalogue whose images need not be done again, by id.
-
-    Where images share a model it is all of them or none: one that changed changes the means.
-    """
-    if pooled:
-        whole = all(has_model(store, group) for group in {job.group for job in jobs})
-        if rows.keys() != {job.id for job in jobs} or not whole:
-            return {}
-    kept = {job.id: rows[job.id] for job in jobs if job.id in rows and _is_done(job, rows[job.id])}
-    return {} if pooled and len(kept) < len(jobs) else kept
-
-
-def others_before(store: Store, rows: Mapping[str, Row], jobs: Sequence[Job]) -> dict[str, Row]:
-    """Return the `rows` of complete results whose images are not among `jobs`, by id."""
-    named = {job.id for job in jobs}
-    return {
-        name: row
-        for name, row in rows.items()
-        if name not in named and row.state in ("done", "warned") and _is_complete(store, row)
-    }
-
-
-def _is_complete(store: Store, row: Row) -> bool:
-    try:
-        return open_result(store, row.store).complete
-    except ChunkmeansError:
-        return False
-
-
-def _is_done(job: Job, row: Row) -> bool:
-    """Whether the row's result is complete and was made of the file as it is now."""
-    if row.state not in ("done", "warned") or row.source != job.path:
-        return False
-    try:
-        made = open_result(job.output.store, row.store).attributes
-        image = open_image(job.path, job.options)
-        mask = None if job.mask is None else open_image(job.mask, job.options)
-        same: bool = (
-            made["source"]["fingerprint"] == input_fingerprint(image, mask)
-            and made["source"]["channels"] == plain(job.options.channels)
-            and made["group"] == job.group
-        )
-        return same
-    except (ChunkmeansError, KeyError):
-        return False

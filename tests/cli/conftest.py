@@ -23,7 +23,7 @@ def call(here, monkeypatch):
     def call(*args, runner=None):
         if runner is not None:
             module = types.ModuleType("pipeline.api")
-            module.run, module.plan = runner.run, runner.plan
+            module.run, module.plan, module.apply = runner.run, runner.plan, runner.apply
             monkeypatch.setitem(sys.modules, "pipeline.api", module)
         return CliRunner().invoke(app, list(args), prog_name="chunkmeans")
 

@@ -50,14 +50,18 @@ class Runner:
         self.events, self.error = events, error
         self.counts = counts or {"done": 1, "warned": 0, "failed": 0, "skipped": 0}
         self.planned = plan
-        self.config = self.overwrite = None
+        self.config = self.overwrite = self.retry_failed = None
 
-    def run(self, config, *, overwrite=False, watch):
-        self.config, self.overwrite = config, overwrite
+    def run(self, config, *, overwrite=False, retry_failed=False, watch):
+        self.config, self.overwrite, self.retry_failed = config, overwrite, retry_failed
         for event in self.events:
             watch(event)
         if self.error is not None:
             raise self.error
+        return Record("finished", self.counts)
+
+    def apply(self, model, images, output, **options):
+        self.model, self.images, self.output, self.options = model, images, output, options
         return Record("finished", self.counts)
 
     def plan(self, config):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,30 @@ def test_options_reach_the_run(call):
     assert runner.config.memory == 2**30
     assert runner.config.cluster.kind == "serial"
     assert runner.overwrite is True
+
+
+@pytest.mark.parametrize("args", [("run", "c.yaml", "--retry-failed"), ("retry", "c.yaml")])
+def test_what_failed_is_tried_again_on_demand(call, args):
+    runner = Runner()
+    assert call(*args, runner=runner).exit_code == 0
+    assert (runner.retry_failed, runner.overwrite) == (True, False)
+    call("run", "c.yaml", runner=runner)
+    assert runner.retry_failed is False
+
+
+@pytest.mark.parametrize("model", ["c.yaml", "out"])
+def test_apply_takes_the_results_of_a_config_or_their_path(call, model):
+    runner = Runner(counts={"done": 1, "failed": 1})
+    args = ("apply", model, "a.tif", "b.tif", "-o", "new", "--group", "x", "--set", "memory=1GiB")
+    result = call(*args, runner=runner)
+    assert result.exit_code == 1
+    assert (runner.model, runner.images, runner.output) == ("out", ["a.tif", "b.tif"], "new")
+    options = {k: v for k, v in runner.options.items() if k != "watch"}
+    assert options == {
+        "group": "x", "overrides": ["memory=1GiB"], "cluster": None, "overwrite": False,
+        "retry_failed": False,
+    }  # fmt: skip
+    assert "next      chunkmeans status new\n" in result.stdout
 
 
 def test_segment_needs_no_config(call):
@@ -204,6 +229,55 @@ def test_status_as_json_has_every_row(call, results):
         ("a", "done"),
         ("b", "failed"),
     ]
+
+
+@pytest.fixture
+def running(results):
+    """Results of a run that goes on, here and now, at its third image of five."""
+    from pipeline.results.lease import Lease
+    from pipeline.results.record import read_record, write_record
+    from pipeline.results.store import Store
+
+    store = Store(results)
+    record = replace(
+        read_record(store), state="running", images=5, pending=3, ended=2,
+        problems=(("b", "b.tif: is empty"),),
+    )  # fmt: skip
+    write_record(store, record)
+    doing = {
+        "seconds": 6.0, "ended": 3, "phase": "images", "subject": "collection", "pixels": 0,
+        "units": 5, "pixels_done": 0, "units_done": 3,
+    }  # fmt: skip
+    with Lease(store, lambda: doing) as lease:
+        yield lease.mine
+
+
+def test_status_of_a_run_that_goes_on_tells_how_far_it_is(call, running):
+    lines = call("status", "out").stdout.splitlines()
+    for line in (
+        f"state     running: process {running.pid} on {running.host}, since {running.since}",
+        "pending   2 of 5",
+        "now       images  collection  60%",
+        "rate      0.5 images/s",
+        "left      4.0 s",
+        "time      6.0 s",
+        "  failed  b: b.tif: is empty",
+    ):
+        assert line in lines
+    document = json.loads(call("status", "out", "--json").stdout)
+    assert (document["state"], document["pending"], document["named"]) == ("running", 2, 5)
+    assert (document["rate"], document["seconds_left"]) == (0.5, 4.0)
+    assert document["last_failures"] == [{"id": "b", "reason": "b.tif: is empty"}]
+    assert document["doing"]["phase"] == "images"
+
+
+def test_status_of_a_run_that_was_killed_says_so_and_what_to_do(call, running):
+    Path("out/lease.json").unlink()
+    text = call("status", "out").stdout
+    assert "state     killed; the same command resumes\n" in text
+    assert "pending   3 of 5\n" in text
+    assert "left" not in text
+    assert json.loads(call("status", "out", "--json").stdout)["driver"] == ""
 
 
 def test_status_of_a_run_that_has_no_catalogue_yet_is_no_error(call, results):

@@ -88,7 +88,7 @@ def test_a_batch_log_of_a_database_counts_images_and_names_only_the_bad_ones(clo
             watch(ImageFinished(f"i{n}", state, "broken" if state == "failed" else "", 0.05))
         watch(PhaseFinished("images", "collection", 50.0))
     lines = lines_of(file)
-    assert lines[0] == "1,200 images, 200 of them done before"
+    assert lines[0] == "1,200 images, 200 of them ended before"
     assert [line for line in lines if line.startswith("done")] == []
     assert sum("broken" in line for line in lines) == MOST_PROBLEMS
     assert "more such images are told in the catalogue only" in lines
@@ -132,8 +132,8 @@ def test_many_short_phases_do_not_flood_a_batch_log(clock):
     [
         (1, 1, "1 image"),
         (6, 6, "6 images"),
-        (6, 2, "6 images, 4 of them done before"),
-        (6, 0, "6 images, all of them done before"),
+        (6, 2, "6 images, 4 of them ended before"),
+        (6, 0, "6 images, all of them ended before"),
     ],
 )
 def test_a_resumed_run_says_what_was_done_before(images, pending, line):

@@ -4,10 +4,12 @@ import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.failures import interruptible
 from pipeline.errors import ChunkError, ClusterError, ConfigError, ResultError, SourceError
 from tests.cli.runner import DONE, Runner
 
@@ -83,11 +85,12 @@ def test_a_wrong_command_line_exits_with_2(call, args):
     assert result.stderr
 
 
-def test_ctrl_c_ends_the_program_with_130(here):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_end_ends_the_program_as_ctrl_c_does(here, number):
     code = (
         "import sys, time, types\n"
         "module = types.ModuleType('pipeline.api')\n"
-        "def run(config, *, overwrite, watch):\n"
+        "def run(config, *, overwrite, retry_failed, watch):\n"
         "    print('ready', file=sys.stderr, flush=True)\n"
         "    time.sleep(60)\n"
         "module.run = run\n"
@@ -104,7 +107,7 @@ def test_ctrl_c_ends_the_program_with_130(here):
     )
     with process:
         assert process.stderr.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert "the same command resumes" in process.stderr.read()
     assert process.returncode == 130
 
@@ -149,3 +152,32 @@ def test_an_error_as_json_keeps_the_secrets_of_urls(call):
     result = call("run", "c.yaml", "--json", runner=Runner(error=error))
     assert "<hidden>@bucket" in json.loads(result.stdout)["error"]
     assert "hunter2" not in result.stdout
+
+
+def test_a_request_to_end_does_not_disturb_the_end(here):
+    """The second one comes while the first is obeyed."""
+
+    def asked_twice():
+        with interruptible():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        asked_twice()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_what_the_caller_ignores_stays_ignored(here):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with interruptible():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_leaves_signals_alone(here):
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: interruptible().__enter__()).result() is None

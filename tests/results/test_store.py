@@ -165,3 +165,47 @@ def test_failures_that_may_pass_stay_what_they_are_where_engines_try_again(tmp_p
         raise TimeoutError(errno.ETIMEDOUT, "timed out")
     with pytest.raises(ResultError, match="free some"), store.naming("x", "cannot", may_pass=True):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_lines_are_written_as_one_file_or_not_at_all(any_store):
+    any_store.write_lines("a/table.csv", (f"{n}\n" for n in range(3)))
+    assert any_store.read_text("a/table.csv") == "0\n1\n2\n"
+
+    def broken():
+        yield "new\n"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        any_store.write_lines("a/table.csv", broken())
+    assert any_store.read_text("a/table.csv") == "0\n1\n2\n"
+    assert any_store.files() == ["a/table.csv"]
+
+
+def test_very_many_lines_reach_an_object_store_in_parts(any_store, monkeypatch):
+    monkeypatch.setattr("pipeline.results.store._ONE_PUT", 100)
+    any_store.write_lines("table.csv", (f"{n:09}\n" for n in range(1000)))
+    assert any_store.read_text("table.csv").splitlines() == [f"{n:09}" for n in range(1000)]
+
+
+def test_a_file_is_created_once(any_store):
+    assert any_store.create_text("a", "mine")
+    assert not any_store.create_text("a", "theirs")
+    assert any_store.read_text("a") == "mine"
+
+
+def test_temporary_files_of_a_folder_are_swept_and_nothing_else(any_store):
+    for name in ("a.csv", "a.csv.1f.partial", "b/c.0d.partial"):
+        any_store.write_text(name, "x")
+    assert any_store.sweep() == ["a.csv.1f.partial"]
+    assert any_store.files() == ["a.csv", "b/c.0d.partial"]
+    assert any_store.sweep("b") == ["c.0d.partial"]
+    assert any_store.sweep("nothing") == []
+
+
+def test_images_are_found_in_folders_of_folders(any_store):
+    assert any_store.image_names() == []
+    for name in ("b", "in/a", "in/deep/b c"):
+        any_store.write_text(f"images/{name}.ome.zarr/zarr.json", "{}")
+        any_store.write_text(f"images/{name}.ome.zarr/0/c/0/0", "")
+    any_store.write_text("images/notes.txt", "mine")
+    assert sorted(any_store.image_names()) == ["b", "in/a", "in/deep/b c"]

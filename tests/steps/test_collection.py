@@ -26,9 +26,21 @@ from tests.test_exactness import picture
 
 def pooled(jobs, engine=None):
     """Segment a collection; return the rows by id, and the model if there is one."""
-    kept = []
-    found = segment_collection(jobs, engine or SerialEngine(), ignore, kept.append)
-    return {ending.row.id: ending.row for ending in found}, (kept or [None])[0]
+    shared = Nowhere()
+    found = segment_collection(jobs, engine or SerialEngine(), ignore, shared)
+    return {ending.row.id: ending.row for ending in found}, shared.model
+
+
+class Nowhere:
+    """Keeps the model of a collection in memory, and knows of nothing before."""
+
+    model = None
+
+    def begin(self, pool, jobs):
+        return {}
+
+    def keep(self, model, attributes):
+        self.model = model
 
 
 def without(jobs, name):
@@ -285,11 +297,12 @@ def test_lost_machines_and_bugs_are_no_fault_of_the_images(tmp_path, monkeypatch
 
 
 def test_a_model_that_cannot_be_written_ends_the_run(tmp_path):
-    def full(model):
-        raise ResultError("model.zarr: no space left")
+    class Full(Nowhere):
+        def keep(self, model, attributes):
+            raise ResultError("model.zarr: no space left")
 
     with pytest.raises(ResultError, match="no space left"):
-        list(segment_collection(jobs(tmp_path), SerialEngine(), ignore, full))
+        list(segment_collection(jobs(tmp_path), SerialEngine(), ignore, Full()))
 
 
 def test_what_bundles_leave_merges_in_any_order_and_travels():

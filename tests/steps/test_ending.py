@@ -1,9 +1,14 @@
 """How an input ends: one row, whatever happened."""
 
+import errno
+import os
+from dataclasses import replace
+from time import perf_counter
+
 import pytest
 
-from pipeline import SourceError
-from pipeline.steps.ending import advanced, failed
+from pipeline import ChunkError, ClusterError, ConfigError, ResultError, SourceError
+from pipeline.steps.ending import advanced, failed, failed_with, is_its_own
 from tests.steps.examples import jobs
 
 
@@ -24,3 +29,61 @@ def test_a_failure_gives_its_reason_on_one_line_and_its_traceback_apart(tmp_path
     assert type(error).__name__ in ending.detail
     assert (ending.event.state, ending.event.reason) == ("failed", reason)
     assert advanced(ending).pixels == 0
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SourceError("a.tif: is cut short"),
+        ValueError("odd"),
+        ChunkError("it kills its worker"),
+        caused(SourceError("a.jpg"), OSError("image file is truncated")),
+        caused(SourceError("a.tif"), IndexError("no page")),
+    ],
+)
+def test_what_the_same_file_would_do_again_is_its_own(error):
+    assert is_its_own(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ResultError("out: no space left"),
+        ClusterError("no worker"),
+        ConfigError("memory: 1 GiB is too little"),
+        MemoryError(),
+        caused(SourceError("a.tif"), PermissionError(errno.EACCES, "denied")),
+        caused(SourceError("a.tif"), OSError(errno.EIO, "input/output error")),
+        caused(SourceError("a.tif"), TimeoutError("the store did not answer")),
+    ],
+)
+def test_what_may_have_been_the_machines_is_not(error, tmp_path):
+    (job,) = jobs(tmp_path, 1)
+    assert not is_its_own(error)
+    assert failed(job, error).row.fingerprint == ""
+
+
+def test_a_failure_is_of_the_file_as_it_was_before_the_attempt(tmp_path):
+    (job,) = jobs(tmp_path, 1)
+    os.utime(job.path, (1e9, 1e9))
+    begin = perf_counter()
+    mark = failed(job, ValueError("odd"), begin).row.fingerprint
+    assert mark == failed_with(job) == f"{os.stat(job.path).st_size} bytes, {10**18} ns"
+    assert failed(job, ValueError("odd"), begin, again=True).row.fingerprint == ""
+    os.utime(job.path, (4e9, 4e9))  # written since the attempt began
+    assert failed(job, ValueError("odd"), begin).row.fingerprint == ""
+
+
+def test_a_change_of_the_mask_is_a_change_too(tmp_path):
+    one, two = jobs(tmp_path, 2)
+    masked = replace(one, mask=two.path)
+    before = failed_with(masked)
+    os.utime(two.path, (1e9, 1e9))
+    assert failed_with(masked) != before
+    assert failed_with(replace(one, mask="gone.npy")) == ""
+    assert failed_with(replace(one, path=str(tmp_path))) == ""

@@ -1,5 +1,6 @@
 """Many images, each with means of its own."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from pipeline.engines.serial import SerialEngine
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, ignore
 from pipeline.results.open import open_image
+from pipeline.sources.npy import NpyImage
 from pipeline.steps import memory
+from pipeline.steps.ending import row_of_store
 from pipeline.steps.images import segment_images
 from tests.steps.examples import jobs
 from tests.steps.poison import DeadlyJob, DeadlyToRead, poisoned
@@ -47,6 +50,28 @@ def test_an_image_that_cannot_be_opened_fails_and_the_others_are_done(tmp_path):
     assert found["image1"].row.state == "failed"
     assert "gone.npy" in found["image1"].row.reason
     assert "Traceback" in found["image1"].detail
+
+
+@pytest.mark.parametrize("small", [0, 10**6], ids=["large", "small"])
+def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypatch, small):
+    monkeypatch.setattr(memory, "SMALL_PIXELS", small)
+    monkeypatch.setattr(memory, "SMALL_AND_FEW_PIXELS", small)
+    all_jobs = jobs(tmp_path, 3)
+    decode = NpyImage.decode
+
+    def doubtful(self, box, channels):
+        if "image1" in self.path:
+            warnings.warn("half of it is grey", UserWarning, stacklevel=1)
+        return decode(self, box, channels)
+
+    monkeypatch.setattr(NpyImage, "decode", doubtful)
+    found = {name: e.row for name, e in endings(all_jobs, SerialEngine()).items()}
+
+    assert found["image1"].state == "warned"
+    assert found["image1"].reason == "UserWarning: half of it is grey"
+    assert {found[f"image{i}"].state for i in (0, 2)} == {"done"}
+    made = open_image(all_jobs[1].output.store, found["image1"].store)
+    assert row_of_store(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
 
 
 @pytest.mark.parametrize("kind", [DeadlyJob, DeadlyToRead])

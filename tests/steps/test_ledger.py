@@ -10,6 +10,7 @@ import pytest
 from pipeline import ResultError, open_run, run
 from pipeline.engines.machine import PeakMemory
 from pipeline.engines.serial import SerialEngine
+from pipeline.events import Advanced, Iterated, PhaseStarted
 from pipeline.results.catalog import Row, read_catalog
 from pipeline.results.record import read_record
 from pipeline.results.store import Store
@@ -52,6 +53,7 @@ def test_at_first_everything_is_pending_and_the_record_says_running(opened, aske
 
 def test_rows_are_written_in_the_order_of_the_images(opened, asked, monkeypatch):
     monkeypatch.setattr(module, "SECONDS_BETWEEN_SAVES", -1.0)
+    monkeypatch.setattr(module, "PAUSES", 0)
     with opened() as book:
         for name in ("image2", "image0"):
             book.add(Row(name, f"{name}.npy", "failed", "why"), 7)
@@ -104,6 +106,16 @@ def spoil_image(asked):
     np.save(Path(asked.images.path[0]) / "image1.npy", picture("uint8", 1, (4, 4)))
 
 
+def lose_row(asked):
+    path = Path(asked.results.path) / "catalog.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if "image1" not in line))
+
+
+def lose_catalogue(asked):
+    (Path(asked.results.path) / "catalog.csv").unlink()
+
+
 def spoil_row(asked):
     path = Path(asked.results.path) / "catalog.csv"
     lines = path.read_text().splitlines()
@@ -111,7 +123,25 @@ def spoil_row(asked):
                               for line in lines))  # fmt: skip
 
 
-@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image, spoil_row])
+@pytest.mark.parametrize("scope", ["image", "collection"])
+@pytest.mark.parametrize("lose", [lose_row, lose_catalogue, spoil_row])
+def test_the_marks_of_the_stores_are_the_truth_and_the_catalogue_is_made_of_them(
+    opened, tmp_path, asked, scope, lose
+):
+    asked = config(tmp_path, kmeans={"scope": scope, "max_iterations": 1})
+    run(asked)
+    rows = {row.id: replace(row, seconds=None) for row in open_run(asked.results.path).catalog}
+    lose(asked)
+    with opened(asked) as book:
+        assert book.pending == []
+    found = open_run(asked.results.path).catalog
+    assert [row.id for row in found] == list(rows)
+    assert {row.id: replace(row, seconds=None) for row in found} == rows
+    assert rows["image1"].state == "warned"
+    assert (Path(asked.results.path) / "labels.csv").read_text().count("\n") == 10
+
+
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image])
 def test_what_is_not_whole_or_not_of_this_image_is_done_again(opened, asked, spoil):
     run(asked)
     spoil(asked)
@@ -120,7 +150,7 @@ def test_what_is_not_whole_or_not_of_this_image_is_done_again(opened, asked, spo
         assert not (Path(asked.results.path) / "images/image1.ome.zarr").exists()
 
 
-@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image, spoil_row])
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_image])
 def test_of_a_collection_all_are_done_again_or_none(opened, tmp_path, spoil, asked):
     pooled = config(tmp_path, kmeans={"scope": "collection"})
     first = run(pooled)
@@ -168,7 +198,7 @@ def test_results_of_images_that_are_not_named_any_more_stay_listed_last(asked, t
     assert run(asked).counts == {"done": 4}
 
 
-@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store, spoil_row])
+@pytest.mark.parametrize("spoil", [spoil_mark, spoil_store])
 def test_of_other_images_only_complete_results_stay_listed(asked, tmp_path, spoil):
     run(asked)
     spoil(asked)
@@ -249,3 +279,24 @@ def test_clearing_deletes_what_a_run_writes_and_nothing_else(asked):
     (out / "notes.txt").write_text("mine")
     clear(Store(str(out)))
     assert [path.name for path in out.iterdir()] == ["notes.txt"]
+
+
+def test_what_a_run_is_doing_is_told_to_those_who_look_at_its_files(opened):
+    with opened() as book:
+        book.watch(PhaseStarted("read", "collection", 100, 4))
+        book.watch(Advanced("read", "collection", 25, 25))
+        book.watch(Advanced("label", "image0", 9, 9))
+        book.watch(Iterated("collection", 0, 3, 0.5, 7.0))
+        found = book.progress()
+    assert (found["phase"], found["pixels_done"], found["units_done"]) == ("read", 25, 1)
+    assert (found["iteration"], found["residual"], found["ended"]) == (3, 0.5, 0)
+
+
+def test_a_run_that_another_took_over_ends(opened, asked):
+    def overtaken():
+        with opened() as book:
+            book.lease._lost = "process 7 on node7"
+            book.add(Row("image2", "image2.npy", "failed", "why"), 0)
+
+    with pytest.raises(ResultError, match=r"another run took over.*node7"):
+        overtaken()

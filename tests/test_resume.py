@@ -1,0 +1,369 @@
+"""Killed at any moment, the same command ends with the same bytes, and does nothing twice."""
+
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from pipeline import make_config, open_run, run
+from pipeline.events import (
+    Advanced,
+    ImageFinished,
+    Iterated,
+    PhaseFinished,
+    PhaseStarted,
+    RunFinished,
+    RunStarted,
+)
+from pipeline.results.labels import LabelWriter
+from pipeline.results.lease import holder
+from pipeline.results.store import LEASE, Store
+from pipeline.sources.npy import NpyImage
+from tests.kills import killed_at, killed_by, moments_of, written
+from tests.outputs import complete, save_four
+from tests.test_agreement import Way, rows
+from tests.test_exactness import picture
+
+WAYS = {"one task": Way(), "many tasks": Way(small=0, chunk=64, bundle=1)}
+MEANS = [[10.0], [90.0], [200.0]]
+SCOPES = ["image", "collection"]
+
+
+def config(out="out", scope="image", path="in", cluster="serial", **sections):
+    return make_config(
+        images={"path": path, "axes": "yxc", **sections.pop("images", {})},
+        kmeans={"k": 3, "scope": scope, "init": {"means": MEANS}, **sections.pop("kmeans", {})},
+        results={"path": str(out), "chunk": 4, "shard": 8},
+        cluster=cluster,
+        **sections,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder, with four small images in ``in``."""
+    monkeypatch.chdir(tmp_path)
+    save_four()
+    return tmp_path
+
+
+@contextmanager
+def counted():
+    """Yield the ids of the images that are read, and of those that are labelled."""
+    found = {"read": set(), "labelled": set()}
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name, kind in (
+            (NpyImage, "decode", "read"),
+            (LabelWriter, "write", "labelled"),
+        ):
+            plain = getattr(owner, name)
+
+            def told(self, *args, plain=plain, kind=kind):
+                found[kind].add(Path(self.path).name.split(".")[0])
+                return plain(self, *args)
+
+            patch.setattr(owner, name, told)
+        yield found
+
+
+def goes_on(scope, way, **sections):
+    """Check what a killed run left, run the same command, and compare with the clean run."""
+    done = set(complete())
+    if Path("out/run.json").exists() and Path("out/catalog.csv").exists():
+        listed = {row.id for row in open_run("out").catalog if row.store}
+        assert listed <= done, "the catalogue lists what is not complete"
+        for image in open_run("out").images.values():
+            image.check(read=True)
+    with way.taken(), counted() as again:
+        record = run(config(scope=scope, **sections))
+
+    assert record.state == "finished"
+    assert not again["labelled"] & done, "finished work is repeated"
+    if scope == "image":
+        assert not again["read"] & done, "finished images are read again"
+    assert written("out") == written("clean")
+    assert rows(open_run("out")) == rows(open_run("clean"))
+    assert open_run("out").record.inertia == open_run("clean").record.inertia
+    with counted() as again:
+        run(config(scope=scope, **sections))
+    assert again == {"read": set(), "labelled": set()}
+
+
+def at_phase(kind, phase):
+    return lambda event: isinstance(event, kind) and event.phase == phase
+
+
+STEPS = {
+    "the start": lambda event: isinstance(event, RunStarted),
+    "the first read": at_phase(PhaseStarted, "read"),
+    "a read": at_phase(Advanced, "read"),
+    "all reads": at_phase(PhaseFinished, "read"),
+    "an iteration": lambda event: isinstance(event, Iterated),
+    "the first label": at_phase(PhaseStarted, "label"),
+    "a label": at_phase(Advanced, "label"),
+    "all labels of an image": at_phase(PhaseFinished, "label"),
+    "a pyramid": at_phase(Advanced, "pyramid"),
+    "all of a pyramid": at_phase(PhaseFinished, "pyramid"),
+    "an image": lambda event: isinstance(event, ImageFinished),
+    "the third image": lambda event: isinstance(event, ImageFinished) and event.image == "c",
+    "all images": at_phase(PhaseFinished, "images"),
+    "the end": lambda event: isinstance(event, RunFinished),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_run_killed_after_any_step_goes_on_to_the_same_bytes(folder, scope, step):
+    way = WAYS["many tasks"]
+    run(config("clean", scope))
+    assert killed_by(config(scope=scope), way, STEPS[step])
+    goes_on(scope, way)
+
+
+def random_moments(scope, way, number, seed):
+    """Kill a run at that many moments, each time in a fresh output."""
+    run(config("clean", scope))
+    moments = moments_of(config("counted", scope), way)
+    chosen = random.Random(seed).sample(range(len(moments)), number)
+    kills = 0
+    for moment in chosen:
+        Store("out").delete("")
+        kills += killed_at(config(scope=scope), way, moment)
+        goes_on(scope, way)
+    # how often the catalogue is saved depends on the time, so a run may end a little earlier
+    assert kills > 0.9 * number - 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_run_killed_at_a_few_random_moments_goes_on_to_the_same_bytes(folder, scope, way):
+    random_moments(scope, WAYS[way], 3, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_run_killed_at_fifty_random_moments_goes_on_to_the_same_bytes(folder, scope, way):
+    random_moments(scope, WAYS[way], 50, seed=50)
+
+
+@pytest.mark.parametrize(("scope", "share"), [("image", 0.4), ("collection", 0.6)])
+def test_a_run_that_is_killed_again_and_again_comes_to_its_end(folder, scope, share):
+    """A fit that images share is made anew each time; their labels are kept."""
+    run(config("clean", scope))
+    way, kills = WAYS["one task"], 0
+    part = int(len(moments_of(config("counted", scope), way)) * share)
+    done = 0
+    while killed_at(config(scope=scope), way, part):
+        kills += 1
+        before, done = done, len(complete())
+        assert done > before, "it does not come any further"
+    assert kills > 0
+    goes_on(scope, way)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_run_over_changed_images_that_is_killed_mixes_nothing(folder, scope):
+    """Old results are there: of the same settings, of another ``b``, and of ``d``, now gone."""
+    way = WAYS["one task"]
+    run(config(scope=scope))
+    np.save("in/b.npy", picture("uint8", 1, (9, 9), seed=7))
+    os.remove("in/d.npy")
+    moments = 30
+    for moment in range(0, moments, 7):
+        killed_at(config(scope=scope), way, moment)
+        listed = rows(open_run("out")) if Path("out/catalog.csv").exists() else {}
+        pools = {open_run("out").images[name].attributes.get("pool") for name in listed}
+        assert len(pools) <= 1
+    run(config(scope=scope))
+    run(config("clean", scope))
+    assert {k: v for k, v in written("out").items() if "d.ome.zarr" not in k and "/" in k} == {
+        k: v for k, v in written("clean").items() if "/" in k
+    }
+
+
+# -- failures, and what is tried again ------------------------------------------------------------
+
+
+def spoiled(name="b"):
+    """Put something broken in the place of an image, long ago."""
+    path = Path(f"in/{name}.npy")
+    path.write_bytes(b"\x93NUMPY and nothing more")
+    os.utime(path, (1e9, 1e9))
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_broken_image_is_not_tried_again_unless_it_changed_or_one_asks(folder, scope):
+    spoiled()
+    run(config(scope=scope))
+    with counted() as again:
+        record = run(config(scope=scope))
+    assert again == {"read": set(), "labelled": set()}
+    assert record.counts == {"done": 3, "failed": 1}
+    assert open_run("out").record.problems[0][0] == "b"
+
+    tried = []
+    run(config(scope=scope), retry_failed=True, watch=tried.append)
+    (failed,) = [event for event in tried if getattr(event, "state", "") == "failed"]
+    assert "b.npy" in failed.reason
+
+    np.save("in/b.npy", picture("uint8", 1, (21, 24), seed=1))
+    with counted() as again:
+        assert run(config(scope=scope)).counts == {"done": 4}
+    if scope == "image":
+        assert again["read"] == {"b"}
+    run(config("clean", scope))
+    assert written("out") == written("clean")
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_collection_without_its_broken_image_survives_a_kill_too(folder, scope):
+    spoiled()
+    run(config("clean", scope))
+    assert killed_by(config(scope=scope), WAYS["one task"], STEPS["the third image"])
+    goes_on(scope, WAYS["one task"])
+
+
+def test_the_log_says_why_images_are_done_again(folder):
+    run(config())
+    np.save("in/b.npy", picture("uint8", 1, (9, 9), seed=7))
+    Store("out").delete("images/c.ome.zarr")
+    told = []
+    run(config(), watch=told.append)
+
+    log = Path("out/logs/run.jsonl").read_text()
+    assert "b is done again: the file changed: it was" in log
+    assert "c is done again: its store is gone" in log
+    assert "a is done again" not in log
+    assert any("2 images of the run before" in getattr(e, "text", "") for e in told)
+
+
+# -- one driver, and no litter --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_what_a_killed_run_left_half_made_is_swept(folder, scope):
+    run(config("clean", scope))
+    killed_by(config(scope=scope), WAYS["one task"], STEPS["an image"])
+    assert holder(Store("out")) is not None
+    for name in ("run.json.1f.partial", "logs/x.2e.partial", "images/zz.ome.zarr/zarr.json"):
+        path = Path("out") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        begun = '{"zarr_format": 3, "node_type": "group", "attributes": '
+        path.write_text(begun + '{"chunkmeans": {"format": 1, "complete": false}}}')
+    told = []
+    run(config(scope=scope), watch=told.append)
+
+    assert written("out") == written("clean")
+    assert not list(Path("out").rglob("*.partial"))
+    assert not Path("out", LEASE).exists()
+    assert any("ended without a word" in getattr(event, "text", "") for event in told)
+
+
+def test_a_second_run_on_the_same_output_is_refused_while_the_first_lives(folder):
+    refused = []
+
+    def second(event):
+        if isinstance(event, RunStarted):
+            with pytest.raises(Exception, match="another run is writing there: process") as found:
+                run(config())
+            refused.append(str(found.value))
+
+    assert run(config(), watch=second).state == "finished"
+    assert str(os.getpid()) in refused[0]
+
+
+def test_a_request_to_end_leaves_an_output_that_says_interrupted(folder):
+    Path("c.yaml").write_text(
+        "images: {path: in, axes: yxc}\nkmeans: {k: 3}\nresults: {path: out}\n"
+        "cluster: {kind: serial}\n"
+    )
+    code = (
+        "import sys, time\n"
+        "from pipeline.sources.npy import NpyImage\n"
+        "decode = NpyImage.decode\n"
+        "def slow(self, *rest):\n"
+        "    if 'c.npy' in self.path:\n"
+        "        print('reads', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    return decode(self, *rest)\n"
+        "NpyImage.decode = slow\n"
+        "from pipeline.cli import main\n"
+        "sys.argv = ['chunkmeans', 'run', 'c.yaml']\n"
+        "main()\n"
+    )
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=here,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        assert process.stdout.readline() == "reads\n"
+        process.send_signal(signal.SIGTERM)
+        assert "the same command resumes" in process.stderr.read()
+    assert process.returncode == 130
+    record = open_run("out").record
+    assert (record.state, record.pending) == ("interrupted", 2)
+    assert not Path("out", LEASE).exists()
+    assert Path("out/labels.csv").read_text().count("\n") == 1 + 2 * 3
+
+
+# -- workers --------------------------------------------------------------------------------------
+
+
+def kill_a_worker(chance):
+    """Kill one of the worker processes that this process has; return its number, None without."""
+    found = psutil.Process().children(recursive=True)
+    workers = [p for p in found if "spawn_main" in " ".join(p.cmdline())]
+    if not workers:
+        return None
+    victim = chance.choice(workers)
+    victim.kill()
+    return victim.pid
+
+
+def workers_killed(scope, at, images, seed):
+    """Run while a worker is killed whenever so many parts are finished; return those killed."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    chance, seen, killed = random.Random(seed), [], []
+
+    def watch(event):
+        if isinstance(event, Advanced):
+            seen.append(event)
+            if len(seen) in at:
+                killed.append(kill_a_worker(chance))
+
+    for i in range(images):
+        np.save(f"in/x{i:02}.npy", picture("uint8", 1, (24 + i, 20), seed=i))
+    run(config("clean", scope))
+    local = {"kind": "local", "options": {"n_workers": 2, "threads_per_worker": 1}}
+    record = run(config(scope=scope, cluster=local, memory=2 * 2**30), watch=watch)
+    assert record.counts == {"done": 4 + images}
+    assert written("out") == written("clean")
+    return [pid for pid in killed if pid is not None]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_worker_that_is_killed_costs_time_and_nothing_else(folder, scope):
+    assert len(workers_killed(scope, {2}, images=4, seed=1)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_workers_killed_at_fifty_random_moments_cost_time_and_nothing_else(folder, scope):
+    chance, killed = random.Random(7), []
+    while len(killed) < 50:
+        Store("out").delete("")
+        Store("clean").delete("")
+        at = {chance.randint(1, 20) for _ in range(3)}
+        killed += workers_killed(scope, at, images=20, seed=len(killed))
