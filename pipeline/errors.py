@@ -29,6 +29,10 @@ class SourceError(ChunkmeansError):
     """An image cannot be read, or is not what its name or header says."""
 
 
+class LimitError(SourceError):
+    """An image is larger than the config allows: another config may allow it."""
+
+
 class ChunkError(ChunkmeansError):
     """A chunk of an image could not be computed."""
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline import make_config, open_run, run, segment
+from pipeline.engines.base import Size
 from pipeline.kmeans import distinct, table
 from pipeline.results.layout import plan_labels
 from pipeline.results.store import IMAGES
@@ -292,7 +293,8 @@ def least(way):
     info = MemoryImage(picture("float32", 2, (40, 40)), "yxc").info
     with way.taken():
         layout = plan_labels(info, 4, chunk=4, shard=8)
-        return memory.task_bytes(info, layout, (8, 8), mean_image=True)
+        size = Size(1, 1, 2**40)
+        return memory.plan_chunks(info, layout, size, mean_image=True)[1].tasks
 
 
 def test_what_a_worker_held_of_another_run_is_not_taken_for_this_one(tmp_path, clusters):

@@ -119,7 +119,7 @@ def undivided(request, tmp_path):
 
 def test_a_picture_in_one_piece_is_refused_with_both_numbers_or_has_a_plan(tmp_path, undivided):
     path = undivided(5120)
-    problem, needed = refusal(path, tmp_path, 1024, "serial")
+    problem, needed = refusal(path, tmp_path, 512, "serial")
     assert ("stored in one piece" in problem) is (path.name != "plain.tif")
     found = plan(make_config(**settings(path, tmp_path, "serial", needed, 4)))
     assert found.problems == ()

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline.config.models import Limits
-from pipeline.errors import ChunkmeansError, SourceError
+from pipeline.errors import ChunkmeansError, LimitError, SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
 from pipeline.sources.listening import listening
@@ -209,12 +209,12 @@ def within(limits: Limits, name: str, found: int, what: str) -> None:
 
     Raises
     ------
-    SourceError
+    LimitError
         With both numbers and the setting to change.
     """
     allowed = getattr(limits, name)
     if found > allowed:
-        raise SourceError(
+        raise LimitError(
             f"{what}: {found:,}, where images.limits.{name} allows {allowed:,}; raise it if the "
             "file is to be trusted"
         )

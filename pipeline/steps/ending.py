@@ -12,7 +12,7 @@ from math import prod
 from time import perf_counter, time
 
 from pipeline.engines.attempt import passing
-from pipeline.errors import ChunkmeansError, ClusterError, ConfigError, ResultError
+from pipeline.errors import ChunkmeansError, ClusterError, ConfigError, LimitError, ResultError
 from pipeline.events import Advanced, ImageFinished
 from pipeline.results.catalog import Row, fractions, means_by_label
 from pipeline.results.open import SegmentedImage
@@ -71,7 +71,9 @@ def is_its_own(error: BaseException) -> bool:
     >>> is_its_own(ValueError("no such codec")), is_its_own(PermissionError("a.tif"))
     (True, False)
     """
-    others = (ResultError, ClusterError, ConfigError, MemoryError, PermissionError)
+    others = (
+        ResultError, ClusterError, ConfigError, LimitError, MemoryError, PermissionError,
+    )  # fmt: skip
     cause: BaseException | None = error
     while cause is not None:
         words = type(cause) is OSError and cause.errno is None  # a decoder's, not the system's

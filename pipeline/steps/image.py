@@ -218,7 +218,7 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
 
     In a `pooled` fit an image need not have pixels of every label.
     """
-    found = list(dict.fromkeys([*source.info.warnings, *heard()]))
+    found = list(dict.fromkeys([*source.info.warnings, *source.image.warnings, *heard()]))
     if not model.converged:
         found.append(
             f"not converged: E is {model.residuals[-1]:g} after {len(model.residuals)} iterations"

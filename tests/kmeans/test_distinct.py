@@ -188,4 +188,4 @@ class TestHash:
 
 
 def test_a_sketch_is_of_128_k_vectors():
-    assert (distinct.SKETCH, distinct.LIMIT) == (2**17, 2**22)
+    assert (distinct.SKETCH, distinct.LIMIT) == (2**17, 2**20)

@@ -68,7 +68,7 @@ def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypat
     found = {name: e.row for name, e in endings(all_jobs, SerialEngine()).items()}
 
     assert found["image1"].state == "warned"
-    assert found["image1"].reason == "UserWarning: half of it is grey"
+    assert found["image1"].reason == "half of it is grey"
     assert {found[f"image{i}"].state for i in (0, 2)} == {"done"}
     made = open_image(all_jobs[1].output.store, found["image1"].store)
     assert row_of_store(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
