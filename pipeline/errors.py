@@ -5,6 +5,7 @@
     ChunkmeansError
     ├── ConfigError     the config, or a word of the command line       exit 2
     ├── SourceError     an image that is missing, broken or refused     that image fails, exit 1
+    │   └── LimitError  an image above a limit of the config            that image fails, exit 1
     ├── ChunkError      a chunk of an image that could not be computed  that image fails, exit 1
     ├── ResultError     an output that clashes or is damaged            exit 2
     └── ClusterError    the machines: no workers, lost scheduler        exit 3

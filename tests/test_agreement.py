@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dask
 import numpy as np
 import pytest
 from distributed import LocalCluster
@@ -100,7 +101,9 @@ def ways(draw, *, raw=True):
 def clusters():
     """Sections ``cluster`` by name: Dask with 1 to 3 workers of threads, which see our numbers."""
     found = {"serial": {"kind": "serial"}}
-    with TemporaryDirectory() as folder:
+    # a worker that is this process would be paused, for ever, once the tests have grown it
+    awake = dask.config.set({"distributed.worker.memory.pause": False})
+    with TemporaryDirectory() as folder, awake:
         opened = []
         for n in (1, 2, 3):
             cluster = LocalCluster(
