@@ -20,6 +20,7 @@ from pipeline.kmeans.model import Floats, Model
 from pipeline.results.arrays import WithoutLooking, create_array, open_to_write
 from pipeline.results.layout import LabelLayout
 from pipeline.results.model_store import FORMAT, group_json, numbers, write_model_at
+from pipeline.results.objects import array_json, chunks_of
 from pipeline.results.ome import MOST_NUMBERS, channel_axis, label_metadata, mean_metadata
 from pipeline.results.plain import plain
 from pipeline.results.pyramid import halve
@@ -188,17 +189,35 @@ class LabelWriter:
         labels: NDArray[Any],
         table: NDArray[Any] | None,
     ) -> None:
+        cut = self.layout.levels[level]
         with self.store.naming(self.path, "labels cannot be written", may_pass=True):
-            open_to_write(target, str(level))[box.slices] = labels
+            self._put_part(target, str(level), box.start, labels, cut.chunk, cut.shard)
             if table is None:
                 return
             where = channel_axis(self.layout.axes)
-            array = open_to_write(target, f"{MEAN}/{level}")
+            chunk = _inserted(cut.chunk, where, 1)
+            shard = _inserted(cut.shard, where, 1) if cut.shard else None
             for channel in range(table.shape[1]):
-                index = list(box.slices)
-                index.insert(where, slice(channel, channel + 1))
-                values = np.take(table[:, channel], labels)
-                array[tuple(index)] = np.expand_dims(values, where)
+                values = np.expand_dims(np.take(table[:, channel], labels), where)
+                start = _inserted(box.start, where, channel)
+                self._put_part(target, f"{MEAN}/{level}", start, values, chunk, shard)
+
+    def _put_part(
+        self,
+        target: ZarrStore,
+        name: str,
+        start: tuple[int, ...],
+        values: NDArray[Any],
+        chunk: tuple[int, ...],
+        shard: tuple[int, ...] | None,
+    ) -> None:
+        """Write whole objects of the array `name`."""
+        if shard is None:
+            for key, data in chunks_of(name, start, values, chunk):
+                self.store.write_bytes(f"{self.path}/{key}", data)
+            return
+        box = tuple(slice(a, a + n) for a, n in zip(start, values.shape, strict=True))
+        open_to_write(target, name)[box] = values
 
     def _refuse_holes(self) -> None:
         present = set(self.store.files(self.path))
@@ -248,19 +267,19 @@ def create_labels(
     path = image_path(image)
     store.delete(path)
     begun = group_json({"chunkmeans": {"format": FORMAT, "complete": False}})
-    store.write_text(f"{path}/{METADATA}", begun)
-    target = store.zarr(path)
     with store.naming(path, "labels cannot be created"):
+        store.write_bytes(f"{path}/{METADATA}", begun.encode())
         for n, level in enumerate(layout.levels):
-            create_array(
-                target, str(n), level.shape, layout.dtype, level.chunk, level.shard, layout.axes
-            )
+            _create(
+                store, f"{path}/{n}", level.shape, layout.dtype, level.chunk, level.shard,
+                layout.axes,
+            )  # fmt: skip
         if mean_image:
             where = channel_axis(layout.axes)
             for n, level in enumerate(layout.levels):
-                create_array(
-                    target,
-                    f"{MEAN}/{n}",
+                _create(
+                    store,
+                    f"{path}/{MEAN}/{n}",
                     _inserted(level.shape, where, info.channels),
                     info.dtype,
                     _inserted(level.chunk, where, 1),
@@ -268,6 +287,23 @@ def create_labels(
                     layout.axes[:where] + "c" + layout.axes[where:],
                 )
     return LabelWriter(store, path, layout, info, mean_image)
+
+
+def _create(
+    store: Store,
+    path: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunk: tuple[int, ...],
+    shard: tuple[int, ...] | None,
+    axes: str,
+) -> None:
+    """Create an array at `path`."""
+    if shard is None:
+        store.write_bytes(f"{path}/{METADATA}", array_json(shape, dtype, chunk, axes).encode())
+        return
+    above, name = path.rsplit("/", 1)
+    create_array(store.zarr(above), name, shape, dtype, chunk, shard, axes)
 
 
 def mean_table(means: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:

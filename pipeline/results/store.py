@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.request import url2pathname
 from uuid import uuid4
 
@@ -131,6 +131,21 @@ class Store:
         """
         self.write_lines(name, (text,))
 
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write `data` as the file `name`, whole or not at all; on the disk after `sync`.
+
+        Raises
+        ------
+        OSError
+            Of the disk or the network, as it is: see `naming`.
+        """
+        path = self.join(name)
+        if self.folder is not None:
+            _write_whole(Path(path), (data,), synced=False)
+            return
+        fs, path = self._remote(name)
+        fs.pipe_file(path, data)
+
     def create_text(self, name: str, text: str) -> bool:
         """Write `text` as a new file `name`; False if there is one already.
 
@@ -160,7 +175,7 @@ class Store:
         encoded = (line.encode("utf-8", "surrogateescape") for line in lines)
         if self.folder is not None:
             with self.naming(name, "cannot be written"):
-                _write_synced(Path(path), encoded)
+                _write_whole(Path(path), encoded, synced=True)
             return
         with self.naming(name, "cannot be written"), TemporaryFile() as file:
             fs, path = self._remote(name)
@@ -329,19 +344,30 @@ class Store:
             ) from error
 
 
-def _write_synced(path: Path, parts: Iterable[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write_whole(path: Path, parts: Iterable[bytes], *, synced: bool) -> None:
+    """Write a file under another name and rename it; synced: name and content are on the disk."""
     partial = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
     try:
-        with partial.open("xb") as file:
+        with _new_file(partial) as file:
             file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if synced:
+        _sync_folder(path.parent)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """Open a new file, making its folder if there is none."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def _sync_folder(path: str | Path) -> None:
