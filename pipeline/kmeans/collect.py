@@ -108,7 +108,8 @@ class Collector:
         """Return what was collected."""
         vectors = self.counter.result()
         if isinstance(vectors, Table):
-            vectors.widen(self.lowest, self.highest)
+            if vectors.pixels:
+                self.lowest, self.highest = vectors.extremes()
         return Collected(
             vectors,
             self.counter.rest,

@@ -17,7 +17,7 @@ from pipeline.grid import Box, chunk_shape, pieces, split
 from pipeline.image import ImageInfo
 from pipeline.kmeans.distinct import LIMIT
 from pipeline.kmeans.samples import canonical
-from pipeline.kmeans.table import TABLE_BITS, fits
+from pipeline.kmeans.table import LISTED, TABLE_BITS, fits, planes_of
 from pipeline.results.layout import LabelLayout
 from pipeline.steps.chunk import PIECE, Bundle, Chunk, Input
 
@@ -86,8 +86,10 @@ class Vectors:
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
             n = min(info.pixels, possible)
-            dense = (4 if info.pixels < 2**32 else 8) * possible
-            return cls(4 * possible + 2 * dense, min(12 * n, dense), 2 * dense, 40 * n)
+            planes = planes_of(info.pixels, possible)
+            listed = 12 * min(n, possible // LISTED)
+            kept = planes * possible + listed
+            return cls(2 * (kept + possible), kept, kept + 2 * listed, 40 * n + possible)
         n = min(info.pixels, LIMIT)
         task = SKETCH_BYTES + n * (3 * width // 2 + 66)
         return cls(task, n * (width + 16), n * (4 * width + 96), n * (3 * width + 96))
