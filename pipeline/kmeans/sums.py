@@ -78,8 +78,11 @@ def add_block(
         for p in range(size):
             label[p] = 0
     c, limbs = sums.shape[1], sums.shape[2]
-    if counts.size > 0 and limbs == 1 and left <= FEW and add_few(
-        values, counts, start, size, left, room, number, sums
+    if (
+        counts.size > 0
+        and limbs == 1
+        and left <= FEW
+        and add_few(values, counts, start, size, left, room, number, sums)
     ):
         return
     if counts.size > 0:
