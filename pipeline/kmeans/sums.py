@@ -37,9 +37,6 @@ FEW = 4
 MOST = 2.0**45
 """256 integers up to this have sums below 2**53."""
 
-OFTEN = 2**29
-"""256 integers of 16 bits that occur so often have sums of at most 2**53."""
-
 NONE = 9999
 WIDEST = 2.0**21
 """256 float32 numbers, the largest up to this many times the least, have sums that a float64
@@ -77,17 +74,10 @@ def add_block(
     if left == 1:
         for p in range(size):
             label[p] = 0
-    c, limbs = sums.shape[1], sums.shape[2]
-    if (
-        counts.size > 0
-        and limbs == 1
-        and left <= FEW
-        and add_few(values, counts, start, size, left, room, number, sums)
-    ):
-        return
     if counts.size > 0:
         add_weighted(values, counts, start, size, few, label, number, sums)
         return
+    c, limbs = sums.shape[1], sums.shape[2]
     if left == 1 and limbs == 1:
         number[few[0]] += size
         add_all(values, start, size, sums[few[0], :, 0])
@@ -156,37 +146,6 @@ def add_all(values: Values, start: int, size: int, sums: Ints) -> None:
         lanes[at % c] += np.int64(flat[at])
     for q in range(width):
         sums[q % c] += lanes[q]
-
-
-@njit(nogil=True, cache=True)
-def add_few(
-    values: Values, counts: Ints, start: int, size: int, left: int, room: Room, number: Ints,
-    sums: Limbs,
-) -> bool:  # fmt: skip
-    """Add integers of at most 16 bits that occur `counts` times each to the sums of few means.
-
-    As float64, several at a time; False, and nothing is done, where one occurs so often that a
-    sum could round.
-    """
-    few, label, often, times = room.few, room.label[:size], room.best[:size], room.work[:size]
-    most = 0
-    for p in range(size):
-        most = max(most, counts[start + p])
-    if most > OFTEN:
-        return False
-    if left == 1:
-        turn(values, start, size, room.turned)
-    for p in range(size):
-        often[p] = counts[start + p]
-    for j in range(left):
-        number[few[j]] += np.int64(sum_where(often, label, j))
-    for ch in range(sums.shape[1]):
-        row = room.turned[ch]
-        for p in range(size):
-            times[p] = row[p] * often[p]
-        for j in range(left):
-            sums[few[j], ch, 0] += np.int64(sum_where(times, label, j))
-    return True
 
 
 @njit(nogil=True, cache=True)

@@ -39,6 +39,12 @@ LEAF = 256
 LEARNED = 8
 """Samples for each leaf that its cuts are learned from."""
 
+SMALL = 2**18
+"""Samples of a table, at most, that are kept with their channels apart too."""
+
+OFTEN = 2**29
+"""256 integers of 16 bits that occur so often have sums of at most 2**53."""
+
 ROUTED = 64
 """Samples that go down the tree side by side."""
 
@@ -58,11 +64,16 @@ class Tree:
     """Samples of each leaf, by count, (leaves,)."""
     sums: Limbs = field(repr=False)
     """Their exact sums, as of `sums_of_groups`, (leaves, c, limbs)."""
+    columns: Floats = field(repr=False)
+    """The samples with channels apart, (c, n), of a small table that `add_pair` may add up; else
+    (c, 0)."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of everything."""
-        arrays = (self.samples.values, self.samples.weights, self.starts, self.lo, self.hi)
+        arrays = (
+            self.samples.values, self.samples.weights, self.starts, self.lo, self.hi, self.columns
+        )  # fmt: skip
         return sum(a.nbytes for a in (*arrays, self.number, self.sums))
 
     @classmethod
@@ -84,15 +95,18 @@ class Tree:
         number, sums, exponent = sums_of_groups(leaves, values)
         lo, hi = np.full((2 * leaves - 1, c), np.inf), np.full((2 * leaves - 1, c), -np.inf)
         describe(sorted_values, sorted_weights, starts, lo, hi, number, sums, exponent)
-        return cls(ordered, starts, lo, hi, number, sums)
+        paired = may_be_paired(samples) and int(weights.max(initial=0)) <= OFTEN
+        columns = sorted_values.T if paired else sorted_values[:0].T
+        columns = np.ascontiguousarray(columns, np.float64)
+        return cls(ordered, starts, lo, hi, number, sums, columns)
 
     def partial_sums(self, means: Floats, metric: Metric) -> PartialSums:
         """Return the exact sums and counts of the samples by nearest mean, (k, c)."""
         values = self.samples.values
         number, sums, exponent = sums_of_groups(len(means), values)
         walk(
-            values, self.samples.weights, self.starts, self.lo, self.hi, self.number, self.sums,
-            means, metric.weights, metric.scaled, number, sums, exponent,
+            values, self.samples.weights, self.columns, self.starts, self.lo, self.hi, self.number,
+            self.sums, means, metric.weights, metric.scaled, number, sums, exponent,
         )  # fmt: skip
         return partial_sums(number, sums, values.dtype)
 
@@ -109,7 +123,14 @@ def tree_bytes(samples: Samples) -> int:
     c = values.shape[1]
     limbs = 1 if values.dtype.itemsize <= 2 else form(values.dtype).sum_limbs
     of_leaf = 2 * 2 * c * 8 + c * limbs * 8 + 2 * 8  # two nodes' boxes, sums, number, start
-    return int(values.nbytes + samples.weights.nbytes + leaves * of_leaf)
+    columns = 8 * values.size if may_be_paired(samples) else 0
+    return int(values.nbytes + columns + samples.weights.nbytes + leaves * of_leaf)
+
+
+def may_be_paired(samples: Samples) -> bool:
+    """Whether samples are a small table of integers of at most 16 bits."""
+    few = len(samples.values) <= SMALL
+    return few and samples.counts is not None and samples.values.dtype.itemsize <= 2
 
 
 @njit(nogil=True, cache=True)
@@ -231,9 +252,9 @@ def describe(
 
 @njit(nogil=True, cache=True)
 def walk(
-    values: Values, weights: Ints, starts: Ints, lo: Floats, hi: Floats, leaf_number: Ints,
-    leaf_sums: Limbs, means: Floats, factors: Floats, scaled: bool, number: Ints, sums: Limbs,
-    exponent: int,
+    values: Values, weights: Ints, columns: Floats, starts: Ints, lo: Floats, hi: Floats,
+    leaf_number: Ints, leaf_sums: Limbs, means: Floats, factors: Floats, scaled: bool,
+    number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add all samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means."""
     k, leaves = len(means), len(starts) - 1
@@ -268,6 +289,15 @@ def walk(
             nodes[waiting], nodes[waiting + 1] = 2 * node + 2, 2 * node + 1
             levels[waiting] = levels[waiting + 1] = level + 1
             waiting += 2
+        elif left[level + 1] == 2 and columns.size > 0:
+            leaf = node + 1 - leaves
+            number[few[0]] += leaf_number[leaf]
+            for q in range(width):
+                flat[few[0] * width + q] += leaf_flat[leaf * width + q]
+            add_pair(
+                columns, weights, starts[leaf], starts[leaf + 1], means, few[0], few[1], factors,
+                scaled, room.best, room.work, number, flat,
+            )  # fmt: skip
         else:
             leaf = node + 1 - leaves
             for j in range(left[level + 1]):
@@ -288,3 +318,62 @@ def add_leaf(
         size = min(BLOCK, stop - first)
         decide(values, first, size, means, factors, scaled, left, room)
         add_block(values, weights, first, size, left, room, number, sums, exponent)
+
+
+@njit(nogil=True, cache=True)
+def add_pair(
+    columns: Floats, weights: Ints, start: int, stop: int, means: Floats, one: int, other: int,
+    factors: Floats, scaled: bool, near: Floats, far: Floats, number: Ints, flat: Ints,
+) -> None:  # fmt: skip
+    """Move the samples of a leaf that are nearer to the mean `other` from `one` to it.
+
+    All of them are in the sums of `one` already, whose index is the lower: a tie stays with it.
+    Distances are those of `decide`, to the bit; sums are float64 that cannot round.
+    """
+    c = len(columns)
+    for first in range(start, stop, BLOCK):
+        size = min(BLOCK, stop - first)
+        for ch in range(c):
+            column, w = columns[ch, first : first + size], factors[ch]
+            m, n = means[one, ch], means[other, ch]
+            if ch == 0:
+                for p in range(size):
+                    near[p] = far[p] = 0.0
+            if scaled:
+                for p in range(size):
+                    t, u = (column[p] - m) * w, (column[p] - n) * w
+                    near[p] += t * t
+                    far[p] += u * u
+            else:
+                for p in range(size):
+                    t, u = column[p] - m, column[p] - n
+                    near[p] += t * t
+                    far[p] += u * u
+        often = weights[first : first + size]
+        for p in range(size):
+            near[p] = np.float64(often[p]) if far[p] < near[p] else 0.0
+        moved = np.int64(sum_of(near[:size]))
+        number[one] -= moved
+        number[other] += moved
+        for ch in range(c):
+            moved = np.int64(sum_of_products(columns[ch, first : first + size], near))
+            flat[one * c + ch] -= moved
+            flat[other * c + ch] += moved
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})  # where no addition rounds, any order is right
+def sum_of(row: Floats) -> float:
+    """Return the sum of some numbers."""
+    total = 0.0
+    for p in range(len(row)):
+        total += row[p]
+    return total
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc"})  # where no addition rounds, any order is right
+def sum_of_products(column: Floats, often: Floats) -> float:
+    """Return the sum of numbers, each as often as it is told."""
+    total = 0.0
+    for p in range(len(column)):
+        total += column[p] * often[p]
+    return total
