@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from zarr.abc.store import Store as ZarrStore
-from zarr.storage import FsspecStore, LocalStore
-
 from pipeline.errors import ConfigError, ResultError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store as ZarrStore
 
 RECORD = "run.json"
 LEASE = "lease.json"
@@ -293,8 +293,10 @@ class Store:
                         _sync(os.path.join(folder, file))
                 _sync_folder(folder)
 
-    def zarr(self, name: str, *, read_only: bool = False) -> ZarrStore:
+    def zarr(self, name: str, *, read_only: bool = False) -> "ZarrStore":
         """Return the zarr store at `name`."""
+        from zarr.storage import FsspecStore, LocalStore  # a run that only writes needs no zarr
+
         path = self.join(name)
         if self.folder is not None:
             return LocalStore(path, read_only=read_only)
