@@ -24,7 +24,7 @@ LISTED = 16
 """Of so many possible codes one may be listed; where more are, a plane takes less room: a listed
 code takes 12 bytes, and two lists that are merged become a third."""
 
-AT_ONCE = 2**20
+AT_ONCE = 2**16
 """Codes whose digits are put together at a time."""
 
 STRETCH = 1024
