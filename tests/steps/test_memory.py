@@ -135,8 +135,8 @@ def test_what_the_driver_needs_is_taken_from_the_workers_only_where_it_is_a_proc
         size = Size(workers, workers, mib * MIB, apart=True)
         try:
             _, need = plan_chunks(info, layout, size, False)
-        except ConfigError as error:
-            assert "beside the 90" in str(error)
+        except ConfigError:
+            assert mib < 1000
             continue
         assert need.total + need.hold <= need.bound <= size.memory
         assert workers * need.bound + driver <= (workers + 1) * size.memory
