@@ -24,8 +24,11 @@ LISTED = 16
 """Of so many possible codes one may be listed; where more are, a plane takes less room: a listed
 code takes 12 bytes, and two lists that are merged become a third."""
 
-AT_ONCE = 2**20
+AT_ONCE = 2**16
 """Codes whose digits are put together at a time."""
+
+STRETCH = 1024
+"""Codes of a plane that are looked at again if one of them is over."""
 
 Codes = NDArray[np.uint32]
 
@@ -72,8 +75,8 @@ class Table:
         planes = []
         codes, over = np.empty(0, np.uint32), np.empty(0, np.int64)
         for a, b in zip(one.planes, two.planes, strict=True):
-            plane = a + b
-            full = np.flatnonzero(plane < a).astype(np.uint32)
+            plane, full = np.empty_like(a), np.empty(len(a), np.uint32)  # full: touched as written
+            full = full[: add_planes(a, b, plane, full)].copy()
             kept = add_digits(plane, codes, over)
             codes, over = merge_sorted(full, np.ones(len(full), np.int64), codes[kept], over[kept])
             planes.append(plane)
@@ -228,6 +231,29 @@ class TableCounter:
     ) -> Table:
         rest = rest.astype(np.int64, copy=False)
         return Table(planes, codes, rest, self._since, self._dtype, self._channels)
+
+
+@njit(nogil=True, cache=True)
+def add_planes(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], total: NDArray[np.uint8], full: Codes
+) -> int:
+    """Write the sum of two planes, and the codes at which it is over 255; return how many."""
+    found = 0
+    for start in range(0, len(a), STRETCH):
+        x, y, z = (
+            a[start : start + STRETCH],
+            b[start : start + STRETCH],
+            total[start : start + STRETCH],
+        )
+        over = np.uint8(0)
+        for i in range(len(x)):
+            z[i] = np.uint8(x[i] + y[i])
+            over |= np.uint8(z[i] < x[i])
+        if over:
+            for i in range(len(x)):
+                full[found] = start + i  # stays if the next one does not replace it
+                found += 1 if z[i] < x[i] else 0
+    return found
 
 
 @njit(nogil=True, cache=True)

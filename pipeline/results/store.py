@@ -8,18 +8,19 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from zarr.abc.store import Store as ZarrStore
-from zarr.storage import FsspecStore, LocalStore
-
 from pipeline.errors import ConfigError, ResultError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store as ZarrStore
 
 RECORD = "run.json"
 LEASE = "lease.json"
@@ -31,6 +32,8 @@ LOGS = "logs"
 METADATA = "zarr.json"
 PARTIAL = ".partial"
 """How the names of temporary files end, zarr's own too."""
+_SYNCED_AT_ONCE = 16
+"""Files: a disk writes its journal once for all that wait for it, and once for each otherwise."""
 _ONE_PUT = 8 * 2**20
 """Bytes that an object store is given at once, at most."""
 
@@ -285,16 +288,22 @@ class Store:
         """
         if self.folder is None:
             return
-        with self.naming(name, "cannot be synced to disk"):
-            for folder, _, files in os.walk(self.join(name), topdown=False):
-                for file in files:
-                    # what a killed writer left behind is nothing to keep
-                    if not file.endswith(PARTIAL):
-                        _sync(os.path.join(folder, file))
-                _sync_folder(folder)
+        folders, files = [], []
+        for folder, _, names in os.walk(self.join(name)):
+            folders.append(folder)
+            # what a killed writer left behind is nothing to keep
+            files += [os.path.join(folder, file) for file in names if not file.endswith(PARTIAL)]
+        with (
+            self.naming(name, "cannot be synced to disk"),
+            ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool,
+        ):
+            list(pool.map(_sync, files))
+            list(pool.map(_sync_folder, folders))
 
-    def zarr(self, name: str, *, read_only: bool = False) -> ZarrStore:
+    def zarr(self, name: str, *, read_only: bool = False) -> "ZarrStore":
         """Return the zarr store at `name`."""
+        from zarr.storage import FsspecStore, LocalStore  # a run that only writes needs no zarr
+
         path = self.join(name)
         if self.folder is not None:
             return LocalStore(path, read_only=read_only)

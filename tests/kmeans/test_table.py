@@ -120,7 +120,7 @@ def test_tables_of_any_planes_merge_to_the_sum_in_any_order(parts, random):
 
 
 def test_merging_changes_neither_part():
-    a, b = (listed({code: 200 for code in range(n)}).with_planes(1) for n in (40, 256))
+    a, b = (listed(dict.fromkeys(range(n), 200)).with_planes(1) for n in (40, 256))
     before = [table.samples() for table in (a, b)]
     a.merge(b).merge(a)
     assert all(map(same_samples, before, (a.samples(), b.samples())))
