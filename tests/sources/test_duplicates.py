@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.sources import content, duplicates
+import pipeline.sources.content
+from pipeline.sources import duplicates
 from pipeline.sources.duplicates import BLOCK, find_duplicates
 
 LARGE = 4 * BLOCK
@@ -35,7 +36,7 @@ def opened(monkeypatch):
         found.append(os.path.basename(path))
         return plain(path, options)
 
-    for module in (duplicates, content):
+    for module in (duplicates, pipeline.sources.content):
         monkeypatch.setattr(module, "open_file", counted)
     return found
 
@@ -93,7 +94,7 @@ def test_what_cannot_be_read_repeats_nothing(write, tmp_path, monkeypatch):
             raise OSError("the disk is broken there")
         return plain(path, options)
 
-    for module in (duplicates, content):
+    for module in (duplicates, pipeline.sources.content):
         monkeypatch.setattr(module, "open_file", broken)
     found = find_duplicates(paths)
     assert (dict(found.first), found.unknown) == ({2: 0}, (1,))
