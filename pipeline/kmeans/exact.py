@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 MASK = np.uint64(0xFFFFFFFF)
 Limbs = NDArray[np.int64]
 
+FEW_LIMBS = 5
+"""Those of integers: most of their sums need but two of them."""
+
 CARRY_EVERY = 2**27
 """Samples after which limbs are carried; a sample makes up to 10 additions to a limb."""
 
@@ -93,9 +96,10 @@ class Exact:
     def integers(self) -> list[int]:
         """Return the sums in units of ``2**exponent``, in C order."""
         rows = self.limbs.reshape(-1, self.limbs.shape[-1])
-        if rows.shape[1] > 2 and not (rows[:, 2:].any() or (rows[:, 1] >> 31).any()):
-            short: list[int] = (rows[:, 0] + (rows[:, 1] << 32)).tolist()
-            return short
+        if 2 < rows.shape[1] <= FEW_LIMBS:
+            low, middle, *high = rows.T.tolist()
+            if not any(map(any, high)):
+                return [a + (b << 32) for a, b in zip(low, middle, strict=True)]
         width = 4 * (rows.shape[1] - 1)
         low = rows[:, :-1].astype("<u4").tobytes()
         top = rows[:, -1].tolist()
