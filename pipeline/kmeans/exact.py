@@ -97,9 +97,9 @@ class Exact:
         """Return the sums in units of ``2**exponent``, in C order."""
         rows = self.limbs.reshape(-1, self.limbs.shape[-1])
         if 2 < rows.shape[1] <= FEW_LIMBS:
-            low, middle, *high = rows.T.tolist()
-            if not any(map(any, high)):
-                return [a + (b << 32) for a, b in zip(low, middle, strict=True)]
+            first, second, *others = rows.T.tolist()
+            if not any(map(any, others)):
+                return [a + (b << 32) for a, b in zip(first, second, strict=True)]
         width = 4 * (rows.shape[1] - 1)
         low = rows[:, :-1].astype("<u4").tobytes()
         top = rows[:, -1].tolist()

@@ -37,10 +37,11 @@ def segment_if_small(job: Job, memory: int, most: int) -> Ending | Large:
     begin = perf_counter()
     try:
         with hearing():
-            source = job.look()
+            quick = job.fingerprint == "stat"
+            source = job.open() if quick else job.look()
             if source.info.pixels > most:
                 return Large(job)
-            if job.fingerprint != "stat":
+            if not quick:
                 source = job.open()
             row = segment_image(job, source, SerialEngine(memory=memory))
         return Ending(row, source.info.nbytes)
