@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.kernels import (
     count_codes,
     decode,
@@ -172,7 +172,7 @@ class TableCounter:
         return Table(None, counts, self._since, self._dtype, self._channels)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     """Merge two ascending lists of codes, adding the counts of codes in both."""
     codes = np.empty(len(a) + len(b), np.uint32)

@@ -1,0 +1,131 @@
+"""How the loops of this package are compiled and where the machine code is kept.
+
+numba keeps what it compiled, and takes it again while the file of that very function is the same;
+of functions that it calls in other files it knows nothing. Here what is kept is stamped with the
+text of all modules of the package, so that a change of any of them is a change of all.
+
+It is kept, in this order, where it can be written: in ``NUMBA_CACHE_DIR``; in ``__pycache__``
+beside the module; in the user's cache (``~/.cache/numba``), as where the package is installed read
+only; in a folder of the user's own below the system's temporary one. Failing all, it is compiled
+in each process.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from numba import njit, types
+from numba.core import caching
+from numba.core.ccallback import CFunc
+from numba.core.typing import signature
+from numba.experimental import function_type  # noqa: F401 - lets numba know `Step` arguments
+
+HERE = Path(__file__).parent
+
+
+@cache
+def stamp() -> str:
+    """Return what changes whenever a module of this package does."""
+    text = hashlib.sha256()
+    for path in sorted(HERE.glob("*.py")):
+        text.update(path.read_bytes())
+    return text.hexdigest()
+
+
+class _Stamped:
+    """A place whose contents are stale when any module of this package has changed."""
+
+    def get_source_stamp(self) -> str:
+        return stamp()
+
+
+class _Given(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _Beside(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _OfUser(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
+    pass
+
+
+class _Temporary(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
+    """A folder that only this user can write to: what lies in it is run."""
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        own = Path(tempfile.gettempdir()) / f"chunkmeans-{os.getuid()}"
+        self._cache_path = str(own / self.get_suitable_cache_subpath(py_file))
+
+    def ensure_cache_path(self) -> None:
+        own = Path(self._cache_path).parent
+        own.mkdir(mode=0o700, exist_ok=True)
+        found = own.lstat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o170077 != 0o040000:
+            raise PermissionError(f"{own} is not a folder of this user alone")
+        super().ensure_cache_path()
+
+
+class _Kept(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_Given, _Beside, _OfUser, _Temporary)
+
+
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    _impl_class = _Kept
+
+
+def compiled(function: Any = None, **options: Any) -> Any:
+    """Compile a function on its first call; it lets go of the GIL."""
+    if function is None:
+        return lambda given: compiled(given, **options)
+    return _kept(njit(nogil=True, **options)(function), function)
+
+
+def _kept(made: Any, function: Any) -> Any:
+    """Let numba keep what it compiles of a function, where there is a place for it."""
+    with suppress(RuntimeError):  # there is none
+        made._cache = _Cache(function)  # as `enable_caching` does with numba's own
+    return made
+
+
+class Step(types.WrapperAddressProtocol):  # type: ignore[misc]
+    """A compiled function that loops get as an argument and call by its address.
+
+    What a loop calls by name, numba compiles again as a part of the loop: half of all time. Of a
+    step it needs to know no more than the types, `signature`. Compiled, or loaded, when a loop
+    first takes it.
+    """
+
+    def __init__(self, function: Any, signature: Any) -> None:
+        self.function = function
+        self._signature = signature
+        self._address = 0
+
+    def signature(self) -> Any:
+        """Return its types, as numba asks for them."""
+        return self._signature
+
+    def __wrapper_address__(self) -> int:
+        if not self._address:
+            made = CFunc(self.function, (self._signature.args, self._signature.return_type), {}, {})
+            _kept(made, self.function).compile()
+            self._made = made  # the address holds as long as this does
+            self._address = made.address
+        return self._address
+
+
+def step(result: Any, *arguments: Any) -> Callable[[Any], Step]:
+    """Make a function a `Step` that takes and returns these types."""
+    return lambda function: Step(function, signature(result, *arguments))
+
+
+def array(of: Any, ndim: int = 1, *, read: bool = False) -> Any:
+    """Return the type of an array in C order, as `raw.read` gives it if it is only read."""
+    return types.Array(of, ndim, "C", readonly=read)
