@@ -56,6 +56,8 @@ class Room(NamedTuple):
     """The same of integers of 64 bits, as they are, (c, BLOCK); else empty."""
     work: Floats
     """Room for numbers of samples, (2, BLOCK)."""
+    singles: NDArray[np.float32]
+    scores: NDArray[np.float32]
     label: Ints
     """Which of `few` is nearest to each sample, (BLOCK,)."""
 
@@ -67,7 +69,8 @@ def room_for(c: int, k: int, kind: int) -> Room:
     return Room(
         np.empty(c), np.empty(c), np.empty(2 * c * LANES * 4, np.uint8), np.empty(k, np.int32),
         np.empty((k, c)), np.empty((c, BLOCK)), np.empty((wide, BLOCK), np.int64),
-        np.empty((2, BLOCK)), np.empty(BLOCK, np.int64),
+        np.empty((2, BLOCK)), np.empty((c + 3, BLOCK), np.float32),
+        np.empty((k, c + 1), np.float32), np.empty(BLOCK, np.int64),
     )  # fmt: skip
 
 

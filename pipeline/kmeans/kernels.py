@@ -53,8 +53,8 @@ def _assign(
             if not turned:
                 steps.turn(raw, kind, start, size, room.turned, room.words)
             steps.nearest(
-                room.turned, size, means, weights, scaled, room.few, left, room.some, room.work,
-                room.label,
+                room.turned, size, means, weights, scaled, room.few, left, room.lo, room.hi,
+                room.some, room.work, room.singles, room.scores, room.label,
             )  # fmt: skip
             if width == 1:
                 pick(found, room.label[:size], part)

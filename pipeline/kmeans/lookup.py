@@ -80,7 +80,8 @@ def paint(
                         list_small_cube(red, green, blue, room.turned)
                         steps.nearest(
                             room.turned, SMALL_CUBE**3, means, weights, scaled, room.few, few,
-                            room.some, room.work, room.label,
+                            room.lo, room.hi, room.some, room.work, room.singles, room.scores,
+                            room.label,
                         )  # fmt: skip
                         fill_small_cube(red, green, blue, room, numbers, table)
 

@@ -50,8 +50,8 @@ def _add_nearest(
             steps.turn(raw, kind, start, size, room.turned, room.words)
         if left > 1:
             steps.nearest(
-                room.turned, size, means, weights, scaled, room.few, left, room.some, room.work,
-                room.label,
+                room.turned, size, means, weights, scaled, room.few, left, room.lo, room.hi,
+                room.some, room.work, room.singles, room.scores, room.label,
             )  # fmt: skip
         steps.add_block(
             room.turned, room.words, kind, counts[start : start + size], size, left, room.few,

@@ -304,8 +304,8 @@ def walk(
                 size = min(BLOCK, starts[leaf + 1] - start)
                 steps.turn(raw, kind, start, size, room.turned, room.words)
                 steps.nearest(
-                    room.turned, size, means, factors, scaled, few, left[level + 1], room.some,
-                    room.work, room.label,
+                    room.turned, size, means, factors, scaled, few, left[level + 1], room.lo, room.hi,
+                    room.some, room.work, room.singles, room.scores, room.label,
                 )  # fmt: skip
                 steps.add_block(
                     room.turned, room.words, kind, weights[start : start + size], size,
