@@ -69,8 +69,8 @@ def room_for(c: int, k: int, kind: int) -> Room:
     return Room(
         np.empty(c), np.empty(c), np.empty(2 * c * LANES * 4, np.uint8), np.empty(k, np.int32),
         np.empty((k, c)), np.empty((c, BLOCK)), np.empty((wide, BLOCK), np.int64),
-        np.empty((2, BLOCK)), np.empty((c + 3, BLOCK), np.float32),
-        np.empty((k, c + 1), np.float32), np.empty(BLOCK, np.int64),
+        np.empty((2, BLOCK)), np.empty((c + 4, BLOCK), np.float32),
+        np.empty((k + 1, c + 1), np.float32), np.empty(BLOCK, np.int64),
     )  # fmt: skip
 
 
@@ -212,22 +212,34 @@ def prune(
         size += extent * extent
     margin = max(size * UNIT * (c + 8), LEAST)
     for j in range(number):
-        i = among[j]
-        distance = 0.0
-        for ch in range(c):
-            t = ((lo[ch] + hi[ch]) * 0.5 - means[i, ch]) * weights[ch]
-            distance += t * t
+        distance = from_middle(lo, hi, means[among[j]], weights)
         if distance < least:
-            least, nearest = distance, i
+            least, nearest = distance, among[j]
     left = 0
     for j in range(number):
         i = among[j]
-        farther = 0.0  # least difference of the squared distances to `i` and to `nearest`
-        for ch in range(c):
-            m, n = means[i, ch], means[nearest, ch]
-            corner = hi[ch] if m > n else lo[ch]
-            farther += ((n - m) * weights[ch]) * ((2.0 * corner - m - n) * weights[ch])
-        if i == nearest or not farther > margin:
+        if i == nearest or not farther(lo, hi, means[i], means[nearest], weights) > margin:
             few[left] = i
             left += 1
     return left
+
+
+@compiled(fastmath={"contract", "reassoc"})
+def from_middle(lo: Floats, hi: Floats, mean: Floats, weights: Floats) -> float:
+    """Squared distance of a mean to the middle of a box."""
+    distance = 0.0
+    for ch in range(len(mean)):
+        t = ((lo[ch] + hi[ch]) * 0.5 - mean[ch]) * weights[ch]
+        distance += t * t
+    return distance
+
+
+@compiled(fastmath={"contract", "reassoc"})
+def farther(lo: Floats, hi: Floats, mean: Floats, other: Floats, weights: Floats) -> float:
+    """Least difference of the squared distances from a place of the box to one mean and another."""
+    least = 0.0
+    for ch in range(len(mean)):
+        m, n = mean[ch], other[ch]
+        corner = hi[ch] if m > n else lo[ch]
+        least += ((n - m) * weights[ch]) * ((2.0 * corner - m - n) * weights[ch])
+    return least

@@ -36,13 +36,15 @@ def filtered(values, means, weights=None):
     weights = np.ones(c) if weights is None else np.array(weights, np.float64)
     turned = np.zeros((c, BLOCK))
     turned[:, :size] = values.T
-    singles, scores = np.zeros((c + 3, BLOCK), np.float32), np.zeros((len(means), c + 1), np.float32)
+    k = len(means)
+    singles, scores = np.zeros((c + 4, BLOCK), np.float32), np.zeros((k + 1, c + 1), np.float32)
     lo, hi = turned[:, :size].min(axis=1), turned[:, :size].max(axis=1)
-    apart = module.prepare(turned, size, means, weights, lo, hi, singles, scores)
+    work = np.zeros((2, BLOCK))
+    apart = module.prepare(turned, size, means, weights, lo, hi, work, singles, scores)
     label = np.zeros(BLOCK, np.int64)
     if apart > 0:
-        module.score(singles, size, scores, label)
-    return apart, singles[c + 1, :size], singles[c + 2, :size], label[:size]
+        module.score(singles, size, scores[: k + k % 2], label)
+    return apart, singles[c + 2, :size], singles[c + 3, :size], label[:size]
 
 
 @given(strategies.images(non_finite=False), st.integers(2, 40), st.data())
