@@ -15,15 +15,16 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from numba import njit, types
 from numba.core import caching
 from numba.core.ccallback import CFunc
+from numba.core.cgutils import create_struct_proxy
 from numba.core.typing import signature
-from numba.experimental import function_type  # noqa: F401 - lets numba know `Step` arguments
+from numba.extending import intrinsic
 
 HERE = Path(__file__).parent
 
@@ -95,30 +96,42 @@ def _kept(made: Any, function: Any) -> Any:
     return made
 
 
-class Step(types.WrapperAddressProtocol):  # type: ignore[misc]
-    """A compiled function that loops get as an argument and call by its address.
+class Step:
+    """A compiled function that loops call by its address.
 
     What a loop calls by name, numba compiles again as a part of the loop: half of all time. Of a
-    step it needs to know no more than the types, `signature`. Compiled, or loaded, when a loop
-    first takes it.
+    step a loop needs to know no more than the types, `signature`. Compiled, or loaded, when its
+    address is asked for.
     """
 
     def __init__(self, function: Any, signature: Any) -> None:
         self.function = function
-        self._signature = signature
-        self._address = 0
+        self.signature = signature
 
-    def signature(self) -> Any:
-        """Return its types, as numba asks for them."""
-        return self._signature
+    @cached_property
+    def made(self) -> CFunc:
+        """The compiled function; its address holds as long as this does."""
+        made = CFunc(self.function, (self.signature.args, self.signature.return_type), {}, {})
+        _kept(made, self.function).compile()
+        return made
 
-    def __wrapper_address__(self) -> int:
-        if not self._address:
-            made = CFunc(self.function, (self._signature.args, self._signature.return_type), {}, {})
-            _kept(made, self.function).compile()
-            self._made = made  # the address holds as long as this does
-            self._address = made.address
-        return self._address
+    @property
+    def at(self) -> Any:
+        """For compiled code: make a function of its address."""
+        kind = types.FunctionType(self.signature)
+
+        @intrinsic
+        def function_at(context: Any, address: Any) -> Any:
+            def make(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                made = create_struct_proxy(kind)(context, builder)
+                pointer = context.get_value_type(types.voidptr)
+                made.c_addr = builder.inttoptr(args[0], pointer)
+                made.py_addr = made.jit_addr = pointer(None)
+                return made._getvalue()
+
+            return kind(types.int64), make
+
+        return function_at
 
 
 def step(result: Any, *arguments: Any) -> Callable[[Any], Step]:

@@ -18,7 +18,7 @@ from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.raw import Bytes, raw
 from pipeline.kmeans.samples import Floats, Ints, Samples, Values
-from pipeline.kmeans.steps import STEPS, Steps
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
 SKETCH = 2**17
 """Vectors a sketch holds."""
@@ -100,7 +100,7 @@ class DistinctCounter:
         new, kind = raw(values)
         while True:
             start, self._found = insert(
-                STEPS, new, kind, self._channels, start, self._values.view(np.uint8), self._counts,
+                addresses(), new, kind, self._channels, start, self._values.view(np.uint8), self._counts,
                 self._hashes, self._slots, self._found, self._highest,
             )  # fmt: skip
             if self.complete:
@@ -162,12 +162,13 @@ def hash_of(values: Values, row: int) -> np.uint64:
     Each channel is stirred by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
     """
     h = np.empty(1, np.uint64)
-    _hash_of(STEPS, *raw(values[row : row + 1]), values.shape[1], h)
+    _hash_of(addresses(), *raw(values[row : row + 1]), values.shape[1], h)
     return np.uint64(h[0])
 
 
 @compiled
-def _hash_of(steps: Steps, raw: Bytes, kind: int, c: int, hashes: Hashes) -> None:
+def _hash_of(places: Addresses, raw: Bytes, kind: int, c: int, hashes: Hashes) -> None:
+    steps = steps_at(places)
     room = room_for(c, 1, kind)
     steps.turn(raw, kind, 0, 1, room.turned, room.words)
     hash_block(room.turned, 1, hashes)
@@ -189,13 +190,14 @@ def hash_block(turned: Floats, size: int, hashes: Hashes) -> None:
 
 @compiled
 def insert(
-    steps: Steps, new: Bytes, kind: int, c: int, start: int, values: Bytes, counts: Ints, hashes: Hashes,
+    places: Addresses, new: Bytes, kind: int, c: int, start: int, values: Bytes, counts: Ints, hashes: Hashes,
     slots: NDArray[np.int32], found: int, highest: np.uint64,
 ) -> tuple[int, int]:  # fmt: skip
     """Count samples from row `start` on, those of a hash up to `highest`, until the room is full.
 
     Returns the row that found no room (or the number of rows) and the number of vectors.
     """
+    steps = steps_at(places)
     itemsize, room, block = new.shape[1] // c, room_for(c, 1, kind), np.empty(BLOCK, np.uint64)
     row = start
     while row < len(new):

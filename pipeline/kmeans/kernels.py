@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.kmeans.blocks import BLOCK, Floats, Ints, Values, reach_of, room_for
 from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.raw import F4, F8, I2, I8, U1, U2, Bytes, raw, read
-from pipeline.kmeans.steps import STEPS, Steps
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
 
 def assign(
@@ -23,15 +23,16 @@ def assign(
     `out` is of 8 or of 16 bits.
     """
     bytes_out = out.view(np.uint8)
-    _assign(STEPS, *raw(values), read(means), read(weights), scaled, read(numbers.astype(np.uint16)),
+    _assign(addresses(), *raw(values), read(means), read(weights), scaled, read(numbers.astype(np.uint16)),
             bytes_out, out.itemsize)  # fmt: skip
 
 
 @compiled
 def _assign(
-    steps: Steps, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
+    places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
     numbers: NDArray[np.uint16], out: Bytes, width: int,
 ) -> None:  # fmt: skip
+    steps = steps_at(places)
     k, c = means.shape
     room, reach, every = room_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
     found = np.empty(k, np.uint16)
@@ -77,15 +78,22 @@ def farthest(
     Greatest distance first; a tie goes to the lexicographically smaller sample.
     """
     rows, far = np.empty(number, np.int64), np.empty(number)
-    found = _farthest(STEPS, *raw(values), read(means), read(weights), scaled, rows, far)
+    found = _farthest(addresses(), *raw(values), read(means), read(weights), scaled, rows, far)
     return rows[:found], far[:found]
 
 
 @compiled
 def _farthest(
-    steps: Steps, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool, rows: Ints,
+    places: Addresses,
+    raw: Bytes,
+    kind: int,
+    means: Floats,
+    weights: Floats,
+    scaled: bool,
+    rows: Ints,
     far: Floats,
 ) -> int:
+    steps = steps_at(places)
     found, number = 0, len(rows)
     room = room_for(means.shape[1], 1, kind)
     for start in range(0, len(raw), BLOCK):
@@ -152,13 +160,20 @@ def squared_distances(
     values: Values, mean: Floats, weights: Floats, scaled: bool, out: Floats
 ) -> None:
     """Write the squared distance of each sample to one mean, (n, c) and (c,) to (n,)."""
-    _squared_distances(STEPS, *raw(values), read(mean[None]), read(weights), scaled, out)
+    _squared_distances(addresses(), *raw(values), read(mean[None]), read(weights), scaled, out)
 
 
 @compiled
 def _squared_distances(
-    steps: Steps, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool, out: Floats
+    places: Addresses,
+    raw: Bytes,
+    kind: int,
+    means: Floats,
+    weights: Floats,
+    scaled: bool,
+    out: Floats,
 ) -> None:
+    steps = steps_at(places)
     room = room_for(means.shape[1], 1, kind)
     for start in range(0, len(raw), BLOCK):
         size = min(BLOCK, len(raw) - start)

@@ -11,7 +11,7 @@ from pipeline.kmeans.kernels import decode
 from pipeline.kmeans.lloyd import Metric
 from pipeline.kmeans.raw import F8, read
 from pipeline.kmeans.samples import Floats
-from pipeline.kmeans.steps import STEPS, Steps
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 from pipeline.kmeans.table import fits, offset
 
 CUBE = 16
@@ -42,7 +42,7 @@ def look_up_table(
         raise ValueError(f"{c} channels of {dtype} have more than 24 bits")
     table = np.empty(2 ** (8 * dtype.itemsize * c), numbers.dtype)
     if c == 3:
-        paint(STEPS, read(means), read(metric.weights), metric.scaled, read(numbers), table)
+        paint(addresses(), read(means), read(metric.weights), metric.scaled, read(numbers), table)
         return table
     values = np.empty((len(table), c), dtype)
     decode(np.arange(len(table), dtype=np.uint32), offset(dtype), 8 * dtype.itemsize, values)
@@ -52,10 +52,11 @@ def look_up_table(
 
 @compiled
 def paint(
-    steps: Steps, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
+    places: Addresses, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
     table: NDArray[Any],
 ) -> None:  # fmt: skip
     """Write the table of three channels of 8 bits, cube by cube of colours."""
+    steps = steps_at(places)
     k = len(means)
     room, reach = room_for(3, k, F8), reach_of(means)
     every, outer = np.arange(k).astype(np.int32), np.empty(k, np.int32)

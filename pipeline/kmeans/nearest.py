@@ -34,7 +34,7 @@ Singles = NDArray[np.float32]
 WIDE = BLOCK
 """Most channels of the filter; its bound holds for some thousands."""
 
-WORTH = 24
+WORTH = 64
 """Least product of means and channels for which the filter takes less time than it saves."""
 
 SHORT = 32
@@ -129,9 +129,7 @@ def extent(mean: Floats, middle: Floats, half: Floats, weights: Floats) -> float
 
 
 @compiled(fastmath={"contract", "reassoc"})
-def shift(
-    mean: Floats, middle: Floats, weights: Floats, scale: float, double: Singles
-) -> float:
+def shift(mean: Floats, middle: Floats, weights: Floats, scale: float, double: Singles) -> float:
     """Write -2 b of a mean, (c,), and return b.b."""
     total = 0.0
     for ch in range(len(mean)):
@@ -216,9 +214,7 @@ def add_one(row: Singles, s: np.float32, t: np.float32, one: Singles, two: Singl
 
 
 @compiled
-def keep(
-    one: Singles, two: Singles, i: int, best: Singles, second: Singles, label: Ints
-) -> None:
+def keep(one: Singles, two: Singles, i: int, best: Singles, second: Singles, label: Ints) -> None:
     """Take q of the means i and i + 1 for the least, or the second least."""
     for p in range(len(one)):
         x, y, least, next_ = one[p], two[p], best[p], second[p]

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kmeans.blocks import BLOCK, Floats, Indices, Ints, Room, Values, reach_of, room_for
+from pipeline.kmeans.blocks import BLOCK, Floats, Ints, Room, Values, reach_of, room_for
 from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.exact import CARRY_EVERY, add, add_square, add_times, carry
 from pipeline.kmeans.groups import FEW, NONE, Limbs, parts_of, quantum_of, sum_where
 from pipeline.kmeans.raw import Bytes, raw, read
 from pipeline.kmeans.samples import ONCE
-from pipeline.kmeans.steps import STEPS, Steps
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
 
 def add_nearest(
@@ -22,15 +22,24 @@ def add_nearest(
     2**47 pixels of 16 bits; else limbs whose lowest bit is worth ``2**exponent``, not carried.
     """
     _add_nearest(
-        STEPS, *raw(values), read(counts), read(means), read(weights), scaled, number, sums, exponent
+        addresses(),
+        *raw(values),
+        read(counts),
+        read(means),
+        read(weights),
+        scaled,
+        number,
+        sums,
+        exponent,
     )
 
 
 @compiled
 def _add_nearest(
-    steps: Steps, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats, scaled: bool,
+    places: Addresses, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats, scaled: bool,
     number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
+    steps = steps_at(places)
     k, c = means.shape
     room, reach, every = room_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
     flat = sums.reshape(-1)
@@ -72,15 +81,24 @@ def add_moments(
     as in `add_nearest`; int64 squares hold 2**31 samples of 16 bits.
     """
     _add_moments(
-        STEPS, *raw(values), read(ONCE), read(label), number, sums, squares, sum_exponent, square_exponent
+        addresses(),
+        *raw(values),
+        read(ONCE),
+        read(label),
+        number,
+        sums,
+        squares,
+        sum_exponent,
+        square_exponent,
     )
 
 
 @compiled
 def _add_moments(
-    steps: Steps, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
+    places: Addresses, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
     squares: Limbs, sum_exponent: int, square_exponent: int,
 ) -> None:  # fmt: skip
+    steps = steps_at(places)
     k = len(number)
     room = room_for(sums.shape[1], k, kind)
     place = np.full(k, -1)
@@ -110,15 +128,16 @@ def add_weighted_moments(
 ) -> None:  # fmt: skip
     """Add samples that occur `counts` times each to the totals of their groups, `label` (n,)."""
     _add_weighted_moments(
-        STEPS, *raw(values), read(counts), read(label), number, sums, squares, sum_exponent
+        addresses(), *raw(values), read(counts), read(label), number, sums, squares, sum_exponent
     )
 
 
 @compiled
 def _add_weighted_moments(
-    steps: Steps, raw: Bytes, kind: int, counts: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
+    places: Addresses, raw: Bytes, kind: int, counts: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
     squares: Limbs, exponent: int,
 ) -> None:  # fmt: skip
+    steps = steps_at(places)
     c, limbs, more = sums.shape[1], sums.shape[2], squares.shape[2]
     flat, flat_squares = sums.reshape(-1), squares.reshape(-1)
     room = room_for(c, 1, kind)
@@ -135,7 +154,9 @@ def _add_weighted_moments(
                     flat[i * c + ch] += x * count
                     flat_squares[i * c + ch] += x * x * count
                 else:
-                    magnitude, shift, sign = parts_of(room.turned, room.words, kind, ch, p, exponent)
+                    magnitude, shift, sign = parts_of(
+                        room.turned, room.words, kind, ch, p, exponent
+                    )
                     add_times(flat, (i * c + ch) * limbs, magnitude, count, shift, sign)
                     add_square(flat_squares, (i * c + ch) * more, magnitude, count, 2 * shift)
         since += size
@@ -162,9 +183,7 @@ def gather(label: NDArray[np.uint16], place: Ints, room: Room) -> int:
 
 
 @compiled
-def add_squares(
-    kind: int, size: int, left: int, room: Room, squares: Limbs, exponent: int
-) -> None:
+def add_squares(kind: int, size: int, left: int, room: Room, squares: Limbs, exponent: int) -> None:
     """Add the squares of a block whose samples are labelled by `room`."""
     few, label = room.few, room.label[:size]
     c, limbs = squares.shape[1], squares.shape[2]

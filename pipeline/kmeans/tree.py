@@ -24,7 +24,7 @@ from pipeline.kmeans.exact import Limbs, carry, form
 from pipeline.kmeans.lloyd import Metric, PartialSums, partial_sums, sums_of_groups
 from pipeline.kmeans.raw import Bytes, raw, read
 from pipeline.kmeans.samples import Floats, Ints, Samples
-from pipeline.kmeans.steps import STEPS, Steps
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
 LEAF = 256
 """Samples of a leaf, about, of at most 16 bits; others, whose sums take more room, have twice."""
@@ -69,7 +69,7 @@ class Tree:
         channels, cuts = np.zeros(leaves - 1, np.int32), np.zeros(leaves - 1)
         learn(read(values[::step].astype(np.float64)), read(metric.weights), channels, cuts)
         leaf, sizes = np.empty(n, np.uint32), np.zeros(leaves, np.int64)
-        route(STEPS, *raw(values), c, channels, cuts, depth, leaf, sizes)
+        route(addresses(), *raw(values), c, channels, cuts, depth, leaf, sizes)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         sorted_values, sorted_weights = np.empty_like(values), np.empty_like(weights)
         scatter(
@@ -80,7 +80,15 @@ class Tree:
         number, sums, exponent = sums_of_groups(leaves, values)
         lo, hi = np.full((2 * leaves - 1, c), np.inf), np.full((2 * leaves - 1, c), -np.inf)
         describe(
-            STEPS, *raw(sorted_values), read(sorted_weights), read(starts), lo, hi, number, sums, exponent
+            addresses(),
+            *raw(sorted_values),
+            read(sorted_weights),
+            read(starts),
+            lo,
+            hi,
+            number,
+            sums,
+            exponent,
         )
         return cls(ordered, starts, lo, hi, number, sums)
 
@@ -89,7 +97,7 @@ class Tree:
         values = self.samples.values
         number, sums, exponent = sums_of_groups(len(means), values)
         walk(
-            STEPS, *raw(values), read(self.samples.weights), read(self.starts), read(self.lo),
+            addresses(), *raw(values), read(self.samples.weights), read(self.starts), read(self.lo),
             read(self.hi), read(self.number), read(self.sums), read(means), read(metric.weights),
             metric.scaled, number, sums, exponent,
         )  # fmt: skip
@@ -165,10 +173,11 @@ def part(samples: Floats, ch: int, rows: Ints, start: int, stop: int) -> tuple[i
 
 @compiled
 def route(
-    steps: Steps, raw: Bytes, kind: int, c: int, channels: Indices, cuts: Floats, depth: int,
+    places: Addresses, raw: Bytes, kind: int, c: int, channels: Indices, cuts: Floats, depth: int,
     leaf: NDArray[np.uint32], sizes: Ints,
 ) -> None:  # fmt: skip
     """Find the leaf of each sample, (n, c) to (n,), and add to the size of each leaf."""
+    steps = steps_at(places)
     inner = len(cuts)
     nodes = np.zeros(ROUTED, np.int64)
     room, rows = room_for(c, 1, kind), np.empty((ROUTED, c))
@@ -223,10 +232,11 @@ def move(rows: NDArray[Any], places: NDArray[np.uint32], to_rows: NDArray[Any]) 
 
 @compiled
 def describe(
-    steps: Steps, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats, number: Ints,
+    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats, number: Ints,
     sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Find the boxes of all nodes, and the numbers and sums of the leaves."""
+    steps = steps_at(places)
     c, leaves = lo.shape[1], len(starts) - 1
     room, flat = room_for(c, 1, kind), sums.reshape(-1)
     for leaf in range(leaves):
@@ -260,11 +270,12 @@ def describe(
 
 @compiled
 def walk(
-    steps: Steps, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
+    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
     leaf_number: Ints, leaf_sums: Limbs, means: Floats, factors: Floats, scaled: bool,
     number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add all samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means."""
+    steps = steps_at(places)
     k, leaves = len(means), len(starts) - 1
     depth = 0
     while 2**depth < leaves:
