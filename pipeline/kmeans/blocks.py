@@ -65,7 +65,7 @@ class Room(NamedTuple):
 @compiled
 def room_for(c: int, k: int, kind: int) -> Room:
     """Return the arrays for blocks of samples of c channels and k means."""
-    wide = c if kind == I8 or kind == U8 else 0
+    wide = c if kind in (I8, U8) else 0
     return Room(
         np.empty(c), np.empty(c), np.empty(2 * c * LANES * 4, np.uint8), np.empty(k, np.int32),
         np.empty((k, c)), np.empty((c, BLOCK)), np.empty((wide, BLOCK), np.int64),

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call, misc, unused-ignore"
 """How the loops of this package are compiled and where the machine code is kept.
 
 numba keeps what it compiled, and takes it again while the file of that very function is the same;
@@ -45,19 +46,19 @@ class _Stamped:
         return stamp()
 
 
-class _Given(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+class _Given(_Stamped, caching.UserProvidedCacheLocator):
     pass
 
 
-class _Beside(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
+class _Beside(_Stamped, caching.InTreeCacheLocator):
     pass
 
 
-class _OfUser(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
+class _OfUser(_Stamped, caching.UserWideCacheLocator):
     pass
 
 
-class _Temporary(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
+class _Temporary(_Stamped, caching.UserWideCacheLocator):
     """A folder that only this user can write to: what lies in it is run."""
 
     def __init__(self, py_func: Any, py_file: str) -> None:
@@ -74,11 +75,11 @@ class _Temporary(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
         super().ensure_cache_path()
 
 
-class _Kept(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Given, _Beside, _OfUser, _Temporary)
+class _Kept(caching.CompileResultCacheImpl):
+    _locator_classes: list[type[object]] = [_Given, _Beside, _OfUser, _Temporary]  # noqa: RUF012
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(caching.FunctionCache):
     _impl_class = _Kept
 
 

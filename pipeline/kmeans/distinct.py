@@ -100,8 +100,8 @@ class DistinctCounter:
         new, kind = raw(values)
         while True:
             start, self._found = insert(
-                addresses(), new, kind, self._channels, start, self._values.view(np.uint8), self._counts,
-                self._hashes, self._slots, self._found, self._highest,
+                addresses(), new, kind, self._channels, start, self._values.view(np.uint8),
+                self._counts, self._hashes, self._slots, self._found, self._highest,
             )  # fmt: skip
             if self.complete:
                 kept = start
@@ -190,8 +190,8 @@ def hash_block(turned: Floats, size: int, hashes: Hashes) -> None:
 
 @compiled
 def insert(
-    places: Addresses, new: Bytes, kind: int, c: int, start: int, values: Bytes, counts: Ints, hashes: Hashes,
-    slots: NDArray[np.int32], found: int, highest: np.uint64,
+    places: Addresses, new: Bytes, kind: int, c: int, start: int, values: Bytes, counts: Ints,
+    hashes: Hashes, slots: NDArray[np.int32], found: int, highest: np.uint64,
 ) -> tuple[int, int]:  # fmt: skip
     """Count samples from row `start` on, those of a hash up to `highest`, until the room is full.
 

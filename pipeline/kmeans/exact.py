@@ -148,7 +148,7 @@ def carry(rows: Limbs) -> None:
 
 
 @compiled
-def parts(value: float) -> tuple[np.uint64, int, int]:
+def parts(value: float) -> tuple[Any, Any, Any]:
     """Magnitude, shift and sign of a float64: ``sign * magnitude * 2**(shift - 1074)``."""
     bits = np.float64(value).view(np.uint64)
     field = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF))
@@ -160,7 +160,7 @@ def parts(value: float) -> tuple[np.uint64, int, int]:
 
 
 @compiled
-def parts_from(value: float, exponent: int) -> tuple[np.uint64, int, int]:
+def parts_from(value: float, exponent: int) -> tuple[Any, Any, Any]:
     """Magnitude, shift and sign of a multiple of ``2**exponent``, the shift counted from there.
 
     The magnitude of a float32 has 24 bits, that of an integer is the integer.

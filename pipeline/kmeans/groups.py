@@ -6,6 +6,8 @@ could, sample after sample goes into the limbs of `exact`. What a group has got 
 added to its sum: an int64 for samples of at most 16 bits, limbs for others.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import float64, int32, int64, uint8, void
 from numpy.typing import NDArray
@@ -75,11 +77,9 @@ def add_block(
 
 
 @compiled
-def parts_of(
-    turned: Floats, words: Ints, kind: int, ch: int, p: int, exponent: int
-) -> tuple[np.uint64, int, int]:
+def parts_of(turned: Floats, words: Ints, kind: int, ch: int, p: int, exponent: int) -> Any:
     """Magnitude, shift from `exponent` on, and sign of a number of the block."""
-    if kind == I8 or kind == U8:
+    if kind in (I8, U8):
         word = words[ch, p]
         if kind == I8 and word < 0:
             return np.uint64(0) - np.uint64(word), np.int64(0), np.int64(-1)

@@ -22,9 +22,10 @@ def assign(
 
     `out` is of 8 or of 16 bits.
     """
-    bytes_out = out.view(np.uint8)
-    _assign(addresses(), *raw(values), read(means), read(weights), scaled, read(numbers.astype(np.uint16)),
-            bytes_out, out.itemsize)  # fmt: skip
+    _assign(
+        addresses(), *raw(values), read(means), read(weights), scaled,
+        read(numbers.astype(np.uint16)), out.view(np.uint8), out.itemsize,
+    )  # fmt: skip
 
 
 @compiled
@@ -127,7 +128,7 @@ def _farthest(
 
 
 @compiled
-def compare(raw: Bytes, kind: int, a: int, b: int) -> int:
+def compare(raw: Bytes, kind: int, a: int, b: int) -> Any:
     """Lexicographic order of two rows: -1, 0 or 1."""
     one, other = raw[a], raw[b]
     if kind == U1:

@@ -173,8 +173,8 @@ def score(singles: Singles, size: int, scores: Singles, label: Ints) -> None:
         keep(one, two, i, best, second, label)
 
 
-# Eight channels of two means at once: what is loaded is used twice, what is stored is stored seldom.
-# The bound holds in any order, fused or not.
+# Eight channels of two means at once: what is loaded is used twice, and storing is seldom. The
+# bound holds in any order, fused or not.
 
 
 @compiled(fastmath={"contract", "reassoc"})

@@ -36,8 +36,8 @@ def add_nearest(
 
 @compiled
 def _add_nearest(
-    places: Addresses, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats, scaled: bool,
-    number: Ints, sums: Limbs, exponent: int,
+    places: Addresses, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats,
+    scaled: bool, number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     steps = steps_at(places)
     k, c = means.shape
@@ -95,8 +95,8 @@ def add_moments(
 
 @compiled
 def _add_moments(
-    places: Addresses, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
-    squares: Limbs, sum_exponent: int, square_exponent: int,
+    places: Addresses, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16], number: Ints,
+    sums: Limbs, squares: Limbs, sum_exponent: int, square_exponent: int,
 ) -> None:  # fmt: skip
     steps = steps_at(places)
     k = len(number)
@@ -134,8 +134,8 @@ def add_weighted_moments(
 
 @compiled
 def _add_weighted_moments(
-    places: Addresses, raw: Bytes, kind: int, counts: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
-    squares: Limbs, exponent: int,
+    places: Addresses, raw: Bytes, kind: int, counts: Ints, label: NDArray[np.uint16],
+    number: Ints, sums: Limbs, squares: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     steps = steps_at(places)
     c, limbs, more = sums.shape[1], sums.shape[2], squares.shape[2]

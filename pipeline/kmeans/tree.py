@@ -232,8 +232,8 @@ def move(rows: NDArray[Any], places: NDArray[np.uint32], to_rows: NDArray[Any]) 
 
 @compiled
 def describe(
-    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats, number: Ints,
-    sums: Limbs, exponent: int,
+    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
+    number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Find the boxes of all nodes, and the numbers and sums of the leaves."""
     steps = steps_at(places)
@@ -315,8 +315,8 @@ def walk(
                 size = min(BLOCK, starts[leaf + 1] - start)
                 steps.turn(raw, kind, start, size, room.turned, room.words)
                 steps.nearest(
-                    room.turned, size, means, factors, scaled, few, left[level + 1], room.lo, room.hi,
-                    room.some, room.work, room.singles, room.scores, room.label,
+                    room.turned, size, means, factors, scaled, few, left[level + 1], room.lo,
+                    room.hi, room.some, room.work, room.singles, room.scores, room.label,
                 )  # fmt: skip
                 steps.add_block(
                     room.turned, room.words, kind, weights[start : start + size], size,
