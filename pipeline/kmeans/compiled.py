@@ -24,7 +24,7 @@ from numba import njit, types
 from numba.core import caching
 from numba.core.ccallback import CFunc
 from numba.core.cgutils import create_struct_proxy
-from numba.core.typing import signature
+from numba.core.typing.templates import signature
 from numba.extending import intrinsic
 
 HERE = Path(__file__).parent
