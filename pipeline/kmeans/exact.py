@@ -5,9 +5,6 @@ A sum is a row of int64 limbs; limb j counts units of ``2**(32 * j + exponent)``
 number one form, so that equal sums are equal arrays. Integers use it as a wide integer, floats
 as a fixed-point number that spans the whole exponent range of their type: the "long
 accumulator" of Kulisch, *Computer Arithmetic and Validity*, 2nd ed., chapter 8.
-
-Whoever changes a compiled function of this module removes `pipeline/kmeans/__pycache__`: numba
-takes its callers in `kernels` from there as long as `kernels.py` itself is the same.
 """
 
 from collections.abc import Iterable
@@ -15,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
 from numpy.typing import NDArray
+
+from pipeline.kmeans.compiled import compiled
 
 MASK = np.uint64(0xFFFFFFFF)
 Limbs = NDArray[np.int64]
@@ -158,7 +155,7 @@ def add_dyadics(terms: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return sum(i << (e - lowest) for i, e in known), lowest
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def widen(sums: Limbs, rows: Limbs) -> None:
     """Write each sum (m,) as limbs that are carried, (m, limbs) of at least three, all zero."""
     for i in range(len(sums)):
@@ -171,7 +168,7 @@ def widen(sums: Limbs, rows: Limbs) -> None:
             rows[i, rows.shape[1] - 1] = -1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def carry(rows: Limbs) -> None:
     """Hand every limb's overflow to the next, in place, (m, limbs); the last keeps the sign."""
     m, limbs = rows.shape
@@ -182,57 +179,35 @@ def carry(rows: Limbs) -> None:
             rows[i, j + 1] += over
 
 
-def parts(value: Any) -> tuple[Any, Any, Any]:
-    """Magnitude (uint64), shift and sign of a number: ``sign * magnitude * 2**shift``.
+@compiled
+def parts(value: float) -> tuple[Any, Any, Any]:
+    """Magnitude, shift and sign of a float64: ``sign * magnitude * 2**(shift - 1074)``."""
+    bits = np.float64(value).view(np.uint64)
+    field = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF))
+    fraction = bits & np.uint64(0xFFFFFFFFFFFFF)
+    sign = np.int64(1) - 2 * np.int64(bits >> np.uint64(63))
+    if field == 0:
+        return fraction, np.int64(0), sign
+    return fraction | np.uint64(0x10000000000000), field - 1, sign
 
-    The shift counts from the exponent of `form`; compiled per type below.
+
+@compiled
+def parts_from(value: float, exponent: int) -> tuple[Any, Any, Any]:
+    """Magnitude, shift and sign of a multiple of ``2**exponent``, the shift counted from there.
+
+    The magnitude of a float32 has 24 bits, that of an integer is the integer.
     """
-    raise NotImplementedError("only compiled kernels take numbers apart")
+    magnitude, shift, sign = parts(value)
+    if exponent == -1074 or magnitude == 0:
+        return magnitude, np.int64(0) if magnitude == 0 else shift, sign
+    down = np.int64(29) if exponent == -149 else np.int64(0)
+    shift += down - 1074 - exponent
+    if shift < 0:
+        return magnitude >> np.uint64(down - shift), np.int64(0), sign
+    return magnitude >> np.uint64(down), shift, sign
 
 
-@overload(parts)
-def _parts(value: Any) -> Any:
-    if value == types.float32:
-
-        def of_float32(value: Any) -> Any:
-            bits = np.float32(value).view(np.uint32)
-            field = np.int64((bits >> np.uint32(23)) & np.uint32(0xFF))
-            fraction = np.uint64(bits & np.uint32(0x7FFFFF))
-            sign = np.int64(1) - 2 * np.int64(bits >> np.uint32(31))
-            if field == 0:
-                return fraction, np.int64(0), sign
-            return fraction | np.uint64(0x800000), field - 1, sign
-
-        return of_float32
-    if value == types.float64:
-
-        def of_float64(value: Any) -> Any:
-            bits = np.float64(value).view(np.uint64)
-            field = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF))
-            fraction = bits & np.uint64(0xFFFFFFFFFFFFF)
-            sign = np.int64(1) - 2 * np.int64(bits >> np.uint64(63))
-            if field == 0:
-                return fraction, np.int64(0), sign
-            return fraction | np.uint64(0x10000000000000), field - 1, sign
-
-        return of_float64
-    if value == types.uint64:
-
-        def of_unsigned(value: Any) -> Any:
-            return value, np.int64(0), np.int64(1)
-
-        return of_unsigned
-
-    def of_integer(value: Any) -> Any:
-        wide = np.int64(value)
-        if wide < 0:
-            return np.uint64(0) - np.uint64(wide), np.int64(0), np.int64(-1)
-        return np.uint64(wide), np.int64(0), np.int64(1)
-
-    return of_integer
-
-
-@njit(nogil=True, cache=True)
+@compiled
 def add(flat: Limbs, base: int, magnitude: np.uint64, shift: int, sign: int) -> None:
     """Add ``sign * magnitude * 2**shift`` to the limbs of `flat` that begin at `base`."""
     j = base + (shift >> 5)
@@ -245,7 +220,7 @@ def add(flat: Limbs, base: int, magnitude: np.uint64, shift: int, sign: int) -> 
     flat[j + 2] += sign * np.int64((middle >> np.uint64(32)) + (high >> np.uint64(32)))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_times(
     flat: Limbs, base: int, magnitude: np.uint64, count: int, shift: int, sign: int
 ) -> None:
@@ -264,7 +239,7 @@ def add_times(
         add(flat, base, m_high * c_high, shift + 64, sign)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_square(flat: Limbs, base: int, magnitude: np.uint64, count: int, shift: int) -> None:
     """Add ``count * magnitude**2 * 2**shift``."""
     low, high = magnitude & MASK, magnitude >> np.uint64(32)

@@ -11,9 +11,9 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.kernels import count_codes, decode, encode, sparse
 from pipeline.kmeans.samples import Ints, Samples, Values
 
@@ -233,7 +233,7 @@ class TableCounter:
         return Table(planes, codes, rest, self._since, self._dtype, self._channels)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_planes(
     a: NDArray[np.uint8], b: NDArray[np.uint8], total: NDArray[np.uint8], full: Codes
 ) -> int:
@@ -256,7 +256,7 @@ def add_planes(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_digits(plane: NDArray[np.uint8], codes: Codes, rest: Ints) -> NDArray[np.bool_]:
     """Add the lowest digit of each rest to the plane of its code, and leave `rest` the others.
 
@@ -271,7 +271,7 @@ def add_digits(plane: NDArray[np.uint8], codes: Codes, rest: Ints) -> NDArray[np
     return kept
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def count_sorted(codes: Codes) -> tuple[Codes, Ints]:
     """Return the distinct codes of at most 24 bits, ascending, and how often each occurs.
 
@@ -306,7 +306,7 @@ def count_sorted(codes: Codes) -> tuple[Codes, Ints]:
     return whole[:found].copy(), counts[:found].copy()
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     """Merge two ascending lists of codes, adding the counts of codes in both."""
     codes = np.empty(len(a) + len(b), np.uint32)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.kmeans.lloyd import Metric
 from pipeline.kmeans.samples import Samples
-from pipeline.kmeans.tree import LEAF, OFTEN, Tree, tree_bytes
+from pipeline.kmeans.tree import LEAF, Tree, tree_bytes
 from tests import strategies
 from tests.kmeans.examples import CANONICAL
 
@@ -44,34 +44,6 @@ def test_stays_equal_while_the_means_move(dtype, channels):
         sums = metric.sums(samples, means)
         filled = sums.counts > 0
         means[filled] = sums.sums.floats()[filled] / sums.counts[filled, None]
-
-
-@pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
-@pytest.mark.parametrize("most", [1, 1000, OFTEN, OFTEN + 1, 2**36])
-@pytest.mark.parametrize("weights", [(1, 1, 1), (0.3, 2, 1.1)])
-def test_a_table_equals_a_plain_pass_however_often_its_samples_occur(dtype, most, weights):
-    """Most leaves lie between two means, and ties are among them."""
-    rng = np.random.default_rng(most % 1000)
-    info = np.iinfo(dtype)
-    values = rng.integers(info.max - 40, info.max, (20 * LEAF, 3), dtype, endpoint=True)
-    samples = Samples(values, rng.choice([1, max(1, most - 1), most], len(values)))
-    metric = Metric(np.array(weights, float))
-    tree = Tree.of(samples, metric)
-    assert tree.columns.size == (values.size if most <= OFTEN else 0)
-    middle = np.full(3, info.max - 20.0)
-    for off in (0.5, 4, 12 + 1 / 3):
-        agree(samples, np.array([middle - off, middle + off]), metric, tree)
-        agree(samples, np.array([middle, middle]), metric, tree)
-        agree(samples, np.array([middle + off, middle - off, middle + off * 1.5]), metric, tree)
-
-
-def test_a_table_that_is_not_small_has_no_columns_apart(monkeypatch):
-    values = np.random.default_rng(0).integers(0, 255, (3 * LEAF, 3), np.uint8)
-    samples, metric = Samples(values, np.ones(len(values), np.int64)), Metric(np.ones(3))
-    assert Tree.of(samples, metric).columns.shape == (3, len(values))
-    monkeypatch.setattr("pipeline.kmeans.tree.SMALL", 2 * LEAF)
-    assert Tree.of(samples, metric).columns.shape == (3, 0)
-    agree(samples, np.array([[60.0, 60, 60], [200, 200, 200]]), metric)
 
 
 @pytest.mark.parametrize("n", [0, 1, LEAF, 3 * LEAF + 1])
