@@ -26,8 +26,8 @@ from pipeline.kmeans.raw import Bytes, raw, read
 from pipeline.kmeans.samples import Floats, Ints, Samples
 from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
-LEAF = 256
-"""Samples of a leaf, about, of at most 16 bits; others, whose sums take more room, have twice."""
+LEAF = 512
+"""Samples of a leaf, about."""
 
 LEARNED = 8
 """Samples for each leaf that its cuts are learned from."""
@@ -106,8 +106,7 @@ class Tree:
 
 def depth_of(samples: Samples) -> int:
     """Return the depth of the tree of some samples."""
-    leaf = LEAF if samples.values.dtype.itemsize <= 2 else 2 * LEAF
-    return max(0, ceil(log2(max(1, len(samples.values) / leaf))))
+    return max(0, ceil(log2(max(1, len(samples.values) / LEAF))))
 
 
 def tree_bytes(samples: Samples) -> int:
