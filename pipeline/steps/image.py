@@ -24,10 +24,10 @@ from pipeline.results.layout import LabelLayout, Pyramid, plan_labels
 from pipeline.results.store import Store, image_path
 from pipeline.results.totals import averages, totals_attributes
 from pipeline.sources.base import ReadOptions
+from pipeline.sources.hearing import heard
 from pipeline.sources.registry import open_image
 from pipeline.steps.chunk import Bundle, Input, open_input
 from pipeline.steps.collect import collect
-from pipeline.steps.hearing import heard
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import label
 from pipeline.steps.memory import bundled, cut, plan_chunks
@@ -218,7 +218,7 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
 
     In a `pooled` fit an image need not have pixels of every label.
     """
-    found = list(dict.fromkeys([*source.info.warnings, *source.image.warnings, *heard()]))
+    found = list(dict.fromkeys([*source.info.warnings, *heard()]))
     if not model.converged:
         found.append(
             f"not converged: E is {model.residuals[-1]:g} after {len(model.residuals)} iterations"

@@ -1,6 +1,8 @@
 """Images that kill whoever reads them; in a module, so that every process can import them."""
 
+import logging
 import os
+import warnings
 from dataclasses import dataclass, replace
 
 from pipeline.sources.npy import NpyImage
@@ -29,6 +31,25 @@ class DeadlyToRead(Job):
     def open(self):
         source = super().open()
         return replace(source, image=DeadlyImage(self.path, self.options))
+
+
+class DoubtfulImage(NpyImage):
+    """Warns of every row that is read of it."""
+
+    def decode(self, box, channels):
+        for row in range(box.start[0], box.stop[0]):
+            warnings.warn(f"row {row:02} is grey", UserWarning, stacklevel=1)
+        logging.getLogger("tifffile").warning("a tag is odd")
+        return super().decode(box, channels)
+
+
+@dataclass(frozen=True, repr=False)
+class DoubtfulToRead(Job):
+    """A job whose image is read with warnings."""
+
+    def open(self):
+        source = super().open()
+        return replace(source, image=DoubtfulImage(self.path, self.options))
 
 
 def poisoned(job, kind):

@@ -9,12 +9,13 @@ import pytest
 from pipeline.engines.serial import SerialEngine
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, ignore
 from pipeline.results.open import open_image
+from pipeline.sources.hearing import MOST
 from pipeline.sources.npy import NpyImage
 from pipeline.steps import memory
 from pipeline.steps.ending import row_of_store
 from pipeline.steps.images import segment_images
-from tests.steps.examples import jobs
-from tests.steps.poison import DeadlyJob, DeadlyToRead, poisoned
+from tests.steps.examples import in_many_tasks, jobs
+from tests.steps.poison import DeadlyJob, DeadlyToRead, DoubtfulToRead, poisoned
 
 
 def endings(jobs, engine, watch=ignore):
@@ -72,6 +73,25 @@ def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypat
     assert {found[f"image{i}"].state for i in (0, 2)} == {"done"}
     made = open_image(all_jobs[1].output.store, found["image1"].store)
     assert row_of_store(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
+
+
+def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
+    tmp_path, monkeypatch, processes
+):
+    all_jobs = jobs(tmp_path, 3)
+    all_jobs[1] = poisoned(all_jobs[1], DoubtfulToRead)
+    small = {name: e.row for name, e in endings(all_jobs, SerialEngine()).items()}
+
+    in_many_tasks(monkeypatch)
+    seen = []
+    found = {name: e.row for name, e in endings(all_jobs, processes, seen.append).items()}
+
+    assert any(getattr(e, "phase", "") == "read" and getattr(e, "units", 0) > 3 for e in seen)
+    rows = "; ".join(f"row {n:02} is grey" for n in range(MOST - 1))
+    assert small["image1"].reason == f"a tag is odd; {rows}"
+    assert {name: replace(row, seconds=None) for name, row in found.items()} == {
+        name: replace(row, seconds=None) for name, row in small.items()
+    }
 
 
 @pytest.mark.parametrize("kind", [DeadlyJob, DeadlyToRead])
