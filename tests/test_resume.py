@@ -226,6 +226,28 @@ def test_a_broken_image_is_not_tried_again_unless_it_changed_or_one_asks(folder,
 
 
 @pytest.mark.parametrize("scope", SCOPES)
+def test_what_a_limit_refused_is_tried_again_under_another_limit_and_not_before(folder, scope):
+    np.save("in/b.npy", picture("uint8", 1, (50, 60), seed=7))
+    os.utime("in/b.npy", (1e9, 1e9))
+    tight = {"limits": {"pixels": 2000}}
+    assert run(config(scope=scope, images=tight)).counts == {"done": 3, "failed": 1}
+    other = {"limits": {"pixels": 2000, "pages": 9}}
+    for same in (tight, other):
+        tried = []
+        record = run(config(scope=scope, images=same), watch=tried.append)
+        assert not [e for e in tried if isinstance(e, ImageFinished)], "nothing changed for it"
+        assert record.counts == {"done": 3, "failed": 1}
+    run(config(scope=scope, images=tight), retry_failed=True, watch=tried.append)
+    assert "b" in {e.image for e in tried if isinstance(e, ImageFinished)}
+
+    assert run(config(scope=scope, images={"limits": {"pixels": 3000}})).counts == {"done": 4}
+    log = Path("out/logs/run.jsonl").read_text()
+    assert "b is done again: the file or images.limits.pixels changed: it was" in log
+    run(config("clean", scope))
+    assert written("out") == written("clean")
+
+
+@pytest.mark.parametrize("scope", SCOPES)
 def test_a_collection_without_its_broken_image_survives_a_kill_too(folder, scope):
     spoiled()
     run(config("clean", scope))

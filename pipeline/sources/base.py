@@ -203,7 +203,8 @@ def within(limits: Limits, name: str, found: int, what: str) -> None:
     if found > allowed:
         raise LimitError(
             f"{what}: {found:,}, where images.limits.{name} allows {allowed:,}; raise it if the "
-            "file is to be trusted"
+            "file is to be trusted",
+            name,
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.engines.hold import held, held_if_room
+from pipeline.engines.overtime import limited
 from pipeline.errors import SourceError
 from pipeline.features import Nodata, Sampled, sample
 from pipeline.grid import Box, pieces
@@ -52,11 +53,13 @@ class Input:
         return f"{read} {self.fingerprint}"
 
     def read(self, box: Box) -> Sampled:
-        """Return the valid samples of a box."""
-        mask = None
-        if self.mask is not None:
-            mask = (self.mask.read(box).values != 0).any(axis=-1)
-        return sample(self.image.read(box), self.nodata, mask, self.dtype)
+        """Return the valid samples of a box; in a worker, no longer than `images.limits` allows."""
+        seconds = self.image.options.limits.seconds
+        with limited(seconds, too_long(self.image.path, f"cannot be read at {box}", seconds)):
+            mask = None if self.mask is None else self.mask.read(box).values
+            pixels = self.image.read(box)
+        valid = None if mask is None else (mask != 0).any(axis=-1)
+        return sample(pixels, self.nodata, valid, self.dtype)
 
     def check_unchanged(self) -> None:
         """Refuse to mix old and new pixels.
@@ -71,6 +74,14 @@ class Input:
                 f"{self.image.path}: the file changed while it was being segmented; run again "
                 "when it is written completely"
             )
+
+
+def too_long(path: str, what: str, seconds: float | None) -> str:
+    """Say that reading of a file took too long."""
+    return (
+        f"{path}: {what}: it takes more than {seconds} s, which images.limits.seconds allows; "
+        "raise it if the file is to be trusted"
+    )
 
 
 def fingerprint(image: Image, mask: Image | None) -> str:

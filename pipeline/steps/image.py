@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.engines.base import Engine
+from pipeline.engines.overtime import limited
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import Nodata
 from pipeline.grid import Box
@@ -26,7 +27,7 @@ from pipeline.results.totals import averages, totals_attributes
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.hearing import heard
 from pipeline.sources.registry import open_image
-from pipeline.steps.chunk import Bundle, Input, open_input
+from pipeline.steps.chunk import Bundle, Input, open_input, too_long
 from pipeline.steps.collect import collect
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import label
@@ -80,12 +81,14 @@ class Job:
         SourceError
             If that fails or they do not fit each other.
         """
-        image = open_image(self.path, self.options)
-        mask = None
-        if self.mask is not None:
-            whole = replace(self.options, channels=None, axes=None, series=0)
-            mask = open_image(self.mask, whole)
-        return open_input(self.id, image, mask, self.nodata)
+        seconds = self.options.limits.seconds
+        with limited(seconds, too_long(self.path, "cannot be opened", seconds)):
+            image = open_image(self.path, self.options)
+            mask = None
+            if self.mask is not None:
+                whole = replace(self.options, channels=None, axes=None, series=0)
+                mask = open_image(self.mask, whole)
+            return open_input(self.id, image, mask, self.nodata)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from pipeline.steps.collect import collect_bundle
 from pipeline.steps.collection import Gathered, segment_collection
 from tests.judge import same_model
 from tests.steps.examples import config, in_many_tasks, jobs, source
-from tests.steps.poison import DeadlyJob, DeadlyToRead, DoubtfulToRead, poisoned
+from tests.steps.poison import poisoned
 from tests.test_exactness import picture
 
 
@@ -105,8 +105,8 @@ def test_a_read_that_fails_for_the_moment_is_tried_again(tmp_path, monkeypatch):
 def test_images_that_kill_their_workers_have_no_part_in_the_means(tmp_path, processes):
     all_jobs = jobs(tmp_path, 4)
     expected = pooled([all_jobs[0], all_jobs[3]])[1]
-    all_jobs[1] = poisoned(all_jobs[1], DeadlyJob)
-    all_jobs[2] = poisoned(all_jobs[2], DeadlyToRead)
+    all_jobs[1] = poisoned(all_jobs[1], "DeadlyJob")
+    all_jobs[2] = poisoned(all_jobs[2], "Segfault")
 
     found, model = pooled(all_jobs, processes)
 
@@ -121,7 +121,7 @@ def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
     tmp_path, monkeypatch, processes
 ):
     all_jobs = jobs(tmp_path, 3)
-    all_jobs[1] = poisoned(all_jobs[1], DoubtfulToRead)
+    all_jobs[1] = poisoned(all_jobs[1], "Doubtful")
     small, _ = pooled(all_jobs)
     in_many_tasks(monkeypatch)
     found, _ = pooled(all_jobs, processes)
