@@ -48,8 +48,8 @@ SOURCE = """
             return super().decode(box, channels)
 """
 SAID = {
-    "hang-header": r"hang-header\.poison.* 3\.0 s, which images\.limits\.seconds allows",
-    "hang-pixels": r"hang-pixels\.poison.* 3\.0 s, which images\.limits\.seconds allows",
+    "hang-header": r"hang-header\.poison.* 3 s, which images\.limits\.seconds allows",
+    "hang-pixels": r"hang-pixels\.poison.* 3 s, which images\.limits\.seconds allows",
     "crash-header": r"crash-header\.poison.* process of its own, it was killed by SIGSEGV",
     "crash-pixels": r"crash-pixels\.poison.* process of its own, it was killed by SIGSEGV",
     "eat-pixels": r"eat-pixels\.poison.* process of its own, it took \d+ MiB where \d+ MiB are",

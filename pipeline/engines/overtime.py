@@ -24,6 +24,8 @@ GRACE = 5.0
 """Seconds over the limit after which a process ends that cannot say anything, or stood still."""
 LAST_WORDS = 0.5
 """Seconds that what a process tells takes to leave it."""
+IDLE = 10.0
+"""Seconds without anything limited after which no time is counted: the process may be others'."""
 
 
 @dataclass(eq=False, slots=True)
@@ -45,6 +47,7 @@ _here = _Thread()
 _running: set[_Running] = set()
 _lock = threading.Lock()
 _limits: set[float] = set()
+"""Of what ran since the clock was started."""
 _trace: TextIO | None = None
 _clock: threading.Thread | None = None
 
@@ -70,25 +73,25 @@ def spared(tell: Callable[[OutOfTime], object], trace: TextIO | None = None) -> 
 
 
 @contextmanager
-def limited(seconds: float | None, why: str) -> Iterator[None]:
+def limited(seconds: float, why: str) -> Iterator[None]:
     """End this process, if it can be spared, when what is done in here takes too long.
 
     Parameters
     ----------
     seconds
-        How long it may take; None: as long as it likes. Of time in which the whole process stood
-        still nothing counts that would be told.
+        How long it may take. Of time in which the whole process stood still nothing counts that
+        would be told.
     why
         What is told, for people.
     """
     tell = _here.tell
-    if seconds is None or tell is None:
+    if tell is None:
         yield
         return
     running = _Running(seconds, why, tell)
     with _lock:
         _running.add(running)
-        if seconds not in _limits:
+        if _clock is None or seconds not in _limits:
             _limits.add(seconds)
             _begin()
     try:
@@ -102,7 +105,7 @@ def limited(seconds: float | None, why: str) -> Iterator[None]:
 
 
 def _begin() -> None:
-    """See to it that time is counted, by a limit that is new."""
+    """See to it that time is counted, and by a limit that is new."""
     global _clock
     _arm()
     if _clock is None:
@@ -111,7 +114,8 @@ def _begin() -> None:
 
 
 def _count() -> None:
-    last = monotonic()
+    global _clock
+    last, idle = monotonic(), 0.0
     while True:
         pause = _pause()
         sleep(pause)
@@ -122,6 +126,12 @@ def _count() -> None:
                 running.left -= passed
                 running.over = running.left < 0
             late = [running for running in _running if running.over]
+            idle = 0.0 if _running else idle + passed
+            if idle > IDLE:
+                faulthandler.cancel_dump_traceback_later()
+                _limits.clear()
+                _clock = None
+                return
             _arm()
         if late:
             _end(late)

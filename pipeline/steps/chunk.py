@@ -5,11 +5,13 @@ decoded while there is room (`hold`), so that the next phase need not read again
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pipeline.config.models import Limits
 from pipeline.engines.hold import held, held_if_room
 from pipeline.engines.overtime import limited
 from pipeline.errors import SourceError
@@ -54,8 +56,7 @@ class Input:
 
     def read(self, box: Box) -> Sampled:
         """Return the valid samples of a box; in a worker, no longer than `images.limits` allows."""
-        seconds = self.image.options.limits.seconds
-        with limited(seconds, too_long(self.image.path, f"cannot be read at {box}", seconds)):
+        with in_time(self.image.path, f"cannot be read at {box}", self.image.options.limits):
             mask = None if self.mask is None else self.mask.read(box).values
             pixels = self.image.read(box)
         valid = None if mask is None else (mask != 0).any(axis=-1)
@@ -76,11 +77,15 @@ class Input:
             )
 
 
-def too_long(path: str, what: str, seconds: float | None) -> str:
-    """Say that reading of a file took too long."""
-    return (
-        f"{path}: {what}: it takes more than {seconds} s, which images.limits.seconds allows; "
-        "raise it if the file is to be trusted"
+def in_time(path: str, what: str, limits: Limits) -> AbstractContextManager[None]:
+    """Return the context in which a file is read, no longer than ``images.limits`` allow."""
+    seconds = limits.seconds
+    if seconds is None:
+        return nullcontext()
+    return limited(
+        seconds,
+        f"{path}: {what}: it takes more than {seconds:g} s, which images.limits.seconds allows; "
+        "raise it if the file is to be trusted",
     )
 
 

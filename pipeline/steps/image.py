@@ -11,7 +11,6 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.engines.base import Engine
-from pipeline.engines.overtime import limited
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import Nodata
 from pipeline.grid import Box
@@ -27,7 +26,7 @@ from pipeline.results.totals import averages, totals_attributes
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.hearing import heard
 from pipeline.sources.registry import open_image
-from pipeline.steps.chunk import Bundle, Input, open_input, too_long
+from pipeline.steps.chunk import Bundle, Input, in_time, open_input
 from pipeline.steps.collect import collect
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import label
@@ -81,8 +80,7 @@ class Job:
         SourceError
             If that fails or they do not fit each other.
         """
-        seconds = self.options.limits.seconds
-        with limited(seconds, too_long(self.path, "cannot be opened", seconds)):
+        with in_time(self.path, "cannot be opened", self.options.limits):
             image = open_image(self.path, self.options)
             mask = None
             if self.mask is not None:

@@ -5,7 +5,7 @@ import sys
 import textwrap
 import time
 
-from pipeline.engines.overtime import limited, spared
+from pipeline.engines.overtime import limited
 
 BEGIN = """
     import ctypes, sys, threading, time
@@ -31,16 +31,32 @@ def test_it_does_nothing_in_a_process_that_nobody_would_replace():
         time.sleep(0.2)
 
 
-def test_it_does_nothing_without_a_limit_or_within_it():
-    told = []
-    with spared(told.append):
-        with limited(None, "too long"):
-            pass
-        with limited(60, "too long"):
-            pass
-    with limited(0.01, "too long"):
-        time.sleep(0.2)  # this thread's process is no longer to be spared
-    assert told == []
+def test_it_does_nothing_within_the_limit_nor_where_the_process_is_not_to_be_spared_any_more():
+    code, said, _ = ended("""
+        overtime.IDLE = 0.3
+        for _ in range(2):
+            with spared(tell), limited(0.5, "too long"):
+                pass
+            with limited(0.01, "too long"):
+                time.sleep(0.7)
+            assert overtime._clock is None, "it goes on counting"
+        ctypes.PyDLL(None).sleep(2)  # what others do here afterwards is none of its business
+        print("done", flush=True)
+    """)
+    assert (code, said) == (0, "done\n")
+
+
+def test_it_counts_again_after_a_rest():
+    code, said, _ = ended("""
+        overtime.IDLE = 0.1
+        with spared(tell):
+            with limited(0.3, "first"):
+                pass
+            time.sleep(0.6)
+            with limited(0.3, "second"):
+                threading.Event().wait()
+    """)
+    assert (code, said) == (1, "OutOfTime second\n")
 
 
 def test_what_hangs_is_told_of_and_the_process_ends():

@@ -99,7 +99,7 @@ def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
 ENDS = {
     "DeadlyJob": "ended with status 1",
     "Segfault": "was killed by SIGSEGV",
-    "Hanging": "takes more than 2.0 s, which images.limits.seconds allows",
+    "Hanging": "takes more than 2 s, which images.limits.seconds allows",
     "Stuck": "did not come back in time (images.limits.seconds)",
     "Greedy": "MiB are allowed; raise `memory`",
 }
