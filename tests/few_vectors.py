@@ -1,7 +1,7 @@
 """Imported by workers: they keep few distinct vectors, so that iterations go over the pixels."""
 
 from pipeline.kmeans import distinct, table
-from tests.test_agreement import RAW
+from tests.ways import RAW
 
 
 def dask_setup(worker):

@@ -18,6 +18,7 @@ from pipeline import make_config, run
 from pipeline.results.labels import LabelWriter
 from pipeline.results.store import Store
 from pipeline.sources.npy import NpyImage
+from tests.ways import Way
 
 MOMENTS = (
     (NpyImage, "describe"),
@@ -109,8 +110,6 @@ def killed_driver(sections, way, number, delay):
 
 def drive(given):
     """Do what `killed_driver` asks, in its process."""
-    from tests.test_agreement import Way
-
     sections, way, number, delay = json.loads(given)
     seen = []
 

@@ -17,9 +17,10 @@ from pipeline.events import Advanced, ImageFinished
 from pipeline.results.store import Store
 from tests.kills import kill_a_worker, killed_driver, written
 from tests.outputs import complete
-from tests.test_agreement import RAW, Way, rows
+from tests.test_agreement import rows
 from tests.test_exactness import picture
 from tests.test_resume import SCOPES, STEPS
+from tests.ways import RAW, Way
 
 MANY_TASKS = Way(small=0, chunk=64, bundle=1)
 """A task is a shard of 8 x 8 pixels."""
