@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def killed_driver(sections, way, number, delay):
     below = []
     while process.poll() is None:
         below = psutil.Process(process.pid).children(recursive=True) or below
-        time.sleep(0.02)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
     assert process.returncode in (0, -signal.SIGKILL), "the run failed"
     return process.returncode != 0, below
 
