@@ -19,7 +19,9 @@ from pipeline.events import Advanced, ImageFinished
 from pipeline.results.catalog import Row, fractions, means_by_label
 from pipeline.results.open import SegmentedImage
 from pipeline.results.totals import averages, totals_of
+from pipeline.sources.content import content_of
 from pipeline.sources.ranges import stamp
+from pipeline.steps.chunk import CONTENT
 from pipeline.steps.image import Job
 
 
@@ -121,8 +123,8 @@ def limit_in(mark: str) -> str:
 def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str:
     """Return what tells whether an image that failed has changed since; empty if nothing does.
 
-    Sizes and times of the files, as a broken one tells nothing else of itself, and what the limit
-    is that refused it.
+    Sizes and times of the files, or a hash of their bytes where the job wants that, as a broken
+    one tells nothing else of itself; and what the limit is that refused it.
 
     Parameters
     ----------
@@ -136,12 +138,17 @@ def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str
             continue
         with suppress(Exception):  # whatever hides the file: then it is tried again
             if not os.path.isdir(path):
-                stamps.append(stamp(path, job.options.storage_options))
+                stamps.append(_mark(path, job))
                 if begin is None or not os.path.exists(path) or _is_older(path, begin):
                     continue
         return ""
-    mark = " mask ".join(stamps)
+    mark = ("" if job.fingerprint == "stat" else CONTENT) + " mask ".join(stamps)
     return f"{mark} limits.{limit} {getattr(job.options.limits, limit, None)}" if limit else mark
+
+
+def _mark(path: str, job: Job) -> str:
+    options = job.options.storage_options
+    return stamp(path, options) if job.fingerprint == "stat" else content_of([path], options)
 
 
 def _is_older(path: str, begin: float) -> bool:
