@@ -13,11 +13,17 @@
 Every message says what was asked, what was found, where, and what to do.
 """
 
+import pickle
+
 
 class ChunkmeansError(Exception):
     """Base of every error that chunkmeans raises on purpose."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # what caused it decides whether it is tried again, also where it comes from a worker
+        return _restored, (type(self), self.args, self.__dict__, _sendable(self.__cause__))
 
 
 class ConfigError(ChunkmeansError):
@@ -32,6 +38,14 @@ class SourceError(ChunkmeansError):
 
 class LimitError(SourceError):
     """An image is larger than the config allows: another config may allow it."""
+
+    def __init__(self, message: str, limit: str = "") -> None:
+        super().__init__(message, limit)
+        self.limit = limit
+        """Which of ``images.limits`` refused it."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ChunkError(ChunkmeansError):
@@ -48,3 +62,24 @@ class ClusterError(ChunkmeansError):
     """The machines that should compute are not there."""
 
     exit_code = 3
+
+
+def _restored(
+    kind: type[ChunkmeansError],
+    args: tuple[object, ...],
+    state: dict[str, object],
+    cause: BaseException | None,
+) -> ChunkmeansError:
+    error = kind(*args)
+    error.__dict__.update(state)
+    error.__cause__ = cause
+    return error
+
+
+def _sendable(cause: BaseException | None) -> BaseException | None:
+    """Return an error of somebody else if it survives being sent, else None."""
+    try:
+        pickle.loads(pickle.dumps(cause))
+    except Exception:  # whatever a foreign class does when it is pickled
+        return None
+    return cause

@@ -1,16 +1,25 @@
-"""Runs in processes that are killed: at a call of a number, or at an event."""
+"""Runs in processes that are killed: at a call of a number, at an event, or some time after it."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 import warnings
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 
-from pipeline import run
+from pipeline import make_config, run
 from pipeline.results.labels import LabelWriter
 from pipeline.results.store import Store
 from pipeline.sources.npy import NpyImage
+from tests.ways import Way
 
 MOMENTS = (
     (NpyImage, "describe"),
@@ -80,6 +89,54 @@ def killed_by(config, way, wanted, **options):
             run(config, watch=watch, **options)
 
     return apart(work)
+
+
+def killed_driver(sections, way, number, delay):
+    """Run in a fresh process that ends without a word some seconds after the event of a number.
+
+    For runs that start processes of their own, which a copy of this one could not. Returns whether
+    it was killed, and those processes, which end when they notice.
+    """
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    given = json.dumps([sections, asdict(way), number, delay])
+    program = "import sys; from tests.kills import drive; drive(sys.argv[1])"
+    process = subprocess.Popen([sys.executable, "-c", program, given], env=here)
+    below = []
+    while process.poll() is None:
+        below = psutil.Process(process.pid).children(recursive=True) or below
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
+    assert process.returncode in (0, -signal.SIGKILL), "the run failed"
+    return process.returncode != 0, below
+
+
+def drive(given):
+    """Do what `killed_driver` asks, in its process."""
+    sections, way, number, delay = json.loads(given)
+    seen = []
+
+    def end():
+        time.sleep(delay)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(event):
+        seen.append(event)
+        if len(seen) == number + 1:
+            threading.Thread(target=end).start()
+
+    with Way(**way).taken():
+        run(make_config(**sections), watch=watch)
+
+
+def kill_a_worker(chance):
+    """Kill one of the worker processes that this process has; return its number, None without."""
+    found = psutil.Process().children(recursive=True)
+    workers = [p for p in found if "spawn_main" in " ".join(p.cmdline())]
+    if not workers:
+        return None
+    victim = chance.choice(workers)
+    victim.kill()
+    return victim.pid
 
 
 def apart(work):

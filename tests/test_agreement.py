@@ -1,9 +1,7 @@
 """The same bits however the work is cut, wherever it is done, and in whatever order."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,16 +14,17 @@ from hypothesis import strategies as st
 
 from pipeline import make_config, open_run, run, segment
 from pipeline.engines.base import Size
-from pipeline.kmeans import distinct, table
+from pipeline.kmeans import distinct
 from pipeline.results.layout import plan_labels
 from pipeline.results.store import IMAGES
 from pipeline.sources.memory import MemoryImage
 from pipeline.sources.npy import NpyImage
-from pipeline.steps import chunk, memory
+from pipeline.steps import memory
 from tests import oracle
 from tests.judge import assert_equal_to_oracle, same_model
 from tests.strategies import DTYPES, given_means, images
 from tests.test_exactness import AXES, picture, some_means
+from tests.ways import RAW, USUAL, Way
 
 EXAMPLES = settings().max_examples if settings().max_examples > 25 else 10
 """Each is two whole runs: few in the quick profile, as many as all others in ``ci``."""
@@ -37,50 +36,6 @@ MEMORY = 2**30
 
 
 # -- ways to do the same --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a run is done; nothing of it may show in a result."""
-
-    cluster: str = "serial"
-    """``serial``, or the number of a shared Dask cluster's workers."""
-    chunk: int = memory.CHUNK_PIXELS
-    """Pixels of a chunk, at most, unless one shard has more."""
-    bundle: int = memory.BUNDLE_PIXELS
-    """Pixels of a task."""
-    piece: int = memory.PIECE
-    """Pixels decoded at a time."""
-    small: int = memory.SMALL_PIXELS
-    """Up to here an image is one task."""
-    table_bits: int = table.TABLE_BITS
-    """Integer vectors up to this width are counted in a table."""
-    vectors: int = distinct.LIMIT
-    """Distinct vectors kept, at most; beyond, every iteration goes over the pixels."""
-    libraries: int = memory.LIBRARIES
-    """Bytes a worker is thought to need: with all of them there is nowhere to hold pixels."""
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Set the planner's numbers."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(memory, "CHUNK_PIXELS", self.chunk)
-            patch.setattr(memory, "BUNDLE_PIXELS", self.bundle)
-            patch.setattr(memory, "SMALL_PIXELS", self.small)
-            patch.setattr(memory, "SMALL_AND_FEW_PIXELS", self.small)
-            patch.setattr(memory, "PIECE", self.piece)
-            patch.setattr(memory, "LIBRARIES", self.libraries)
-            patch.setattr(chunk, "PIECE", self.piece)
-            patch.setattr(table, "TABLE_BITS", self.table_bits)
-            patch.setattr(distinct, "LIMIT", self.vectors)
-            if self.vectors < distinct.SKETCH:
-                patch.setattr(distinct, "SKETCH", self.vectors)
-            yield
-
-
-USUAL = Way()
-RAW = {"table_bits": 0, "vectors": 8}
-"""The way over the pixels, whatever they are; for given means, as the sketch is smaller too."""
 
 
 @st.composite

@@ -24,8 +24,8 @@ from pipeline import (
 from pipeline.events import ImageFinished, Iterated, PhaseStarted, RunFinished, RunStarted
 from pipeline.sources.npy import NpyImage
 from tests.judge import assert_equal_to_oracle, same_model
-from tests.test_agreement import Way
 from tests.test_exactness import picture, some_means
+from tests.ways import Way
 
 MEANS = [[10.0, 20.0, 30.0], [90.0, 100.0, 80.0], [200.0, 180.0, 220.0]]
 

@@ -15,8 +15,9 @@ from pipeline.results.store import Store
 from pipeline.sources.npy import NpyImage
 from pipeline.steps import chunk
 from tests.outputs import by_state, complete, save_four
-from tests.test_agreement import Way, rows, stored
+from tests.test_agreement import rows, stored
 from tests.test_exactness import picture
+from tests.ways import Way
 
 MEANS = [[10.0], [90.0], [200.0]]
 ONE_TASK = Way()

@@ -1,6 +1,5 @@
 """Killed at any moment, the same command ends with the same bytes, and does nothing twice."""
 
-import logging
 import os
 import random
 import signal
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from pipeline import make_config, open_run, run
@@ -29,8 +27,9 @@ from pipeline.results.store import LEASE, Store
 from pipeline.sources.npy import NpyImage
 from tests.kills import killed_at, killed_by, moments_of, written
 from tests.outputs import complete, save_four
-from tests.test_agreement import Way, rows
+from tests.test_agreement import rows
 from tests.test_exactness import picture
+from tests.ways import Way
 
 WAYS = {"one task": Way(), "many tasks": Way(small=0, chunk=64, bundle=1)}
 MEANS = [[10.0], [90.0], [200.0]]
@@ -226,6 +225,28 @@ def test_a_broken_image_is_not_tried_again_unless_it_changed_or_one_asks(folder,
 
 
 @pytest.mark.parametrize("scope", SCOPES)
+def test_what_a_limit_refused_is_tried_again_under_another_limit_and_not_before(folder, scope):
+    np.save("in/b.npy", picture("uint8", 1, (50, 60), seed=7))
+    os.utime("in/b.npy", (1e9, 1e9))
+    tight = {"limits": {"pixels": 2000}}
+    assert run(config(scope=scope, images=tight)).counts == {"done": 3, "failed": 1}
+    other = {"limits": {"pixels": 2000, "pages": 9}}
+    for same in (tight, other):
+        tried = []
+        record = run(config(scope=scope, images=same), watch=tried.append)
+        assert not [e for e in tried if isinstance(e, ImageFinished)], "nothing changed for it"
+        assert record.counts == {"done": 3, "failed": 1}
+    run(config(scope=scope, images=tight), retry_failed=True, watch=tried.append)
+    assert "b" in {e.image for e in tried if isinstance(e, ImageFinished)}
+
+    assert run(config(scope=scope, images={"limits": {"pixels": 3000}})).counts == {"done": 4}
+    log = Path("out/logs/run.jsonl").read_text()
+    assert "b is done again: images.limits.pixels changed: " in log
+    run(config("clean", scope))
+    assert written("out") == written("clean")
+
+
+@pytest.mark.parametrize("scope", SCOPES)
 def test_a_collection_without_its_broken_image_survives_a_kill_too(folder, scope):
     spoiled()
     run(config("clean", scope))
@@ -315,55 +336,3 @@ def test_a_request_to_end_leaves_an_output_that_says_interrupted(folder):
     assert (record.state, record.pending) == ("interrupted", 2)
     assert not Path("out", LEASE).exists()
     assert Path("out/labels.csv").read_text().count("\n") == 1 + 2 * 3
-
-
-# -- workers --------------------------------------------------------------------------------------
-
-
-def kill_a_worker(chance):
-    """Kill one of the worker processes that this process has; return its number, None without."""
-    found = psutil.Process().children(recursive=True)
-    workers = [p for p in found if "spawn_main" in " ".join(p.cmdline())]
-    if not workers:
-        return None
-    victim = chance.choice(workers)
-    victim.kill()
-    return victim.pid
-
-
-def workers_killed(scope, at, images, seed):
-    """Run while a worker is killed whenever so many parts are finished; return those killed."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    chance, seen, killed = random.Random(seed), [], []
-
-    def watch(event):
-        if isinstance(event, Advanced):
-            seen.append(event)
-            if len(seen) in at:
-                killed.append(kill_a_worker(chance))
-
-    for i in range(images):
-        np.save(f"in/x{i:02}.npy", picture("uint8", 1, (24 + i, 20), seed=i))
-    run(config("clean", scope))
-    local = {"kind": "local", "options": {"n_workers": 2, "threads_per_worker": 1}}
-    record = run(config(scope=scope, cluster=local, memory=2 * 2**30), watch=watch)
-    assert record.counts == {"done": 4 + images}
-    assert written("out") == written("clean")
-    return [pid for pid in killed if pid is not None]
-
-
-@pytest.mark.parametrize("scope", SCOPES)
-def test_a_worker_that_is_killed_costs_time_and_nothing_else(folder, scope):
-    assert len(workers_killed(scope, {2}, images=4, seed=1)) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("scope", SCOPES)
-def test_workers_killed_at_fifty_random_moments_cost_time_and_nothing_else(folder, scope):
-    chance, killed = random.Random(7), []
-    while len(killed) < 50:
-        Store("out").delete("")
-        Store("clean").delete("")
-        at = {chance.randint(1, 20) for _ in range(3)}
-        killed += workers_killed(scope, at, images=20, seed=len(killed))

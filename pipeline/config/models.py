@@ -44,7 +44,7 @@ class _Section(BaseModel):
 
 
 class Limits(_Section):
-    """What a header may promise; an image that promises more fails before it is decoded."""
+    """What a header may promise, and a decoder may take; an image of more than that fails."""
 
     piece: int = Field(default=2**31, ge=1)
     """Pixels that have to be decoded at once: of a compressed tile or strip, of a zarr chunk, or
@@ -53,6 +53,11 @@ class Limits(_Section):
     """Pixels of an image."""
     pages: int = Field(default=2**18, ge=1)
     """Pages (directories) of a TIFF."""
+    seconds: float | None = Field(default=600.0, gt=0, allow_inf_nan=False)
+    """Seconds that reading a header may take, or decoding what is decoded at a time: about four
+    million pixels, or one tile, strip or picture that is larger. Then the worker process is ended
+    and replaced; not so with cluster.kind serial and threads, or where no nanny would replace it.
+    Null: no limit."""
 
 
 Fingerprint = Literal["stat", "content"]
@@ -97,7 +102,7 @@ class Images(_Section):
     limits: Annotated[Limits, BeforeValidator(lambda value: {} if value is None else value)] = (
         Field(default_factory=Limits)
     )
-    """What a header may promise."""
+    """What a header may promise, and a decoder may take."""
 
 
 class Features(_Section):

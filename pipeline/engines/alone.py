@@ -13,22 +13,26 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 import psutil
 from distributed.protocol import pickle
 
 from pipeline.engines.attempt import attempt
-from pipeline.engines.base import Item, Outcome, Value, WorkerKilled
+from pipeline.engines.base import Item, Outcome, OutOfMemory, OutOfTime, Value, WorkerKilled
+from pipeline.engines.overtime import spared
 
 _TICK = 0.05
 """Seconds between two looks at the process's memory."""
+_STUCK = "stuck"
+"""Name of the file that tells of a process which could not tell anything when its time was over."""
 
 
 def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Item, Value]:
     """Run `attempt` in a new process that may use `memory` bytes, and return its outcome.
 
-    A process that dies, or is ended because it takes more memory, is an outcome of `WorkerKilled`
-    that says which. The process ends with this one.
+    A process that dies, or is ended because it takes more memory or time than it may, is an
+    outcome of `WorkerKilled` that says which. The process ends with this one.
     """
     start = perf_counter()
     with TemporaryDirectory(prefix="chunkmeans-") as folder:
@@ -42,15 +46,18 @@ def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Ite
             stderr=subprocess.DEVNULL,
         )
         with process:  # leaving closes its stdin, which ends it
-            end = _watch(process, memory)
+            kind, end = _watch(process, memory)
         if made.exists():
             outcome: Outcome[Item, Value] = pickle.loads(made.read_bytes())
             return outcome
-    killed = WorkerKilled(f"{str(item)[:300]}: even in a process of its own, it {end}")
+        stuck = Path(folder, _STUCK)
+        if stuck.exists() and stuck.stat().st_size:
+            kind, end = OutOfTime, "did not come back in time (images.limits.seconds)"
+    killed = kind(f"{str(item)[:300]}: even in a process of its own, it {end}")
     return Outcome(item, None, killed, 1, perf_counter() - start)
 
 
-def _watch(process: "subprocess.Popen[bytes]", memory: int) -> str:
+def _watch(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[WorkerKilled], str]:
     """Wait for `process` to end, and say how it ended; end it if it takes more than `memory`."""
     while True:
         try:
@@ -60,16 +67,16 @@ def _watch(process: "subprocess.Popen[bytes]", memory: int) -> str:
             if taken > memory:
                 process.kill()
                 process.wait()
-                return (
+                return OutOfMemory, (
                     f"took {taken / 2**20:.0f} MiB where {memory / 2**20:.0f} MiB are allowed; "
                     "raise `memory`, or cut the work into smaller chunks"
                 )
             continue
         if code >= 0:
-            return f"ended with status {code}"
-        return f"was killed by {signal.Signals(-code).name}" + (
-            ", likely for want of memory" if -code == signal.SIGKILL else ""
-        )
+            return WorkerKilled, f"ended with status {code}"
+        if -code == signal.SIGKILL:
+            return OutOfMemory, "was killed by SIGKILL, likely for want of memory"
+        return WorkerKilled, f"was killed by {signal.Signals(-code).name}"
 
 
 def _resident(pid: int) -> int:
@@ -94,9 +101,18 @@ def main(given: str, made: str) -> None:
     """Run the task in the file `given` and write its outcome to `made`, whole or not at all."""
     _end_with_parent()
     task, item = pickle.loads(Path(given).read_bytes())
-    unfinished = Path(made + ".partial")
-    unfinished.write_bytes(pickle.dumps(attempt(task, item)))
-    unfinished.replace(made)
+    begin = perf_counter()
+
+    def told(outcome: Outcome[Any, Any]) -> None:
+        unfinished = Path(made + ".partial")
+        unfinished.write_bytes(pickle.dumps(outcome))
+        unfinished.replace(made)
+
+    def over(error: OutOfTime) -> None:
+        told(Outcome(item, None, error, 1, perf_counter() - begin))
+
+    with Path(made).with_name(_STUCK).open("w") as trace, spared(over, trace):
+        told(attempt(task, item))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,14 @@ class WorkerKilled(ChunkError):
     """
 
 
+class OutOfMemory(WorkerKilled):
+    """It took more memory than there is for it: another machine, or another day, may have it."""
+
+
+class OutOfTime(WorkerKilled):
+    """It did not come back within the time that it may take (`pipeline.engines.overtime`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Item, Value]):
     """What became of one item."""

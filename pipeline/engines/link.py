@@ -135,13 +135,16 @@ class Link:
 
     def fetch(self, future: Future) -> Any:
         """Return the result of `future`, wherever it is, as soon as it is there."""
-        since = monotonic()
+        since, patience = monotonic(), TICK
         while True:
             try:
-                return future.result(timeout=TICK)
-            except TimeoutError:
+                return future.result(timeout=patience)
+            except (TimeoutError, UnboundLocalError):
+                # the latter is what Dask raises where its time-out cuts off a value on its way
                 if future.status == "error":  # then it is the task's own
                     raise
+                if future.status == "finished":  # it is sent anew each time, and may be large
+                    patience *= 2
             except _LOST as error:
                 self.lost(error)
             since = self.look(since)

@@ -6,11 +6,12 @@ of many items without a question to anybody. An event may be lost with its worke
 for a note must be able to do without.
 """
 
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-from distributed import Client, get_worker
+from distributed import Client, Worker
 from distributed.protocol import pickle
 
 TOPIC = "chunkmeans"
@@ -23,6 +24,7 @@ class Notes:
     def __init__(self, client: Client) -> None:
         self._lock = Lock()
         self._came: dict[str, bytes | None] = {}
+        self._woken: dict[str, Callable[[], object]] = {}
         client.subscribe_topic(TOPIC, self._take)
 
     def __len__(self) -> int:
@@ -36,19 +38,30 @@ class Notes:
             self._came[name] = None
         return name
 
+    def wake(self, name: str, call: Callable[[], object]) -> None:
+        """Have `call` called, in another thread, if a note comes that no value will follow."""
+        with self._lock:
+            if name in self._came:
+                self._woken[name] = call
+
     def read(self, name: str) -> Any:
         """Return the note, which is then expected no more; None if it has not come."""
         with self._lock:
             came = self._came.pop(name, None)
+            self._woken.pop(name, None)
         return None if came is None else pickle.loads(came)
 
     def _take(self, event: tuple[float, dict[str, Any]]) -> None:
         _, message = event
         with self._lock:
-            if message["name"] in self._came:
-                self._came[message["name"]] = message["note"]
+            name, woken = message["name"], None
+            if name in self._came:
+                self._came[name] = message["note"]
+                woken = self._woken.get(name) if message["last"] else None
+        if woken is not None:
+            woken()
 
 
-def leave(name: str, note: object) -> None:
-    """Leave a note from within a task."""
-    get_worker().log_event(TOPIC, {"name": name, "note": pickle.dumps(note)})
+def leave(worker: Worker, name: str, note: object, *, last: bool = False) -> None:
+    """Leave a note on a task of `worker`; with `last`, no value of that task will follow."""
+    worker.log_event(TOPIC, {"name": name, "note": pickle.dumps(note), "last": last})

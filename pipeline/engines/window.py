@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any, Generic
 
 from distributed import Future, KilledWorker, get_worker
@@ -11,9 +14,10 @@ from distributed.protocol import pickle
 
 from pipeline.engines.alone import alone
 from pipeline.engines.attempt import attempt, portable, without_value
-from pipeline.engines.base import Item, Outcome, Value, WorkerKilled
+from pipeline.engines.base import Item, Outcome, OutOfMemory, OutOfTime, Value
 from pipeline.engines.link import Link, release
 from pipeline.engines.notes import leave
+from pipeline.engines.overtime import spared
 from pipeline.errors import ClusterError
 
 LARGE = 256 * 1024
@@ -41,8 +45,8 @@ class _Flight(Generic[Item]):
     """Where it had best run."""
     value: Future
     """Its outcome with the value."""
-    note: str | None
-    """Name of its note, which has the outcome without the value; None: the value is fetched."""
+    note: str
+    """Name of its note, which has the outcome without the value."""
     deaths: int = 0
     """Workers that died with it."""
     suspect: int = 0
@@ -96,7 +100,9 @@ class Window(Generic[Item, Value]):
     def receive(self) -> tuple[Outcome[Item, Value], str, Future]:
         """Wait for an outcome; return it, the worker it is from, and the future of its value."""
         while True:
-            flight = self._flying.pop(self._link.next_of(self._landed).key)
+            flight = self._flying.pop(self._link.next_of(self._landed).key, None)
+            if flight is None:  # its worker had told that it would not land
+                continue
             self._load[flight.worker or ""] -= 1
             try:
                 landed = self._learned(flight)
@@ -128,10 +134,11 @@ class Window(Generic[Item, Value]):
         task = self._cargo.at(worker)
         name = f"{self._name}-alone" if suspect else self._name
         limit = self._memory if suspect else None
-        note = self._link.notes.expect() if self._keep else None
+        note = self._link.notes.expect()
         value = self._link.submit(
-            run_task, task, pickle.dumps(item), limit, note, name=name, worker=worker
+            run_task, task, pickle.dumps(item), limit, note, self._keep, name=name, worker=worker
         )
+        self._link.notes.wake(note, partial(self._landed.put, value))
         self._flying[value.key] = _Flight(item, worker, value, note, deaths, suspect)
         self._load[worker or ""] += 1
         value.add_done_callback(self._landed.put)
@@ -140,20 +147,19 @@ class Window(Generic[Item, Value]):
         """Return the outcome of a flight, without its value if that stays where it is."""
         landed: Landed[Any] | None = None
         future = flight.value
-        if flight.note is not None and future.status != "error":
+        if future.status != "error":
             landed = self._link.notes.read(flight.note)
-            if landed is None:
+            if landed is None and self._keep:
                 name = f"{self._name}-told"
                 future = self._link.submit(_lighten, future, name=name, priority=20)
         return self._link.fetch(future) if landed is None else landed
 
     def _forget(self, flight: _Flight[Item]) -> None:
         release([flight.value])
-        if flight.note is not None:
-            self._link.notes.read(flight.note)
+        self._link.notes.read(flight.note)
 
     def _killed(self, item: Item, deaths: int) -> Outcome[Item, Value]:
-        error = WorkerKilled(
+        error = OutOfMemory(
             f"{str(item)[:300]}: {deaths} workers died while it was worked on, likely for want "
             "of memory; raise `memory`, or cut the work into smaller chunks"
         )
@@ -204,18 +210,30 @@ def _broken(future: Future) -> bool:
 
 
 def run_task(
-    task: bytes | Callable[[Item], Value], sent: bytes, limit: int | None, note: str | None
+    task: bytes | Callable[[Item], Value], sent: bytes, limit: int | None, note: str, keep: bool
 ) -> Landed[Value]:
     """Run the task on the item; in a process of its own, of `limit` bytes, if that is given.
 
-    With a `note`, the driver is told the outcome without its value under that name.
+    The driver is told under the name `note` what will not come with a value: with `keep`, the
+    outcome without its value, and always that the time is over and this process ends.
     """
     called: Callable[[Item], Value] = pickle.loads(task) if isinstance(task, bytes) else task
     item: Item = pickle.loads(sent)
-    outcome = attempt(called, item) if limit is None else alone(called, item, limit)
-    landed: Landed[Value] = Landed(replace(outcome, item=None), get_worker().address)  # type: ignore[arg-type]
-    if note is not None:
-        leave(note, _lighten(landed))
+    worker = get_worker()
+    begin = perf_counter()
+
+    def over(error: OutOfTime) -> None:
+        outcome: Outcome[None, Value] = Outcome(None, None, error, 1, perf_counter() - begin)
+        leave(worker, note, Landed(outcome, worker.address), last=True)
+
+    if limit is not None:
+        outcome = alone(called, item, limit)
+    else:
+        with spared(over) if worker.nanny is not None else nullcontext():
+            outcome = attempt(called, item)
+    landed: Landed[Value] = Landed(replace(outcome, item=None), worker.address)  # type: ignore[arg-type]
+    if keep:
+        leave(worker, note, _lighten(landed))
     return landed
 
 

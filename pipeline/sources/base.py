@@ -5,8 +5,7 @@ the same for all of them (regions, chosen channels, checks, errors) is done here
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,7 @@ from pipeline.config.models import Limits
 from pipeline.errors import ChunkmeansError, LimitError, SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
-from pipeline.sources.listening import listening
+from pipeline.sources.hearing import hear, hearing
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,6 @@ class ReadOptions:
 
 
 DEFAULT_LIMITS = Limits()
-MOST_WARNINGS = 20
-"""Different warnings that are kept of the reading of one image."""
 
 
 class Image(ABC):
@@ -53,7 +50,6 @@ class Image(ABC):
     def __init__(self, path: str, options: ReadOptions | None = None) -> None:
         self.path = path
         self.options = options or ReadOptions()
-        self._heard: dict[str, None] = {}
 
     # -- what a source implements -------------------------------------------------------------
 
@@ -79,7 +75,7 @@ class Image(ABC):
     @cached_property
     def stored(self) -> ImageInfo:
         """What the whole stored image is, before `region` and `channels` are applied."""
-        with self.naming("cannot be opened"), listening() as heard:
+        with self.naming("cannot be opened"), hearing() as heard:
             info = self.describe()
             within(self.options.limits, "pixels", info.pixels, f"its header promises {info.shape}")
             return replace(info, warnings=tuple(dict.fromkeys((*info.warnings, *heard))))
@@ -103,6 +99,9 @@ class Image(ABC):
     def read(self, box: Box) -> Pixels:
         """Return the pixels of `box`, in coordinates of `info.shape`.
 
+        What the decoder warns of is heard where this is called, if anybody does
+        (`pipeline.sources.hearing`), and by nobody else.
+
         Raises
         ------
         SourceError
@@ -111,7 +110,7 @@ class Image(ABC):
         info = self.info
         if len(box.shape) != len(info.shape) or not box.inside(Box.whole(info.shape)):
             raise SourceError(f"{self.path}: box {box} is not inside the image {info.shape}")
-        with self.naming(f"cannot be read at {box}"), self._noting():
+        with self.naming(f"cannot be read at {box}"), hearing() as heard:
             pixels = self.decode(box.shifted(self._region.start), self._channels)
             wanted = (*box.shape, info.channels)
             if pixels.values.shape != wanted or pixels.values.dtype != info.dtype:
@@ -119,20 +118,8 @@ class Image(ABC):
                     f"decoded {pixels.values.shape} of {pixels.values.dtype} where the header "
                     f"promises {wanted} of {info.dtype}; the file is damaged or cut short"
                 )
-            return pixels
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What a user should know: of the header, and of what this process has read so far."""
-        return tuple(dict.fromkeys((*self.info.warnings, *self._heard)))
-
-    @contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Keep what a decoder warns of."""
-        with listening() as heard:
-            yield
-        for message in heard[: MOST_WARNINGS - len(self._heard)]:
-            self._heard.setdefault(message)
+        hear(heard)
+        return pixels
 
     def has_no(self, *names: str) -> None:
         """Refuse `names` of the options where they are set: this format has nothing like it.
@@ -221,7 +208,8 @@ def within(limits: Limits, name: str, found: int, what: str) -> None:
     if found > allowed:
         raise LimitError(
             f"{what}: {found:,}, where images.limits.{name} allows {allowed:,}; raise it if the "
-            "file is to be trusted"
+            "file is to be trusted",
+            name,
         )
 
 

@@ -5,7 +5,7 @@ and turned into values that hold no open file.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -19,7 +19,7 @@ from pipeline.sources import geotags
 from pipeline.sources.base import ReadOptions
 from pipeline.sources.colour import Colour
 from pipeline.sources.dtypes import pixel_dtype
-from pipeline.sources.listening import listening
+from pipeline.sources.hearing import hearing
 from pipeline.sources.location import is_url
 from pipeline.sources.orientation import UPRIGHT, Orientation
 from pipeline.sources.ranges import open_file, stamp
@@ -77,7 +77,7 @@ def parse(path: str, options: ReadOptions) -> Header:
     """
     _check_first_bytes(path, options)
     check_directories(path, options)
-    with listening() as heard, open_file(path, options.storage_options) as file:
+    with hearing() as heard, open_file(path, options.storage_options) as file:
         source: Any = file if is_url(path) else path
         with tifffile.TiffFile(source, name=PurePath(path).name) as tif:
             if not len(tif.pages):
@@ -91,7 +91,7 @@ def parse(path: str, options: ReadOptions) -> Header:
     return replace(header, info=replace(info, warnings=(*info.warnings, *warnings)))
 
 
-def _refuse_damage(heard: Sequence[str]) -> None:
+def _refuse_damage(heard: Collection[str]) -> None:
     """Raise `SourceError` if tifffile logged that something is not where it should be."""
     for message in heard:
         if not _HARMLESS.search(message):

@@ -5,13 +5,15 @@ decoded while there is room (`hold`), so that the next phase need not read again
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pipeline.config.models import Fingerprint
+from pipeline.config.models import Fingerprint, Limits
 from pipeline.engines.hold import held, held_if_room
+from pipeline.engines.overtime import limited
 from pipeline.errors import SourceError
 from pipeline.features import Nodata, Sampled, sample
 from pipeline.grid import Box, pieces
@@ -57,11 +59,12 @@ class Input:
         return f"{read} {self.fingerprint}"
 
     def read(self, box: Box) -> Sampled:
-        """Return the valid samples of a box."""
-        mask = None
-        if self.mask is not None:
-            mask = (self.mask.read(box).values != 0).any(axis=-1)
-        return sample(self.image.read(box), self.nodata, mask, self.dtype)
+        """Return the valid samples of a box; in a worker, no longer than `images.limits` allows."""
+        with in_time(self.image.path, f"cannot be read at {box}", self.image.options.limits):
+            mask = None if self.mask is None else self.mask.read(box).values
+            pixels = self.image.read(box)
+        valid = None if mask is None else (mask != 0).any(axis=-1)
+        return sample(pixels, self.nodata, valid, self.dtype)
 
     def check_unchanged(self) -> None:
         """Refuse to mix old and new pixels.
@@ -76,6 +79,18 @@ class Input:
                 f"{self.image.path}: the file changed while it was being segmented; run again "
                 "when it is written completely"
             )
+
+
+def in_time(path: str, what: str, limits: Limits) -> AbstractContextManager[None]:
+    """Return the context in which a file is read, no longer than ``images.limits`` allow."""
+    seconds = limits.seconds
+    if seconds is None:
+        return nullcontext()
+    return limited(
+        seconds,
+        f"{path}: {what}: it takes more than {seconds:g} s, which images.limits.seconds allows; "
+        "raise it if the file is to be trusted",
+    )
 
 
 CONTENT = "content "

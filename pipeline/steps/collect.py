@@ -6,6 +6,7 @@ from pipeline.engines.base import Engine
 from pipeline.events import Watcher
 from pipeline.kmeans.collect import Collected, Collector
 from pipeline.steps.chunk import Bundle, bundle_key
+from pipeline.steps.overheard import map_reduce_heard
 from pipeline.steps.watching import phase
 
 
@@ -28,6 +29,12 @@ def collect(engine: Engine, bundles: Sequence[Bundle], subject: str, watch: Watc
         If a chunk cannot be read.
     """
     with phase("read", subject, bundles, watch) as told:
-        return engine.map_reduce(
-            collect_bundle, bundles, Collected.merge, name="collect", near=bundle_key, watch=told
+        return map_reduce_heard(
+            engine,
+            collect_bundle,
+            bundles,
+            Collected.merge,
+            name="collect",
+            near=bundle_key,
+            watch=told,
         )

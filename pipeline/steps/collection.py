@@ -26,12 +26,12 @@ from pipeline.results.catalog import Row
 from pipeline.results.plain import plain
 from pipeline.results.record import fingerprint
 from pipeline.results.store import image_path
+from pipeline.sources.hearing import hearing
 from pipeline.steps.chunk import Bundle, Chunk, Input
 from pipeline.steps.collect import collect_bundle
 from pipeline.steps.earlier import POOL, pool_of
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
-from pipeline.steps.hearing import hearing
 from pipeline.steps.image import Job, plan_bundles, row_of, skipped, write_labels
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import merge_counted

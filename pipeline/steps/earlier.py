@@ -22,7 +22,7 @@ from pipeline.results.store import Store, image_path
 from pipeline.sources.registry import open_image
 from pipeline.steps.chunk import CONTENT
 from pipeline.steps.chunk import fingerprint as input_fingerprint
-from pipeline.steps.ending import failed_with, row_of_store
+from pipeline.steps.ending import failed_with, limit_in, row_of_store
 from pipeline.steps.image import Job
 
 AT_ONCE = 16
@@ -178,11 +178,14 @@ def _look(
         return None, "it failed, and is to be tried again", ""
     if row.source != job.path:
         return None, f"it was read from {row.source}", ""
-    now = failed_with(job) if row.state == "failed" else _fingerprint(job)
+    limit = limit_in(row.fingerprint) if row.state == "failed" else ""
+    now = failed_with(job, limit=limit) if row.state == "failed" else _fingerprint(job)
     if row.fingerprint and row.fingerprint == now:
         return row, "", ""
     if row.state == "failed" and not row.fingerprint:
         return None, "it failed for a reason that may have passed", ""
+    if limit and now.rpartition(" limits.")[0] == row.fingerprint.rpartition(" limits.")[0]:
+        return None, f"images.limits.{limit} changed: {row.fingerprint}, now {now}", ""
     return None, _differs(row.fingerprint, now), ""
 
 

@@ -6,12 +6,14 @@ complete store is the truth, the catalogue a table of such marks, and of what fa
 
 import os
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from time import perf_counter, time
 
 from pipeline.engines.attempt import passing
+from pipeline.engines.base import OutOfMemory, OutOfTime
 from pipeline.errors import ChunkmeansError, ClusterError, ConfigError, LimitError, ResultError
 from pipeline.events import Advanced, ImageFinished
 from pipeline.results.catalog import Row, fractions, means_by_label
@@ -61,37 +63,68 @@ def failed(
         state="failed",
         reason=" ".join(reason.split()),
         seconds=None if begin is None else perf_counter() - begin,
-        fingerprint=failed_with(job, begin) if is_its_own(error) and not again else "",
+        fingerprint=""
+        if again or not is_its_own(error)
+        else failed_with(job, begin, limit=limit_that_refused(error)),
         extra=job.manifest,
     )
     return Ending(row, detail="".join(traceback.format_exception(error)))
 
 
 def is_its_own(error: BaseException) -> bool:
-    """Whether the same file would fail again: nothing of machines, disks, memory or rights.
+    """Whether the same file, with the same limits, would fail again.
+
+    That is: nothing of machines, disks, memory or rights.
 
     >>> is_its_own(ValueError("no such codec")), is_its_own(PermissionError("a.tif"))
     (True, False)
     """
-    others = (
-        ResultError, ClusterError, ConfigError, LimitError, MemoryError, PermissionError,
-    )  # fmt: skip
-    cause: BaseException | None = error
-    while cause is not None:
+    others = (ResultError, ClusterError, ConfigError, OutOfMemory, MemoryError, PermissionError)
+    for cause in _causes(error):
         words = type(cause) is OSError and cause.errno is None  # a decoder's, not the system's
         if isinstance(cause, others) or (
             isinstance(cause, OSError) and passing(cause) and not words
         ):
             return False
-        cause = cause.__cause__
     return True
 
 
-def failed_with(job: Job, begin: float | None = None) -> str:
+def limit_that_refused(error: BaseException) -> str:
+    """Return which of ``images.limits`` an image failed by; empty if none.
+
+    >>> limit_that_refused(LimitError("600 pixels, where 599 are allowed", "pixels"))
+    'pixels'
+    """
+    for cause in _causes(error):
+        if isinstance(cause, LimitError):
+            return cause.limit
+        if isinstance(cause, OutOfTime):
+            return "seconds"
+    return ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what caused it, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def limit_in(mark: str) -> str:
+    """Return the limit that is named by what `failed_with` returned; empty if none is.
+
+    >>> limit_in("12 bytes, 99 ns limits.pixels 599")
+    'pixels'
+    """
+    _, named, limit = mark.rpartition(" limits.")
+    return limit.split()[0] if named else ""
+
+
+def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str:
     """Return what tells whether an image that failed has changed since; empty if nothing does.
 
     Sizes and times of the files, or a hash of their bytes where the job wants that, as a broken
-    one tells nothing else of itself.
+    one tells nothing else of itself; and what the limit is that refused it.
 
     Parameters
     ----------
@@ -109,7 +142,8 @@ def failed_with(job: Job, begin: float | None = None) -> str:
                 if begin is None or not os.path.exists(path) or _is_older(path, begin):
                     continue
         return ""
-    return ("" if job.fingerprint == "stat" else CONTENT) + " mask ".join(stamps)
+    mark = ("" if job.fingerprint == "stat" else CONTENT) + " mask ".join(stamps)
+    return f"{mark} limits.{limit} {getattr(job.options.limits, limit, None)}" if limit else mark
 
 
 def _mark(path: str, job: Job) -> str:

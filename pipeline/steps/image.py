@@ -25,10 +25,10 @@ from pipeline.results.layout import LabelLayout, Pyramid, plan_labels
 from pipeline.results.store import Store, image_path
 from pipeline.results.totals import averages, totals_attributes
 from pipeline.sources.base import ReadOptions
+from pipeline.sources.hearing import heard
 from pipeline.sources.registry import open_image
-from pipeline.steps.chunk import Bundle, Input, open_input
+from pipeline.steps.chunk import Bundle, Input, in_time, open_input
 from pipeline.steps.collect import collect
-from pipeline.steps.hearing import heard
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import label
 from pipeline.steps.memory import bundled, cut, plan_chunks
@@ -93,11 +93,14 @@ class Job:
         return self._opened(self.fingerprint)
 
     def _opened(self, by: Fingerprint) -> Input:
-        image = open_image(self.path, self.options)
         mask = None
-        if self.mask is not None:
-            whole = replace(self.options, channels=None, axes=None, series=0)
-            mask = open_image(self.mask, whole)
+        with in_time(self.path, "cannot be opened", self.options.limits):
+            image = open_image(self.path, self.options)
+            image.info  # noqa: B018 (reads the header)
+            if self.mask is not None:
+                whole = replace(self.options, channels=None, axes=None, series=0)
+                mask = open_image(self.mask, whole)
+                mask.info  # noqa: B018
         return open_input(self.id, image, mask, self.nodata, by)
 
 
@@ -231,7 +234,7 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
 
     In a `pooled` fit an image need not have pixels of every label.
     """
-    found = list(dict.fromkeys([*source.info.warnings, *source.image.warnings, *heard()]))
+    found = list(dict.fromkeys([*source.info.warnings, *heard()]))
     if not model.converged:
         found.append(
             f"not converged: E is {model.residuals[-1]:g} after {len(model.residuals)} iterations"

@@ -13,9 +13,9 @@ from pipeline.engines.base import Engine
 from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ClusterError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher
+from pipeline.sources.hearing import hearing
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
-from pipeline.steps.hearing import hearing
 from pipeline.steps.image import Job, segment_image
 from pipeline.steps.memory import most_pixels_of_a_task
 

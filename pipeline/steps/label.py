@@ -21,6 +21,7 @@ from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples, Values
 from pipeline.kmeans.table import Table, offset
 from pipeline.steps.chunk import Bundle, Chunk, bundle_key
+from pipeline.steps.overheard import map_reduce_heard
 from pipeline.steps.watching import phase
 
 
@@ -137,8 +138,8 @@ def label(
             labelling = labelling.with_table(of.dtype)
     task = partial(label_bundle, labelling=labelling, canvas=canvas, count=complete is None)
     with phase("label", subject, bundles, watch) as told:
-        counted = engine.map_reduce(
-            task, bundles, merge_counted, name="label", near=bundle_key, watch=told
+        counted = map_reduce_heard(
+            engine, task, bundles, merge_counted, name="label", near=bundle_key, watch=told
         )
     if complete is not None:
         return TablePixels(complete.samples(), fit.metric).moments(fit.means)

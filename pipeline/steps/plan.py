@@ -6,11 +6,12 @@ and no reason to refuse the run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 
 from pipeline.config import Config
 from pipeline.engines import engine_size
-from pipeline.engines.base import Size
+from pipeline.engines.base import Engine, Size
 from pipeline.errors import ChunkmeansError, ConfigError, ResultError, SourceError
 from pipeline.kmeans.fit import check_channels
 from pipeline.steps.image import Job
@@ -158,22 +159,25 @@ def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansEr
     ), None
 
 
-def refuse_hopeless(jobs: Sequence[Job], size: Size) -> int:
+def refuse_hopeless(jobs: Sequence[Job], engine: Engine) -> int:
     """Refuse a run before its start where the config fits none of its first images.
 
-    Looks at a few headers. An image that cannot be read, or alone does not fit, is its own
-    failure and not the run's. Returns the bytes that workers and driver are planned to use for
-    the hungriest of those images.
+    Looks at a few headers, where the images will be read: one that kills its process, or never
+    comes back, costs no more than itself. An image that cannot be read, or alone does not fit, is
+    its own failure and not the run's. Returns the bytes that workers and driver are planned to
+    use for the hungriest of those images.
 
     Raises
     ------
     ConfigError
         Of the first image, if every one of them has such an error.
     """
-    most = most_pixels_of_a_task(len(jobs), size)
-    found = [planned(job, size, most) for job in jobs[:LOOKED_AT]]
+    size = engine.size
+    look = partial(planned, size=size, most=most_pixels_of_a_task(len(jobs), size))
+    looks = {o.item.id: o for o in engine.map(look, jobs[:LOOKED_AT], name="look")}
+    found = [looks[job.id].value or (None, looks[job.id].error) for job in jobs[:LOOKED_AT]]
     errors = [error for _, error in found]
     first = errors[0] if errors else None
     if isinstance(first, ConfigError) and all(isinstance(e, ConfigError) for e in errors):
         raise first
-    return max((image.planned for image, _ in found), default=0)
+    return max((image.planned for image, _ in found if image), default=0)

@@ -29,7 +29,7 @@ def test_every_key_has_its_default_but_three(write):
             "nodata": None,
             "mask": None,
             "fingerprint": "stat",
-            "limits": {"piece": 2**31, "pixels": 2**44, "pages": 2**18},
+            "limits": {"piece": 2**31, "pixels": 2**44, "pages": 2**18, "seconds": 600.0},
         },
         "features": {"scale": "none"},
         "kmeans": {
@@ -74,10 +74,17 @@ def test_limits_may_be_left_out_are_whole_numbers_and_decide_no_result(write):
     assert load_config(write(text)) == load_config(write(LEAST))
     tight = made({"limits": {"pages": 7}})
     assert tight.images.limits.pages == 7
-    assert tight.resolved()["images"]["limits"] == {"piece": 2**31, "pixels": 2**44, "pages": 7}
+    assert tight.resolved()["images"]["limits"] == {
+        "piece": 2**31,
+        "pixels": 2**44,
+        "pages": 7,
+        "seconds": 600.0,
+    }
     assert tight.settings() == made().settings()
     assert "images.limits.page" in message(made, {"limits": {"page": 7}})
     assert "images.limits.pixels" in message(made, {"limits": {"pixels": 0}})
+    assert "images.limits.seconds" in message(made, {"limits": {"seconds": 0}})
+    assert made({"limits": {"seconds": None}}).images.limits.seconds is None
 
 
 def test_a_config_cannot_be_changed_and_pickles():

@@ -1,10 +1,13 @@
 """Tasks that the tests give to engines; in a module, so that every process can import them."""
 
+import ctypes
 import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from pipeline.engines.overtime import limited
 
 
 @dataclass(frozen=True)
@@ -124,3 +127,14 @@ def fails_at_90(number):
 
 def in_family(family, number):
     return family, number
+
+
+def hang(number, lock=False):
+    """Never come back, with or without the lock of Python; 0.3 seconds are allowed."""
+    with limited(0.3, f"{number} takes too long"):
+        ctypes.PyDLL(None).sleep(1000) if lock else threading.Event().wait()
+
+
+def hang_at_three(item):
+    item.mark()
+    return hang(item.number) if item.number == 3 else item.number**2

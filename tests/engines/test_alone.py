@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from pipeline.engines.alone import alone
-from pipeline.engines.base import WorkerKilled
+from pipeline.engines.base import OutOfMemory, OutOfTime, WorkerKilled
 
 from . import tasks
 
@@ -25,16 +25,32 @@ def test_an_error_comes_back_as_it_does_anywhere():
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
-    [(signal.SIGSEGV, "killed by SIGSEGV"), (signal.SIGKILL, "SIGKILL, likely for want of memory")],
+    ("number", "kind", "words"),
+    [
+        (signal.SIGSEGV, WorkerKilled, "killed by SIGSEGV"),
+        (signal.SIGKILL, OutOfMemory, "SIGKILL, likely for want of memory"),
+    ],
 )
-def test_a_process_that_is_killed_says_by_what(number, words):
+def test_a_process_that_is_killed_says_by_what(number, kind, words):
     outcome = alone(kill_itself, number, 2**30)
-    assert type(outcome.error) is WorkerKilled
+    assert type(outcome.error) is kind
     assert words in str(outcome.error)
 
 
 def test_more_memory_than_allowed_ends_it_and_says_both_numbers():
     outcome = alone(tasks.swallow_memory, 1, 400 * 2**20)
-    assert type(outcome.error) is WorkerKilled
+    assert type(outcome.error) is OutOfMemory
     assert "MiB where 400 MiB are allowed; raise `memory`" in str(outcome.error)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (tasks.hang, "7 takes too long"),
+        (partial(tasks.hang, lock=True), "7: even in a process of its own, it did not come back"),
+    ],
+)
+def test_more_time_than_allowed_ends_it(task, words):
+    outcome = alone(task, 7, 2**30)
+    assert type(outcome.error) is OutOfTime
+    assert words in str(outcome.error)

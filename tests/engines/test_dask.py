@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pipeline.engines import open_engine
-from pipeline.engines.base import WorkerKilled
+from pipeline.engines.base import OutOfTime, WorkerKilled
 from pipeline.errors import ClusterError
 
 from . import tasks
@@ -176,6 +176,25 @@ def test_workers_that_are_killed_all_the_time_change_no_value():
         finally:
             over.set()
             killer.join()
+
+
+def test_an_item_that_hangs_is_given_up_at_once_and_the_others_are_done(tmp_path):
+    """Its worker says so and ends; it is not tried again on others, nor in a process of its own."""
+    options = {"n_workers": 2, "threads_per_worker": 1}
+    with open_engine("local", options, memory=3 * 2**30) as engine:
+        items = [Marked(number, str(tmp_path)) for number in range(20)]
+        outcomes = {o.item.number: o for o in engine.map(tasks.hang_at_three, items, name="hang")}
+        assert isinstance(outcomes[3].error, OutOfTime)
+        assert str(outcomes[3].error) == "3 takes too long"
+        assert outcomes[3].attempts == 1
+        assert {n: o.value for n, o in outcomes.items() if n != 3} == {
+            n: n * n for n in range(20) if n != 3
+        }
+        assert items[3].mark() == 2, "it was tried again"
+        with pytest.raises(OutOfTime, match="3 takes too long"):
+            engine.map_reduce(tasks.hang_at_three, items, tasks.add, name="hang")
+        assert engine.map_reduce(tasks.square, range(20), tasks.add, name="sum") == 2470
+        assert len(engine._link.notes) == 0
 
 
 class TestAMapReduceOfManyItems:

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline import make_config
 from pipeline.sources.memory import MemoryImage
+from pipeline.steps import memory
 from pipeline.steps.chunk import open_input
 from pipeline.steps.jobs import jobs_of
 from tests.test_exactness import picture
@@ -40,3 +41,11 @@ def jobs(folder, number=4, **sections):
 def source(array, axes="yxc", **how):
     """Return an array as an input."""
     return open_input("array", MemoryImage(array, axes), **how)
+
+
+def in_many_tasks(monkeypatch):
+    """Cut even the smallest image into tasks of a shard each."""
+    for name in ("SMALL_PIXELS", "SMALL_AND_FEW_PIXELS"):
+        monkeypatch.setattr(memory, name, 0)
+    for name in ("CHUNK_PIXELS", "BUNDLE_PIXELS"):
+        monkeypatch.setattr(memory, name, 1)

@@ -19,8 +19,8 @@ from pipeline.steps.chunk import Chunk
 from pipeline.steps.collect import collect_bundle
 from pipeline.steps.collection import Gathered, segment_collection
 from tests.judge import same_model
-from tests.steps.examples import config, jobs, source
-from tests.steps.poison import DeadlyJob, DeadlyToRead, poisoned
+from tests.steps.examples import config, in_many_tasks, jobs, source
+from tests.steps.poison import poisoned
 from tests.test_exactness import picture
 
 
@@ -105,8 +105,8 @@ def test_a_read_that_fails_for_the_moment_is_tried_again(tmp_path, monkeypatch):
 def test_images_that_kill_their_workers_have_no_part_in_the_means(tmp_path, processes):
     all_jobs = jobs(tmp_path, 4)
     expected = pooled([all_jobs[0], all_jobs[3]])[1]
-    all_jobs[1] = poisoned(all_jobs[1], DeadlyJob)
-    all_jobs[2] = poisoned(all_jobs[2], DeadlyToRead)
+    all_jobs[1] = poisoned(all_jobs[1], "DeadlyJob")
+    all_jobs[2] = poisoned(all_jobs[2], "Segfault")
 
     found, model = pooled(all_jobs, processes)
 
@@ -115,6 +115,22 @@ def test_images_that_kill_their_workers_have_no_part_in_the_means(tmp_path, proc
         assert f"{name}.npy" in found[name].reason
     assert {found[name].state for name in ("image0", "image3")} == {"done"}
     same_model(model, expected)
+
+
+def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
+    tmp_path, monkeypatch, processes
+):
+    all_jobs = jobs(tmp_path, 3)
+    all_jobs[1] = poisoned(all_jobs[1], "Doubtful")
+    small, _ = pooled(all_jobs)
+    in_many_tasks(monkeypatch)
+    found, _ = pooled(all_jobs, processes)
+
+    assert [small[f"image{n}"].state for n in range(3)] == ["done", "warned", "done"]
+    assert small["image1"].reason.startswith("a tag is odd; row 00 is grey; row 01 is grey; ")
+    assert {name: row.reason for name, row in found.items()} == {
+        name: row.reason for name, row in small.items()
+    }
 
 
 def test_an_image_without_a_valid_pixel_is_skipped_and_changes_nothing(tmp_path):

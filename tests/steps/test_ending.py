@@ -8,7 +8,9 @@ from time import perf_counter
 import pytest
 
 from pipeline import ChunkError, ClusterError, ConfigError, ResultError, SourceError
-from pipeline.steps.ending import advanced, failed, failed_with, is_its_own
+from pipeline.engines.base import OutOfMemory, OutOfTime
+from pipeline.errors import LimitError
+from pipeline.steps.ending import advanced, failed, failed_with, is_its_own, limit_in
 from tests.steps.examples import jobs
 
 
@@ -56,6 +58,7 @@ def test_what_the_same_file_would_do_again_is_its_own(error):
         ResultError("out: no space left"),
         ClusterError("no worker"),
         ConfigError("memory: 1 GiB is too little"),
+        OutOfMemory("a.tif: took 900 MiB"),
         MemoryError(),
         caused(SourceError("a.tif"), PermissionError(errno.EACCES, "denied")),
         caused(SourceError("a.tif"), OSError(errno.EIO, "input/output error")),
@@ -66,6 +69,24 @@ def test_what_may_have_been_the_machines_is_not(error, tmp_path):
     (job,) = jobs(tmp_path, 1)
     assert not is_its_own(error)
     assert failed(job, error).row.fingerprint == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "limit"),
+    [
+        (LimitError("a.tif: 600 pixels", "pixels"), "pixels"),
+        (caused(SourceError("a.tif: 600 pixels"), LimitError("600 pixels", "pixels")), "pixels"),
+        (OutOfTime("a.tif: took more than 600 s"), "seconds"),
+    ],
+)
+def test_a_limit_that_refused_is_part_of_what_the_failure_is_of(tmp_path, error, limit):
+    (job,) = jobs(tmp_path, 1)
+    os.utime(job.path, (1e9, 1e9))
+    mark = failed(job, error, perf_counter()).row.fingerprint
+    allowed = getattr(job.options.limits, limit)
+    assert mark == f"{failed_with(job)} limits.{limit} {allowed}"
+    assert limit_in(mark) == limit
+    assert limit_in(failed_with(job)) == ""
 
 
 def test_a_failure_is_of_the_file_as_it_was_before_the_attempt(tmp_path):

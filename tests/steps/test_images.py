@@ -2,19 +2,22 @@
 
 import warnings
 from dataclasses import replace
+from itertools import product
 
-import numpy as np
 import pytest
 
 from pipeline.engines.serial import SerialEngine
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, ignore
 from pipeline.results.open import open_image
+from pipeline.results.store import Store
+from pipeline.sources.hearing import MOST
 from pipeline.sources.npy import NpyImage
 from pipeline.steps import memory
 from pipeline.steps.ending import row_of_store
 from pipeline.steps.images import segment_images
-from tests.steps.examples import jobs
-from tests.steps.poison import DeadlyJob, DeadlyToRead, poisoned
+from pipeline.steps.jobs import jobs_of
+from tests.steps.examples import config, in_many_tasks, jobs
+from tests.steps.poison import poisoned
 
 
 def endings(jobs, engine, watch=ignore):
@@ -74,19 +77,78 @@ def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypat
     assert row_of_store(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
 
 
-@pytest.mark.parametrize("kind", [DeadlyJob, DeadlyToRead])
-def test_an_image_that_kills_its_worker_costs_itself_only(tmp_path, processes, kind):
-    all_jobs = jobs(tmp_path, 7)
+def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
+    tmp_path, monkeypatch, processes
+):
+    all_jobs = jobs(tmp_path, 3)
+    all_jobs[1] = poisoned(all_jobs[1], "Doubtful")
+    small = {name: e.row for name, e in endings(all_jobs, SerialEngine()).items()}
+
+    in_many_tasks(monkeypatch)
+    seen = []
+    found = {name: e.row for name, e in endings(all_jobs, processes, seen.append).items()}
+
+    assert any(getattr(e, "phase", "") == "read" and getattr(e, "units", 0) > 3 for e in seen)
+    rows = "; ".join(f"row {n:02} is grey" for n in range(MOST - 1))
+    assert small["image1"].reason == f"a tag is odd; {rows}"
+    assert {name: replace(row, seconds=None) for name, row in found.items()} == {
+        name: replace(row, seconds=None) for name, row in small.items()
+    }
+
+
+ENDS = {
+    "DeadlyJob": "ended with status 1",
+    "Segfault": "was killed by SIGSEGV",
+    "Hanging": "takes more than 2 s, which images.limits.seconds allows",
+    "Stuck": "did not come back in time (images.limits.seconds)",
+    "Greedy": "MiB are allowed; raise `memory`",
+}
+"""What is said of an image that is read in such a way."""
+
+
+QUICK = {("Segfault", "one task"), ("Hanging", "many tasks"), ("Greedy", "one task")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "tasks"),
+    [
+        pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+        for case in product(ENDS, ("one task", "many tasks"))
+    ],
+)
+def test_an_image_that_kills_its_worker_costs_itself_only(
+    tmp_path, monkeypatch, processes, kind, tasks
+):
+    limits = {"seconds": 2 if kind in ("Hanging", "Stuck") else 600}
+    expected = images_of(jobs(tmp_path, 7, images={"limits": limits}), SerialEngine())
+    if tasks == "many tasks":
+        in_many_tasks(monkeypatch)
+    all_jobs = jobs_of(config(tmp_path, images={"limits": limits}))
     all_jobs[3] = poisoned(all_jobs[3], kind)
+    Store(str(tmp_path / "out")).delete("")
 
     found = endings(all_jobs, processes)
 
-    assert len(found) == 7
-    assert {e.row.state for name, e in found.items() if name != "image3"} == {"done"}
     row = found["image3"].row
     assert row.state == "failed"
+    assert ENDS[kind] in row.reason
     assert "image3.npy" in row.reason
     assert "Settings(" not in row.reason
-    for name in ("image2", "image4"):
-        labels = open_image(all_jobs[0].output.store, found[name].row.store).labels()[...]
-        assert np.isin(labels, [1, 2, 3]).all()
+    assert (row.fingerprint == "") == (kind == "Greedy")  # whether the next run tries it again
+    del found["image3"], expected["image3"]
+    assert {e.row.state for e in found.values()} == {"done"}
+    assert labels_of(all_jobs, found) == expected
+    if kind == "Hanging":
+        assert "process of its own" not in row.reason, "it was waited for again and again"
+
+
+def images_of(all_jobs, engine):
+    return labels_of(all_jobs, endings(all_jobs, engine))
+
+
+def labels_of(all_jobs, found):
+    store = all_jobs[0].output.store
+    return {
+        name: open_image(store, ending.row.store).labels()[...].tobytes()
+        for name, ending in found.items()
+    }

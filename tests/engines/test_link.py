@@ -1,0 +1,47 @@
+"""Questions to a scheduler end in an answer, also where Dask's own time-outs get in the way."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.engines.link import TICK, Link
+
+
+class Slow:
+    """A future whose value is cut off on its way a few times."""
+
+    def __init__(self, *errors, status="finished"):
+        self.errors, self.status, self.asked = list(errors), status, []
+
+    def result(self, timeout):
+        self.asked.append(timeout)
+        if self.errors:
+            raise self.errors.pop(0)
+        return 7
+
+
+@pytest.fixture
+def link(monkeypatch):
+    monkeypatch.setattr("pipeline.engines.link.Notes", lambda client: None)
+    client = SimpleNamespace(
+        scheduler=SimpleNamespace(address="tcp://here"), status="running", nthreads=lambda: {"w": 1}
+    )
+    return Link(client, wait=1)
+
+
+def test_a_value_that_is_cut_off_on_its_way_is_asked_for_again_with_more_patience(link):
+    future = Slow(TimeoutError(), UnboundLocalError("result"), TimeoutError())
+    assert link.fetch(future) == 7
+    assert future.asked == [TICK, 2 * TICK, 4 * TICK, 8 * TICK]
+
+
+def test_a_task_that_is_not_done_is_looked_after_as_often_as_ever(link):
+    future = Slow(TimeoutError(), TimeoutError(), status="pending")
+    assert link.fetch(future) == 7
+    assert future.asked == [TICK] * 3
+
+
+@pytest.mark.parametrize("kind", [TimeoutError, UnboundLocalError])
+def test_an_error_of_the_task_itself_is_raised(link, kind):
+    with pytest.raises(kind, match="mine"):
+        link.fetch(Slow(kind("mine"), status="error"))
