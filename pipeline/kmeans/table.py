@@ -56,6 +56,14 @@ class Table:
         """A table misses nothing."""
         return True
 
+    @classmethod
+    def of(cls, samples: Samples) -> "Table":
+        """Return the table of vectors in lexicographic order, with their counts."""
+        values, counts = samples.values, samples.weights
+        codes = np.empty(len(values), np.uint32)
+        encode(values, offset(values.dtype), 8 * values.dtype.itemsize, codes)
+        return cls(codes, counts, int(counts.sum()), values.dtype, values.shape[1])
+
     def merge(self, other: "Table") -> "Table":
         """Return the table of both parts together."""
         pixels, size = self.pixels + other.pixels, self.size

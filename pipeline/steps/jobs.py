@@ -154,6 +154,7 @@ def output_of(config: Config) -> Output:
         results.pyramid,
         results.mean_image,
         attributes,
+        results.samples,
     )
 
 
