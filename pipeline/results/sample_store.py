@@ -92,17 +92,24 @@ def write_part(store: Store, subject: str, covers: Covers, collected: Collected)
 
 
 def find_parts(store: Store, subject: str) -> tuple[list[Part], dict[str, str]]:
-    """Return the parts of a subject, and what is wrong with those that are damaged, by path."""
-    found, damaged = [], {}
+    """Return the parts of a subject, and what is of no use by path: why, if it is damaged.
+
+    There is no such reason where a run was killed while it wrote.
+    """
+    found: list[Part] = []
+    useless: dict[str, str] = {}
     for name in store.names(samples_path(subject)):
         path = f"{samples_path(subject)}/{name}"
         if name == METADATA or not store.is_folder(path):
             continue
         try:
-            found.append(_part(store, path))
+            if store.exists(f"{path}/{METADATA}"):
+                found.append(_part(store, path))
+            else:
+                useless[path] = ""
         except ResultError as error:
-            damaged[path] = str(error)
-    return found, damaged
+            useless[path] = str(error)
+    return found, useless
 
 
 def read_part(store: Store, part: Part) -> Collected:

@@ -5,6 +5,7 @@ the parts whose images, and choices of pixels, are all its own, and reads the re
 has an image which changed, or went, tells nothing of the others apart, so those are read again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -31,6 +32,20 @@ SHARE = 16
 """A batch is not smaller than this part of what was read before: their number stays small."""
 MOST_PARTS = 64
 """Parts of a collection that are kept apart; of more, the smallest are made one."""
+
+
+def _marks(inputs: Iterable[Input]) -> dict[str, str]:
+    """Return what names the samples of each image, by its id: the same one, whatever its id is.
+
+    An image that is listed twice counts twice, so its second mark is another one.
+    """
+    seen: Counter[str] = Counter()
+    marks = {}
+    for source in inputs:
+        identity = source.identity
+        marks[source.id] = mark([identity, seen[identity]])
+        seen[identity] += 1
+    return marks
 
 
 class SavedSamples:
@@ -70,13 +85,13 @@ class SavedSamples:
 
     def recall(self, inputs: Sequence[Input]) -> None:
         """Take over what is known of these images and of no others; the rest is deleted."""
-        self._marks = {source.id: mark([source.id, source.identity]) for source in inputs}
+        self._marks = _marks(inputs)
         self._sources = {self._marks[source.id]: source for source in inputs}
         if any(part.covers.keys() - self._sources.keys() for part in self._parts.values()):
             self.total, self._parts, self._covered = None, {}, {}
         first = not self._parts and not self.recalled
-        found, damaged = find_parts(self.store, self.subject)
-        for path, why in damaged.items():
+        found, useless = find_parts(self.store, self.subject)
+        for path, why in useless.items():
             self._drop(path, why)
         for part in sorted(found, key=lambda part: (-part.pixels, part.path)):
             if part.path in self._parts:
@@ -168,8 +183,9 @@ class SavedSamples:
             self._covered.setdefault(name, []).extend(self._boxes(part, name))
 
     def _drop(self, path: str, why: str) -> None:
-        """Delete a part that cannot be used, and say so."""
-        self.watch(Note(f"{why}; what it told is read again", "warning"))
+        """Delete a part that cannot be used, and say so if something is wrong with it."""
+        if why:
+            self.watch(Note(f"{why}; what it told is read again", "warning"))
         self.store.delete(path)
 
     def _merged(self, parts: Iterable[Part]) -> Collected:
