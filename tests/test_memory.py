@@ -40,12 +40,12 @@ CONTENT = {
 
 # Tight bounds: hardly any pixels can be held, so that the peak is that of the work alone.
 BOUNDS = [
-    ("grey8", "threads", 384),
-    ("grey8", "local", 1152),
-    ("rgb8", "threads", 3712),
-    ("rgb8", "local", 8448),
-    ("multi16", "threads", 2816),
-    ("multi16", "local", 5376),
+    ("grey8", "threads", 320),
+    ("grey8", "local", 768),
+    ("rgb8", "threads", 960),
+    ("rgb8", "local", 1984),
+    ("multi16", "threads", 896),
+    ("multi16", "local", 1792),
 ]
 
 
@@ -144,7 +144,7 @@ def test_a_peak_is_within_its_bound_and_flat_in_the_image(tmp_path, content, kin
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("kind", "mib"), [("threads", 3712), ("local", 7680)])
+@pytest.mark.parametrize(("kind", "mib"), [("threads", 960), ("local", 1984)])
 def test_an_image_of_all_colours_keeps_to_its_bound(tmp_path, kind, mib):
     path = huge.write_tiled(tmp_path / "colours.tif", tiles("all colours"), 8192)
     planned, peak, seen = segment(path, tmp_path, kind, mib, 8)

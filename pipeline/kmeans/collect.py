@@ -126,8 +126,8 @@ class Collector:
     def result(self) -> Collected:
         """Return what was collected."""
         vectors = self.counter.result()
-        if isinstance(vectors, Table):
-            vectors.widen(self.lowest, self.highest)
+        if isinstance(vectors, Table) and vectors.pixels:
+            self.lowest, self.highest = vectors.extremes()
         return Collected(
             vectors,
             self.counter.rest,

@@ -186,60 +186,25 @@ def decode(codes: NDArray[np.uint32], offset: int, bits: int, values: Values) ->
 
 
 @njit(nogil=True, cache=True)
-def widen_by_codes(
-    codes: NDArray[np.uint32], offset: int, bits: int, lowest: Values, highest: Values
-) -> None:
-    """Widen the range of each channel, (c,) and (c,), to that of the samples of codes, (n,)."""
-    c = len(lowest)
-    mask = np.int64((1 << bits) - 1)
-    for ch in range(c):
-        shift = bits * (c - 1 - ch)
-        low, high = np.int64(lowest[ch]), np.int64(highest[ch])
-        for p in range(len(codes)):
-            x = ((np.int64(codes[p]) >> shift) & mask) - offset
-            low, high = min(x, low), max(x, high)
-        lowest[ch], highest[ch] = low, high
-
-
-@njit(nogil=True, cache=True)
-def widen_by_table(table: Ints, offset: int, bits: int, lowest: Values, highest: Values) -> None:
-    """Widen the range of each channel, (c,) and (c,), to that of the codes that occur."""
-    c = len(lowest)
-    mask = np.int64((1 << bits) - 1)
-    low, high = np.empty(c, np.int64), np.empty(c, np.int64)
-    for ch in range(c):
-        low[ch], high[ch] = lowest[ch], highest[ch]
-    for code in range(len(table)):
-        if table[code] > 0:
-            for ch in range(c):
-                x = ((code >> (bits * (c - 1 - ch))) & mask) - offset
-                low[ch], high[ch] = min(x, low[ch]), max(x, high[ch])
-    for ch in range(c):
-        lowest[ch], highest[ch] = low[ch], high[ch]
-
-
-@njit(nogil=True, cache=True)
 def sparse(
-    table: NDArray[Any],
-    full: NDArray[np.uint32],
-    often: Ints,
-    codes: NDArray[np.uint32],
+    dense: Ints, first: int, more: NDArray[np.uint32], rest: Ints, codes: NDArray[np.uint32],
     counts: Ints,
-) -> None:
-    """Write the codes that occur, ascending, and how often each does.
+) -> int:  # fmt: skip
+    """Write the codes that occur, ascending, and how often each does; return how many they are.
 
-    A code occurs as often as `table` says, and another 256 times as often as `often` says if it
-    is in `full`. There is room for one more than occur: every code is written, and stays if it
-    occurs, so that there is no branch to mistake.
+    The code `first` + i occurs as often as ``dense[i]`` says, and another time as often as `rest`
+    says if it is in `more`. There is room for one more than occur: every code is written, and
+    stays if it occurs, so that there is no branch to mistake.
     """
-    n = more = 0
-    for code in range(len(table)):
-        count = np.int64(table[code])
-        if more < len(full) and full[more] == code:
-            count += 256 * often[more]
-            more += 1
+    n = listed = 0
+    for i in range(len(dense)):
+        code, count = first + i, dense[i]
+        if listed < len(more) and more[listed] == code:
+            count += rest[listed]
+            listed += 1
         codes[n], counts[n] = code, count
         n += 1 if count > 0 else 0
+    return n
 
 
 @njit(nogil=True, cache=True)

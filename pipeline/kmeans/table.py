@@ -1,33 +1,34 @@
 """The table of integer vectors of at most 24 bits: a code per vector, a count per code.
 
 Grey images of 8 and 16 bits and RGB images of 8 bits have 256, 65,536 and 2**24 possible
-vectors. One read counts them densely: a count for every possible code. What travels and is merged
-is dense too, or a list of the codes that occur where that is shorter.
+vectors. One read counts them in a byte for every possible code, which stays in the processor's
+cache; what a byte cannot hold is listed. So are the codes that occur, without any bytes, where
+they are few.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.kernels import (
-    count_codes,
-    decode,
-    encode,
-    sparse,
-    widen_by_codes,
-    widen_by_table,
-)
+from pipeline.kmeans.kernels import count_codes, decode, encode, sparse
 from pipeline.kmeans.samples import Ints, Samples, Values
 
 TABLE_BITS = 24
 """Integer vectors up to this width are counted densely."""
 
-LISTED = 6
-"""A code with its count in a list takes as much room as three in a dense table of 32 bits; one
-that holds fewer than one in so many is listed, so that two lists are merged in no more."""
+LISTED = 16
+"""Of so many possible codes one may be listed; where more are, a plane takes less room: a listed
+code takes 12 bytes, and two lists that are merged become a third."""
+
+AT_ONCE = 2**16
+"""Codes whose digits are put together at a time."""
+
+STRETCH = 1024
+"""Codes of a plane that are looked at again if one of them is over."""
 
 Codes = NDArray[np.uint32]
 
@@ -39,12 +40,18 @@ def fits(dtype: np.dtype[Any], channels: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Every distinct vector with its count."""
+    """Every distinct vector with its count: a commutative monoid under `merge`.
 
-    codes: Codes | None
-    """Those that occur, (n,), ascending: the lexicographic order of the vectors; None: all."""
-    counts: NDArray[Any]
-    """How often each occurs, (n,) int64; of all codes, uint32 or int64, 0 where one does not."""
+    A count is written to base 256: its lowest digits are in planes, a byte of each for every
+    possible code, and the rest is in a list of the codes that have one.
+    """
+
+    planes: tuple[NDArray[np.uint8], ...]
+    """Digits of the counts of all codes, the lowest first."""
+    codes: Codes
+    """Those that have a rest, (n,), ascending: the lexicographic order of the vectors."""
+    rest: Ints
+    """Above zero, in units of ``256**len(planes)``, (n,)."""
     pixels: int
     """Sum of the counts."""
     dtype: np.dtype[Any]
@@ -62,58 +69,121 @@ class Table:
         values, counts = samples.values, samples.weights
         codes = np.empty(len(values), np.uint32)
         encode(values, offset(values.dtype), 8 * values.dtype.itemsize, codes)
-        return cls(codes, counts, int(counts.sum()), values.dtype, values.shape[1])
-
-    def merge(self, other: "Table") -> "Table":
-        """Return the table of both parts together."""
-        pixels, size = self.pixels + other.pixels, self.size
-        a, b = self.codes, other.codes
-        if a is not None and b is not None and len(a) + len(b) <= size // LISTED:
-            codes, listed = merge_sorted(a, self.counts, b, other.counts)
-            return Table(codes, listed, pixels, self.dtype, self.channels)
-        counts: Ints = np.zeros(size, np.uint32 if pixels < 2**32 else np.int64)
-        for table in (self, other):
-            if table.codes is None:
-                np.add(counts, table.counts, out=counts)
-            else:
-                counts[table.codes] += table.counts.astype(counts.dtype)
-        return Table(None, counts, pixels, self.dtype, self.channels)
+        table = cls((), codes, counts, int(counts.sum()), values.dtype, values.shape[1])
+        return table.compact()
 
     @property
     def size(self) -> int:
         """Number of possible codes."""
         return int(2 ** (8 * self.dtype.itemsize * self.channels))
 
+    def merge(self, other: "Table") -> "Table":
+        """Return the table of both parts together."""
+        number = max(len(self.planes), len(other.planes))
+        one, two = self.with_planes(number), other.with_planes(number)
+        planes = []
+        codes, over = np.empty(0, np.uint32), np.empty(0, np.int64)
+        for a, b in zip(one.planes, two.planes, strict=True):
+            plane, full = np.empty_like(a), np.empty(len(a), np.uint32)  # full: touched as written
+            full = full[: add_planes(a, b, plane, full)].copy()
+            kept = add_digits(plane, codes, over)
+            codes, over = merge_sorted(full, np.ones(len(full), np.int64), codes[kept], over[kept])
+            planes.append(plane)
+        for table in (one, two):
+            codes, over = merge_sorted(codes, over, table.codes, table.rest)
+        merged = replace(
+            self, planes=tuple(planes), codes=codes, rest=over, pixels=self.pixels + other.pixels
+        )
+        return merged.compact()
+
+    def compact(self) -> "Table":
+        """Return the same with as many planes as make the list short."""
+        table = self
+        while len(table.codes) > self.size // LISTED:
+            table = table.with_planes(len(table.planes) + 1)
+        return table
+
+    def with_planes(self, number: int) -> "Table":
+        """Return the same with at least so many planes."""
+        planes, codes, rest = list(self.planes), self.codes, self.rest
+        while len(planes) < number:
+            plane, over = np.zeros(self.size, np.uint8), rest.copy()
+            kept = add_digits(plane, codes, over)
+            codes, rest = codes[kept], over[kept]
+            planes.append(plane)
+        return replace(self, planes=tuple(planes), codes=codes, rest=rest)
+
     def listed(self) -> "Table":
-        """Return the same as a list of the codes that occur."""
-        if self.codes is not None:
+        """Return the same without planes: a list of the codes that occur, and their counts."""
+        if not self.planes:
             return self
-        n = int(np.count_nonzero(self.counts))
+        occurs = reduce(np.bitwise_or, self.planes)
+        n = int(np.count_nonzero(occurs)) + int(np.count_nonzero(occurs[self.codes] == 0))
         codes, counts = np.empty(n + 1, np.uint32), np.empty(n + 1, np.int64)
-        nothing = np.empty(0, np.int64)
-        sparse(self.counts, nothing.astype(np.uint32), nothing, codes, counts)
-        return Table(codes[:n], counts[:n], self.pixels, self.dtype, self.channels)
+        rest = self.rest << 8 * len(self.planes)
+        found = 0
+        for start in range(0, self.size, AT_ONCE):
+            parts = [plane[start : start + AT_ONCE].astype(np.int64) for plane in self.planes]
+            low = reduce(np.add, (part << 8 * i for i, part in enumerate(parts)))
+            a, b = np.searchsorted(self.codes, [start, start + AT_ONCE])
+            found += sparse(low, start, self.codes[a:b], rest[a:b], codes[found:], counts[found:])
+        return replace(self, planes=(), codes=codes[:n], rest=counts[:n])
 
     def samples(self) -> Samples:
         """Return the vectors in lexicographic order."""
         listed = self.listed()
-        values = np.empty((len(listed.counts), self.channels), self.dtype)
-        decode(listed.occurring(), offset(self.dtype), 8 * self.dtype.itemsize, values)
-        return Samples(values, listed.counts)
+        values = np.empty((len(listed.codes), self.channels), self.dtype)
+        decode(listed.codes, offset(self.dtype), 8 * self.dtype.itemsize, values)
+        return Samples(values, listed.rest)
 
-    def occurring(self) -> Codes:
-        """Return the codes that occur, ascending."""
-        if self.codes is not None:
-            return self.codes
-        return np.flatnonzero(self.counts).astype(np.uint32)
+    def extremes(self) -> tuple[Values, Values]:
+        """Return the least and the greatest number of each channel, (c,) and (c,).
 
-    def widen(self, lowest: Values, highest: Values) -> None:
-        """Widen the range of each channel, (c,) and (c,), to that of the vectors."""
-        bits = 8 * self.dtype.itemsize
-        if self.codes is None:
-            widen_by_table(self.counts, offset(self.dtype), bits, lowest, highest)
-        else:
-            widen_by_codes(self.codes, offset(self.dtype), bits, lowest, highest)
+        Of at least one pixel.
+        """
+        edge = 2 ** (8 * self.dtype.itemsize)
+        lowest, highest = np.empty((2, self.channels), self.dtype)
+        found = [codes_of_channels(self.codes, edge, self.channels)]
+        found += [planes_of_channels(plane, edge, self.channels) for plane in self.planes]
+        for channel in range(self.channels):
+            occurring = np.logical_or.reduce([occurs[channel] for occurs in found])
+            numbers = np.flatnonzero(occurring) - offset(self.dtype)
+            lowest[channel], highest[channel] = numbers[0], numbers[-1]
+        return lowest, highest
+
+
+def codes_of_channels(codes: Codes, edge: int, channels: int) -> list[NDArray[np.bool_]]:
+    """Return which of the numbers of each channel occur in the codes, `channels` times (edge,)."""
+    found = []
+    for channel in range(channels):
+        occurs = np.zeros(edge, bool)
+        occurs[codes // edge ** (channels - 1 - channel) % edge] = True
+        found.append(occurs)
+    return found
+
+
+def planes_of_channels(
+    plane: NDArray[np.uint8], edge: int, channels: int
+) -> list[NDArray[np.bool_]]:
+    """Return which of the numbers of each channel occur in a plane, `channels` times (edge,)."""
+    found = []
+    for _ in range(channels):
+        rows = plane.reshape(edge, -1)
+        found.append(rows.max(axis=1) > 0)
+        plane = rows.max(axis=0)
+    return found
+
+
+def planes_of(pixels: int, size: int) -> int:
+    """Return how many planes a table of `size` possible codes may come to have.
+
+    >>> planes_of(2**20, 2**24), planes_of(2**28, 2**24), planes_of(2**29, 2**24)
+    (0, 1, 2)
+    """
+    planes = 0
+    while pixels >> 8 * planes > size // LISTED:
+        planes += 1
+    return planes
 
 
 def offset(dtype: np.dtype[Any]) -> int:
@@ -154,30 +224,60 @@ class TableCounter:
     def result(self) -> Table:
         """Return what was counted."""
         if self._dense.size:
-            full, often = np.unique(np.concatenate(self._full), return_counts=True)
-            n = np.count_nonzero(self._dense) + np.count_nonzero(self._dense[full] == 0)
-            few = n <= len(self._dense) // LISTED
-            table = self._listed(full, often, int(n)) if few else self._all(full, often)
+            codes, often = np.unique(np.concatenate(self._full), return_counts=True)
+            table = self._table((self._dense,), codes, often)
+            if np.count_nonzero(self._dense) + len(codes) <= len(self._dense) // LISTED:
+                table = table.listed()
         else:
             every = np.concatenate([np.empty(0, np.uint32), *self._few])
-            codes, counts = np.unique(every, return_counts=True)
-            counts = counts.astype(np.int64, copy=False)
-            table = Table(codes, counts, self._since, self._dtype, self._channels)
+            table = self._table((), *np.unique(every, return_counts=True))
         if self._done is None or not self._done.pixels:
-            return table
+            return table.compact()
         return self._done.merge(table)
 
-    def _listed(self, full: Codes, often: Ints, n: int) -> Table:
-        """Return what was counted densely as a list of `n` codes."""
-        codes, counts = np.empty(n + 1, np.uint32), np.empty(n + 1, np.int64)
-        sparse(self._dense, full, often, codes, counts)
-        return Table(codes[:n], counts[:n], self._since, self._dtype, self._channels)
+    def _table(
+        self, planes: tuple[NDArray[np.uint8], ...], codes: Codes, rest: NDArray[Any]
+    ) -> Table:
+        rest = rest.astype(np.int64, copy=False)
+        return Table(planes, codes, rest, self._since, self._dtype, self._channels)
 
-    def _all(self, full: Codes, often: Ints) -> Table:
-        """Return what was counted densely as the counts of all codes."""
-        counts: Ints = self._dense.astype(np.uint32 if self._since < 2**32 else np.int64)
-        counts[full] += (256 * often).astype(counts.dtype)
-        return Table(None, counts, self._since, self._dtype, self._channels)
+
+@njit(nogil=True, cache=True)
+def add_planes(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], total: NDArray[np.uint8], full: Codes
+) -> int:
+    """Write the sum of two planes, and the codes at which it is over 255; return how many."""
+    found = 0
+    for start in range(0, len(a), STRETCH):
+        x, y, z = (
+            a[start : start + STRETCH],
+            b[start : start + STRETCH],
+            total[start : start + STRETCH],
+        )
+        over = np.uint8(0)
+        for i in range(len(x)):
+            z[i] = np.uint8(x[i] + y[i])
+            over |= np.uint8(z[i] < x[i])
+        if over:
+            for i in range(len(x)):
+                full[found] = start + i  # stays if the next one does not replace it
+                found += 1 if z[i] < x[i] else 0
+    return found
+
+
+@njit(nogil=True, cache=True)
+def add_digits(plane: NDArray[np.uint8], codes: Codes, rest: Ints) -> NDArray[np.bool_]:
+    """Add the lowest digit of each rest to the plane of its code, and leave `rest` the others.
+
+    Returns where there are any, (n,).
+    """
+    kept = np.empty(len(codes), np.bool_)
+    for n in range(len(codes)):
+        total = np.int64(plane[codes[n]]) + (rest[n] & 255)
+        plane[codes[n]] = np.uint8(total & 255)
+        rest[n] = (rest[n] >> 8) + (total >> 8)
+        kept[n] = rest[n] > 0
+    return kept
 
 
 @njit(nogil=True, cache=True)

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.abc.store import Store as ZarrStore
 
 from pipeline.errors import ResultError
 from pipeline.grid import Box, split
 from pipeline.image import ImageInfo
 from pipeline.kmeans.model import Floats, Model
-from pipeline.results.arrays import WithoutLooking, create_array, open_to_write
 from pipeline.results.layout import LabelLayout
 from pipeline.results.model_store import FORMAT, group_json, numbers, write_model_at
+from pipeline.results.objects import create_array, object_names, read_part, write_part
 from pipeline.results.ome import MOST_NUMBERS, channel_axis, label_metadata, mean_metadata
 from pipeline.results.plain import plain
 from pipeline.results.pyramid import halve
@@ -71,13 +69,13 @@ class LabelWriter:
             If it fails for a reason that may pass.
         """
         self._check(box, labels)
-        target, table = self._target(), self._table(colours)
+        table = self._table(colours)
         for n, level in enumerate(self.layout.levels):
             if not level.with_block:
                 break
             if n:
                 labels = halve(labels, self.layout.axes, self.layout.pyramid)
-            self._put(target, n, self.layout.part(box, n), labels, table)
+            self._put(n, self.layout.part(box, n), labels, table)
 
     def upper(self) -> list[list[tuple[int, Box]]]:
         """Return the tasks that remain when all boxes are written: level and box of each.
@@ -88,19 +86,20 @@ class LabelWriter:
 
     def write_upper(self, level: int, box: Box, colours: Floats | None = None) -> None:
         """Write one object of a higher level from the level below; errors as of `write`."""
-        target, table = self._target(), self._table(colours)
+        table = self._table(colours)
         labels = np.empty(box.shape, self.layout.dtype)
+        below = self.layout.levels[level - 1]
         with self.store.naming(self.path, "labels cannot be read", may_pass=True):
-            source = zarr.open_array(
-                self.store.zarr(self.path, read_only=True), path=str(level - 1), mode="r"
-            )
             # in parts, so that no more than one object's worth of pixels is read at a time
             for part in split(box, [-(-u // 2) for u in self.layout.levels[level].unit]):
-                full = np.asarray(source[self.layout.below(part, level).slices])
+                full = read_part(
+                    self.store, f"{self.path}/{level - 1}", self.layout.below(part, level),
+                    self.layout.dtype, below.chunk, below.shard,
+                )  # fmt: skip
                 labels[part.within(box.start).slices] = halve(
                     full, self.layout.axes, self.layout.pyramid
                 )
-        self._put(target, level, box, labels, table)
+        self._put(level, box, labels, table)
 
     def finish(self, model: Model, attributes: Mapping[str, Any]) -> None:
         """Check that nothing is missing, sync it to disk, and mark the image complete.
@@ -170,9 +169,6 @@ class LabelWriter:
                 f"the box needs {box.shape} of {self.layout.dtype}"
             )
 
-    def _target(self) -> ZarrStore:
-        return WithoutLooking(self.store.zarr(self.path))
-
     def _table(self, colours: Floats | None) -> NDArray[Any] | None:
         if not self.mean_image:
             return None
@@ -180,29 +176,25 @@ class LabelWriter:
             raise ValueError("a mean image needs the means of the labels")
         return mean_table(colours, self.info.dtype)
 
-    def _put(
-        self,
-        target: ZarrStore,
-        level: int,
-        box: Box,
-        labels: NDArray[Any],
-        table: NDArray[Any] | None,
-    ) -> None:
+    def _put(self, level: int, box: Box, labels: NDArray[Any], table: NDArray[Any] | None) -> None:
+        cut = self.layout.levels[level]
+        path = f"{self.path}/{level}"
         with self.store.naming(self.path, "labels cannot be written", may_pass=True):
-            open_to_write(target, str(level))[box.slices] = labels
+            write_part(self.store, path, box.start, labels, cut.chunk, cut.shard)
             if table is None:
                 return
+            path = f"{self.path}/{MEAN}/{level}"
             where = channel_axis(self.layout.axes)
-            array = open_to_write(target, f"{MEAN}/{level}")
+            chunk = _inserted(cut.chunk, where, 1)
+            shard = _inserted(cut.shard, where, 1) if cut.shard else None
             for channel in range(table.shape[1]):
-                index = list(box.slices)
-                index.insert(where, slice(channel, channel + 1))
-                values = np.take(table[:, channel], labels)
-                array[tuple(index)] = np.expand_dims(values, where)
+                values = np.expand_dims(np.take(table[:, channel], labels), where)
+                start = _inserted(box.start, where, channel)
+                write_part(self.store, path, start, values, chunk, shard)
 
     def _refuse_holes(self) -> None:
         present = set(self.store.files(self.path))
-        expected = object_names(self.layout, self.info.channels if self.mean_image else 0)
+        expected = names_of_objects(self.layout, self.info.channels if self.mean_image else 0)
         missing = [name for name in expected if name not in present]
         if missing:
             raise ResultError(
@@ -248,19 +240,19 @@ def create_labels(
     path = image_path(image)
     store.delete(path)
     begun = group_json({"chunkmeans": {"format": FORMAT, "complete": False}})
-    store.write_text(f"{path}/{METADATA}", begun)
-    target = store.zarr(path)
     with store.naming(path, "labels cannot be created"):
+        store.write_bytes(f"{path}/{METADATA}", begun.encode())
         for n, level in enumerate(layout.levels):
             create_array(
-                target, str(n), level.shape, layout.dtype, level.chunk, level.shard, layout.axes
-            )
+                store, f"{path}/{n}", level.shape, layout.dtype, level.chunk, level.shard,
+                layout.axes,
+            )  # fmt: skip
         if mean_image:
             where = channel_axis(layout.axes)
             for n, level in enumerate(layout.levels):
                 create_array(
-                    target,
-                    f"{MEAN}/{n}",
+                    store,
+                    f"{path}/{MEAN}/{n}",
                     _inserted(level.shape, where, info.channels),
                     info.dtype,
                     _inserted(level.chunk, where, 1),
@@ -289,7 +281,7 @@ def mean_table(means: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
     return table
 
 
-def object_names(layout: LabelLayout, mean_channels: int) -> list[str]:
+def names_of_objects(layout: LabelLayout, mean_channels: int) -> list[str]:
     """Return the name of every stored object of an image, in its store.
 
     Parameters
@@ -302,10 +294,10 @@ def object_names(layout: LabelLayout, mean_channels: int) -> list[str]:
     names = []
     where = channel_axis(layout.axes)
     for n, level in enumerate(layout.levels):
-        names += [f"{n}/c/{'/'.join(map(str, at))}" for at in np.ndindex(level.objects)]
+        names += [f"{n}/{name}" for name in object_names(level.objects)]
         if mean_channels:
             counts = _inserted(level.objects, where, mean_channels)
-            names += [f"{MEAN}/{n}/c/{'/'.join(map(str, at))}" for at in np.ndindex(counts)]
+            names += [f"{MEAN}/{n}/{name}" for name in object_names(counts)]
     return names
 
 

@@ -12,11 +12,10 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import zarr
 
 from pipeline.errors import ResultError
 from pipeline.kmeans.model import Model
-from pipeline.results.arrays import create_array
+from pipeline.results.objects import create_array, write_part
 from pipeline.results.plain import to_json
 from pipeline.results.store import METADATA, MODEL, Store, path_of
 
@@ -162,13 +161,13 @@ def write_model_at(
     The group's own metadata comes last, so that half a model is none.
     """
     store.delete(path)
-    target = store.zarr(path)
     with store.naming(path, "the model cannot be written"):
         for name, values in _arrays(model).items():
             rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
             chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
-            array = create_array(target, name, values.shape, values.dtype, chunk, None, _AXES[name])
-            array[...] = values
+            array = f"{path}/{name}"
+            create_array(store, array, values.shape, values.dtype, chunk, None, _AXES[name])
+            write_part(store, array, (0,) * values.ndim, values, chunk, None)
     store.sync(path)
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
     store.write_text(
@@ -179,6 +178,8 @@ def write_model_at(
 
 def read_model_at(store: Store, path: str) -> Model:
     """Return the model that `write_model_at` wrote."""
+    import zarr  # a run that only writes does not wait for it
+
     data = dict(group_attributes(store, path)["chunkmeans"]["model"])
     source = store.zarr(path, read_only=True)
     with store.naming(path, "the model cannot be read"):

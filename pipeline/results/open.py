@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import ResultError
@@ -24,6 +23,9 @@ from pipeline.results.model_store import (
 )
 from pipeline.results.record import RunRecord, read_record, refuse_newer
 from pipeline.results.store import CATALOG, METADATA, RECORD, Store, image_path
+
+if TYPE_CHECKING:
+    import zarr
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,8 @@ class SegmentedImage:
             raise ResultError(
                 f"{self.store.join(self.path)}: has no level {level}; it has 0 to {self.scales - 1}"
             )
+        import zarr  # a run looks at earlier results, but not at their labels
+
         try:
             return zarr.open_array(self.store.zarr(self.path, read_only=True), path=name, mode="r")
         except (OSError, ValueError, KeyError) as error:

@@ -6,13 +6,14 @@ where pixels hardly repeat, a sketch of the vectors and the exact totals of all 
 pixel with its place. The group's own metadata comes last, so that half a part is none.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import prod
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from pipeline.errors import ResultError
@@ -21,8 +22,10 @@ from pipeline.kmeans.collect import Collected
 from pipeline.kmeans.exact import Exact
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples
-from pipeline.results.arrays import create_array
 from pipeline.results.model_store import FORMAT, group_attributes, group_json
+from pipeline.results.objects import create_array
+from pipeline.results.objects import read_part as read_array
+from pipeline.results.objects import write_part as write_array
 from pipeline.results.packed import pack, unpack
 from pipeline.results.plain import to_json
 from pipeline.results.store import METADATA, SAMPLES, Store
@@ -69,14 +72,12 @@ def write_part(store: Store, subject: str, covers: Covers, collected: Collected)
     path = f"{samples_path(subject)}/{digest}"
     store.delete(path)
     samples = collected.samples()
-    arrays = {"vectors": samples.values.T, "counts": _narrow(samples.weights)}
-    target = store.zarr(path)
+    arrays = {"vectors": np.ascontiguousarray(samples.values.T), "counts": _narrow(samples.weights)}
     with store.naming(path, "the table of pixels cannot be written"):
         for name, values in arrays.items():
-            rows = max(1, min(_NUMBERS_PER_CHUNK // max(1, values[..., :1].size), values.shape[-1]))
-            chunk = (*values.shape[:-1], rows)
-            array = create_array(target, name, values.shape, values.dtype, chunk, None, _AXES[name])
-            array[...] = values
+            array, chunk = f"{path}/{name}", _chunk(values.shape)
+            create_array(store, array, values.shape, values.dtype, chunk, None, _AXES[name])
+            write_array(store, array, (0,) * values.ndim, values, chunk, None)
     store.sync(path)
     about = {
         "covers": covered,
@@ -85,6 +86,7 @@ def write_part(store: Store, subject: str, covers: Covers, collected: Collected)
         "lowest": pack(collected.lowest),
         "highest": pack(collected.highest),
         "rest": None if collected.rest is None else _packed(collected.rest),
+        "arrays": {name: [v.dtype.str, list(v.shape)] for name, v in arrays.items()},
     }
     text = group_json({"chunkmeans": {"format": FORMAT, **about, "digest": _digest(about)}})
     store.write_text(f"{path}/{METADATA}", text)
@@ -123,14 +125,12 @@ def read_part(store: Store, part: Part) -> Collected:
     about = part.about
     with store.naming(part.path, "cannot be read"):
         try:
-            vectors, counts = (_read(store, part.path, name) for name in _AXES)
+            vectors, counts = (_read(store, part, name) for name in _AXES)
             samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
             rest = None if about["rest"] is None else _moments(about["rest"])
             lowest, highest = unpack(about["lowest"]), unpack(about["highest"])
             collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
-        except (OSError, ResultError):
-            raise
-        except Exception as error:  # a codec's failure: zarr and numcodecs have no common base
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise ResultError(f"{store.join(part.path)}: is damaged: {error!r}") from error
     if collected.pixels != part.pixels or lowest.dtype != samples.values.dtype:
         raise ResultError(
@@ -165,11 +165,18 @@ def _part(store: Store, path: str) -> Part:
 _AXES = {"vectors": ("channel", "vector"), "counts": ("vector",)}
 
 
-def _read(store: Store, path: str, name: str) -> NDArray[Any]:
-    array = zarr.open_array(store.zarr(path, read_only=True), path=name, mode="r")
-    if array.nchunks_initialized < array.nchunks:
-        raise ResultError(f"{store.join(path)}: is damaged: {name} has holes")
-    return np.asarray(array[...])
+def _read(store: Store, part: Part, name: str) -> NDArray[Any]:
+    dtype, shape = part.about["arrays"][name]
+    box = Box.whole(tuple(shape))
+    if not box.size:
+        return np.empty(box.shape, dtype)
+    return read_array(store, f"{part.path}/{name}", box, np.dtype(dtype), _chunk(box.shape), None)
+
+
+def _chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how an array is cut along its last axis."""
+    rows = max(1, min(_NUMBERS_PER_CHUNK // max(1, prod(shape[:-1])), shape[-1]))
+    return (*shape[:-1], rows)
 
 
 def _narrow(counts: NDArray[np.int64]) -> NDArray[Any]:

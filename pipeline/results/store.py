@@ -8,19 +8,20 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from zarr.abc.store import Store as ZarrStore
-from zarr.storage import FsspecStore, LocalStore
-
 from pipeline.errors import ConfigError, ResultError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store as ZarrStore
 
 RECORD = "run.json"
 LEASE = "lease.json"
@@ -34,6 +35,8 @@ LOGS = "logs"
 METADATA = "zarr.json"
 PARTIAL = ".partial"
 """How the names of temporary files end, zarr's own too."""
+_SYNCED_AT_ONCE = 16
+"""Files: a disk writes its journal once for all that wait for it, and once for each otherwise."""
 _ONE_PUT = 8 * 2**20
 """Bytes that an object store is given at once, at most."""
 
@@ -149,6 +152,21 @@ class Store:
         """
         self.write_lines(name, (text,))
 
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write `data` as the file `name`, whole or not at all; on the disk after `sync`.
+
+        Raises
+        ------
+        OSError
+            Of the disk or the network, as it is: see `naming`.
+        """
+        path = self.join(name)
+        if self.folder is not None:
+            _write_whole(Path(path), (data,), synced=False)
+            return
+        fs, path = self._remote(name)
+        fs.pipe_file(path, data)
+
     def create_text(self, name: str, text: str) -> bool:
         """Write `text` as a new file `name`; False if there is one already.
 
@@ -178,7 +196,7 @@ class Store:
         encoded = (line.encode("utf-8", "surrogateescape") for line in lines)
         if self.folder is not None:
             with self.naming(name, "cannot be written"):
-                _write_synced(Path(path), encoded)
+                _write_whole(Path(path), encoded, synced=True)
             return
         with self.naming(name, "cannot be written"), TemporaryFile() as file:
             fs, path = self._remote(name)
@@ -288,16 +306,22 @@ class Store:
         """
         if self.folder is None:
             return
-        with self.naming(name, "cannot be synced to disk"):
-            for folder, _, files in os.walk(self.join(name), topdown=False):
-                for file in files:
-                    # what a killed writer left behind is nothing to keep
-                    if not file.endswith(PARTIAL):
-                        _sync(os.path.join(folder, file))
-                _sync_folder(folder)
+        folders, files = [], []
+        for folder, _, names in os.walk(self.join(name)):
+            folders.append(folder)
+            # what a killed writer left behind is nothing to keep
+            files += [os.path.join(folder, file) for file in names if not file.endswith(PARTIAL)]
+        with (
+            self.naming(name, "cannot be synced to disk"),
+            ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool,
+        ):
+            list(pool.map(_sync, files))
+            list(pool.map(_sync_folder, folders))
 
-    def zarr(self, name: str, *, read_only: bool = False) -> ZarrStore:
+    def zarr(self, name: str, *, read_only: bool = False) -> "ZarrStore":
         """Return the zarr store at `name`."""
+        from zarr.storage import FsspecStore, LocalStore  # a run that only writes needs no zarr
+
         path = self.join(name)
         if self.folder is not None:
             return LocalStore(path, read_only=read_only)
@@ -347,19 +371,30 @@ class Store:
             ) from error
 
 
-def _write_synced(path: Path, parts: Iterable[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write_whole(path: Path, parts: Iterable[bytes], *, synced: bool) -> None:
+    """Write a file under another name and rename it; synced: name and content are on the disk."""
     partial = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
     try:
-        with partial.open("xb") as file:
+        with _new_file(partial) as file:
             file.writelines(parts)
-            file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if synced:
+        _sync_folder(path.parent)
+
+
+def _new_file(path: Path) -> BinaryIO:
+    """Open a new file, making its folder if there is none."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("xb")
 
 
 def _sync_folder(path: str | Path) -> None:

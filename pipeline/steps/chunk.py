@@ -20,7 +20,7 @@ from pipeline.kmeans.samples import Samples, canonical
 from pipeline.kmeans.tree import Tree, tree_bytes
 from pipeline.sources.base import Image
 
-PIECE = 2**22
+PIECE = 2**21
 """Pixels decoded at a time, about."""
 
 

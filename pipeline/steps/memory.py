@@ -17,7 +17,7 @@ from pipeline.grid import Box, chunk_shape, pieces, split
 from pipeline.image import ImageInfo
 from pipeline.kmeans.distinct import LIMIT
 from pipeline.kmeans.samples import canonical
-from pipeline.kmeans.table import TABLE_BITS, fits
+from pipeline.kmeans.table import LISTED, fits, planes_of
 from pipeline.results.layout import LabelLayout
 from pipeline.steps.chunk import PIECE, Bundle, Chunk, Input
 
@@ -71,8 +71,6 @@ class Vectors:
 
     task: int
     """While one task collects its own."""
-    kept: int
-    """Of a finished part, until it is merged."""
     merge: int
     """Of the merging of two, beside the two."""
     fit: int
@@ -83,14 +81,27 @@ class Vectors:
         """Return the figures of an image."""
         dtype = canonical(info.dtype)
         width = info.channels * dtype.itemsize
+        part, whole = kept_bytes(info, BUNDLE_PIXELS), kept_bytes(info, info.pixels)
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
-            n = min(info.pixels, possible)
-            dense = (4 if info.pixels < 2**32 else 8) * possible
-            return cls(4 * possible + 2 * dense, min(12 * n, dense), 2 * dense, 40 * n)
+            listed = 12 * min(info.pixels, possible // LISTED)
+            fit = 36 * min(info.pixels, possible) + possible
+            return cls(2 * (part + possible), whole + 2 * listed, fit)
         n = min(info.pixels, LIMIT)
         task = SKETCH_BYTES + n * (3 * width // 2 + 66)
-        return cls(task, n * (width + 16), n * (4 * width + 96), n * (3 * width + 96))
+        return cls(task, n * (4 * width + 96), n * (3 * width + 96))
+
+
+def kept_bytes(info: ImageInfo, pixels: int) -> int:
+    """Bytes of the distinct vectors of so many pixels of an image, until they are merged."""
+    dtype = canonical(info.dtype)
+    width = int(info.channels * dtype.itemsize)
+    n = min(pixels, info.pixels)
+    if not fits(dtype, info.channels):
+        return min(n, LIMIT) * (width + 16)
+    possible = int(2 ** (8 * width))
+    planes = planes_of(n, possible)
+    return planes * possible + 12 * min(n >> 8 * planes, possible // LISTED)
 
 
 def task_bytes(
@@ -118,11 +129,12 @@ def task_bytes(
 def process_bytes(info: ImageInfo, layout: LabelLayout, size: Size) -> int:
     """Bytes that a worker needs once, however many threads it has."""
     vectors = Vectors.of(info)
-    parts = max(4 * size.threads, info.pixels // BUNDLE_PIXELS)
-    # all may come to wait on one worker, and one more is on its way, there and as it travels
-    waiting = size.threads // size.workers + parts.bit_length() + (2 if size.apart else 0)
-    most = max(1, min(info.pixels, LIMIT if _raw(info) else 2**TABLE_BITS))
-    kept = min(vectors.kept * waiting, vectors.kept // most * info.pixels)
+    part = task_pixels(info.pixels, size)
+    # all may come to wait on one worker, merged to twice as many pixels each, and one more is on
+    # its way, there and as it travels
+    waiting = [part] * (size.threads // size.workers + (2 if size.apart else 0))
+    waiting += [part << level for level in range((info.pixels // part).bit_length())]
+    kept = sum(kept_bytes(info, pixels) for pixels in waiting)
     merge = vectors.merge if size.threads > size.workers else 0  # beside the tasks
     return info.undivided + kept + merge + _look_up(info, layout)
 
@@ -130,7 +142,7 @@ def process_bytes(info: ImageInfo, layout: LabelLayout, size: Size) -> int:
 def driver_bytes(info: ImageInfo, layout: LabelLayout) -> int:
     """Bytes that the driver needs for an image beside its libraries."""
     vectors = Vectors.of(info)
-    return vectors.kept + vectors.fit + _look_up(info, layout)
+    return kept_bytes(info, info.pixels) + vectors.fit + _look_up(info, layout)
 
 
 def _raw(info: ImageInfo) -> bool:
@@ -149,7 +161,8 @@ def plan_chunks(
 ) -> tuple[tuple[int, ...], Need]:
     """Return the shape of an image's chunks and what a worker needs for them.
 
-    The driver has as much as a worker (on this machine), and needs no less.
+    The driver, where it is a process of its own, takes what it needs of what there is for all; what
+    it leaves is the workers'.
 
     Raises
     ------
@@ -161,25 +174,33 @@ def plan_chunks(
     pixels = CHUNK_PIXELS
     smallest = prod(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
     once, driver = process_bytes(info, layout, size), driver_bytes(info, layout)
+    room = size.memory
+    if size.apart:
+        left = (size.workers + 1) * size.memory - LIBRARIES - driver
+        room = min(room, left // size.workers)
     while True:
         chunk = chunk_shape(info.shape, info.chunks, layout.block, pixels)
-        tasks = max(once + threads * task_bytes(info, layout, chunk, mean_image), driver)
-        if LIBRARIES + tasks <= size.memory or pixels <= smallest:
+        tasks = once + threads * task_bytes(info, layout, chunk, mean_image)
+        if not size.apart:
+            tasks = max(tasks, driver)
+        if LIBRARIES + tasks <= room or pixels <= smallest:
             break
         pixels //= 2
     need = LIBRARIES + tasks
-    if need > size.memory:
+    if need > room:
+        beside = f" beside the {_mib(LIBRARIES + driver)} MiB of the driver" if size.apart else ""
         raise TooLittleMemory(
             f"memory: a worker needs {_mib(need)} MiB for chunks of {chunk} pixels "
             f"({_stored(info)}) on {threads} thread{'s' * (threads > 1)}, and has "
-            f"{_mib(size.memory)} MiB; {', or '.join(_ways(info, size, threads, smallest))}",
+            f"{_mib(max(0, room))} MiB{beside}; "
+            f"{', or '.join(_ways(info, size, threads, smallest))}",
             need,
         )
-    left = size.memory - need
+    left = room - need
     # a chunk is decoded before it is known whether there is room to hold it
     decoded = prod(chunk) * (info.channels * canonical(info.dtype).itemsize + 1)
     hold = max(left - threads * decoded, left // (threads + 1))
-    return chunk, Need(tasks, LIBRARIES, hold, size.memory)
+    return chunk, Need(tasks, LIBRARIES, hold, room)
 
 
 def _stored(info: ImageInfo) -> str:
@@ -223,8 +244,12 @@ def cut(source: Input, shape: tuple[int, ...], hold: int, family: str) -> Iterat
 def bundled(chunks: list[Chunk], size: Size) -> list[Bundle]:
     """Return chunks in bundles that keep every thread busy and are worth a task each."""
     total = sum(chunk.pixels for chunk in chunks)
-    target = max(1, min(BUNDLE_PIXELS, total // (4 * size.threads)))
-    return list(bundles(chunks, lambda chunk: chunk.pixels, target))
+    return list(bundles(chunks, lambda chunk: chunk.pixels, task_pixels(total, size)))
+
+
+def task_pixels(pixels: int, size: Size) -> int:
+    """Pixels of a task, about, of so many of an image."""
+    return max(1, min(BUNDLE_PIXELS, pixels // (4 * size.threads)))
 
 
 def _mib(nbytes: int) -> int:

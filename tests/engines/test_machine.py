@@ -4,6 +4,7 @@ import subprocess
 import sys
 from time import monotonic, sleep, thread_time
 
+import dask.system
 import numpy as np
 import psutil
 import pytest
@@ -150,3 +151,28 @@ def test_a_process_that_ended_has_no_memory(child):
     process.communicate()
     assert machine._resident(known) == 0
     assert highest(process.pid) == 0
+
+
+class TestCores:
+    """The count of processors against Dask's, and against quotas of control groups."""
+
+    def test_it_is_what_dask_counts(self):
+        assert cores() == dask.system.cpu_count()
+
+    @pytest.mark.parametrize(
+        ("texts", "expected"),
+        [
+            (["max 100000"], 64), (["150000 100000"], 2),
+            (["100000 100000"], 1), (["1000 100000"], 1),
+            (["-1", "100000"], 64), (["300000", "100000"], 3), ([], 64), (["nonsense"], 64),
+        ],
+    )  # fmt: skip
+    def test_a_quota_bounds_it(self, tmp_path, monkeypatch, texts, expected):
+        files = [tmp_path / str(n) for n in range(len(texts))]
+        for file, text in zip(files, texts, strict=True):
+            file.write_text(text)
+        both = (files * 2)[:2] if files else (tmp_path / "none", tmp_path / "none")
+        monkeypatch.setattr(machine, "_CPU_QUOTAS", (both,))
+        monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: range(64), raising=False)
+        monkeypatch.setattr(machine.os, "cpu_count", lambda: 64)
+        assert cores() == expected

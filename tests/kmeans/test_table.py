@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kmeans.table import Table, TableCounter, fits, merge_sorted
+from pipeline.kmeans.table import LISTED, Table, TableCounter, fits, merge_sorted
 from tests import strategies
 from tests.kmeans.examples import parts, same_samples, table_of
 
@@ -69,7 +69,7 @@ def test_many_samples_are_counted_as_few_are(dtype, channels, n):
     codes, counts = np.unique(code, return_counts=True)
     dense = dense.listed()
     assert np.array_equal(dense.codes, codes)
-    assert np.array_equal(dense.counts, counts)
+    assert np.array_equal(dense.rest, counts)
 
 
 def test_counts_go_beyond_32_bits():
@@ -84,32 +84,55 @@ def test_counts_go_beyond_32_bits():
     assert table.samples().counts.tolist() == [300 * (2**24 + 5000)]
 
 
-@pytest.mark.parametrize("forms", [("list", "list"), ("list", "dense"), ("dense", "dense")])
-def test_lists_and_dense_tables_merge_to_the_same(forms):
-    rng = np.random.default_rng(4)
-    parts = [rng.integers(0, 200, (n, 1), np.uint8) for n in (90, 120)]
-    whole = table_of(np.concatenate(parts))
-
-    def table(values, form):
-        listed = count(values).listed()
-        if form == "list":
-            return listed
-        dense = np.zeros(256, np.uint32)
-        dense[listed.codes] = listed.counts
-        return replace(listed, codes=None, counts=dense)
-
-    a, b = map(table, parts, forms)
-    for merged in (a.merge(b), b.merge(a)):
-        assert same_samples(merged.samples(), whole)
-        assert merged.pixels == 210
+COUNTS = st.dictionaries(
+    st.integers(0, 255), st.integers(1, 2**62) | st.sampled_from([1, 255, 256, 65_535, 65_536])
+)
 
 
-def test_a_table_of_every_vector_takes_no_more_than_a_count_each():
+def listed(counts):
+    """Table of a count per code."""
+    codes = sorted(counts)
+    rest = np.array([counts[code] for code in codes], np.int64)
+    pixels = sum(counts.values())
+    return Table((), np.array(codes, np.uint32), rest, pixels, np.dtype("u1"), 1)
+
+
+@given(COUNTS, st.integers(0, 3))
+def test_planes_hold_the_same_counts_as_a_list(counts, planes):
+    table = listed(counts).with_planes(planes)
+    assert len(table.planes) == planes
+    assert same_samples(table.samples(), listed(counts).samples())
+    if counts:
+        least, greatest = table.extremes()
+        assert (least.tolist(), greatest.tolist()) == ([min(counts)], [max(counts)])
+
+
+@given(st.lists(st.tuples(COUNTS, st.integers(0, 3)), min_size=2, max_size=4), st.randoms())
+def test_tables_of_any_planes_merge_to_the_sum_in_any_order(parts, random):
+    parts = [({code: n // 8 + 1 for code, n in counts.items()}, p) for counts, p in parts]
+    tables = [listed(counts).with_planes(planes) for counts, planes in parts]
+    random.shuffle(tables)
+    merged = reduce(Table.merge, tables)
+    total = sum((Counter(counts) for counts, _ in parts), Counter())
+    assert same_samples(merged.samples(), listed(total).samples())
+    assert merged.pixels == total.total()
+    assert len(merged.codes) <= 256 // LISTED
+
+
+def test_merging_changes_neither_part():
+    a, b = (listed(dict.fromkeys(range(n), 200)).with_planes(1) for n in (40, 256))
+    before = [table.samples() for table in (a, b)]
+    a.merge(b).merge(a)
+    assert all(map(same_samples, before, (a.samples(), b.samples())))
+
+
+def test_a_table_of_every_vector_takes_a_byte_for_each_digit():
     codes = np.arange(2**16, dtype=np.uint32)
-    every = Table(codes, np.ones(2**16, np.int64), 2**16, np.dtype("u2"), 1)
+    every = Table((), codes, np.full(2**16, 200), 200 * 2**16, np.dtype("u2"), 1).compact()
     merged = every.merge(every)
-    assert (merged.codes, merged.counts.dtype, merged.counts.nbytes) == (None, "u4", 2**18)
-    assert same_samples(merged.samples(), replace(every.samples(), counts=np.full(2**16, 2)))
+    assert [len(table.planes) for table in (every, merged)] == [1, 2]
+    assert (len(every.codes), len(merged.codes)) == (0, 0)
+    assert same_samples(merged.samples(), replace(every.samples(), counts=np.full(2**16, 400)))
 
 
 @given(*[st.dictionaries(st.integers(0, 9), st.integers(1, 2**40))] * 2)

@@ -318,21 +318,29 @@ def test_writing_again_heals_a_truncated_object(tmp_path, shard, keep):
     assert stored_bytes(store) == expected
 
 
-def test_writing_looks_at_no_chunk_that_was_there(tmp_path, monkeypatch):
+def test_labelling_looks_at_no_object_that_was_there(tmp_path, monkeypatch):
     store, labels = Store(str(tmp_path)), image_labels((29, 27))
     writer = begin(store, image_info((29, 27)), chunk=4, shard=8)
-    looked = []
-    get = zarr.storage.LocalStore.get
-
-    async def watched(self, key, *args, **kwargs):
-        looked.append(key)
-        return await get(self, key, *args, **kwargs)
-
-    monkeypatch.setattr(zarr.storage.LocalStore, "get", watched)
+    monkeypatch.setattr(Store, "read_bytes", None)
     for _ in range(2):
         for box in split(Box.whole(labels.shape), writer.block):
             writer.write(box, labels[box.slices])
-    assert [key for key in looked if "/c/" in key] == []
+
+
+def test_a_level_is_not_made_of_a_damaged_one(tmp_path):
+    store, labels = Store(str(tmp_path)), image_labels((29, 27))
+    writer = begin(store, image_info((29, 27)), chunk=4, shard=8)
+    write_all(writer, labels)
+    (task, *_), *_ = writer.upper()
+    below = tmp_path / PATH / str(task[0] - 1) / "c/0/0"
+    whole = below.read_bytes()
+    for keep in range(len(whole)):
+        below.write_bytes(whole[:keep])
+        with pytest.raises(ResultError, match="c/0/0: the object is damaged"):
+            writer.write_upper(*task)
+    below.unlink()
+    with pytest.raises(ResultError, match="c/0/0: cannot be read"):
+        writer.write_upper(*task)
 
 
 @pytest.mark.parametrize("shard", [8, "none"])
@@ -365,7 +373,7 @@ def test_a_full_disk_is_an_error_that_names_the_image(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("zarr.storage._local._put", full)
+        patch.setattr("pipeline.results.store._write_whole", full)
         with pytest.raises(ResultError, match=r"a\.ome\.zarr: labels cannot be written: No space"):
             writer.write(box, labels[box.slices])
     writer.write(box, labels[box.slices])
@@ -378,7 +386,7 @@ def test_a_failure_that_may_pass_is_left_to_the_engine(tmp_path, monkeypatch):
     def late(*_, **__):
         raise TimeoutError(errno.ETIMEDOUT, "timed out")
 
-    monkeypatch.setattr("zarr.storage._local._put", late)
+    monkeypatch.setattr("pipeline.results.store._write_whole", late)
     with pytest.raises(TimeoutError):
         writer.write(Box((0, 0), (8, 8)), labels[:8, :8])
 

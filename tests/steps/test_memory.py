@@ -124,8 +124,24 @@ def test_a_larger_image_needs_no_more_than_the_merging_of_its_parts(dtype, chann
     for edge in (2**14, 2**15, 2**17):
         info = ImageInfo("yx", (edge, edge), channels, np.dtype(dtype), (512, 512))
         needs.append(plan_chunks(info, plan_labels(info, 5), Size(1, 2, 2**40), False)[1].tasks)
-    part = memory.Vectors.of(info).kept
+    part = memory.kept_bytes(info, info.pixels)
     assert needs[0] <= needs[1] <= needs[2] <= 2 * needs[0] + 6 * part  # counts of 64 bits
+
+
+def test_what_the_driver_needs_is_taken_from_the_workers_only_where_it_is_a_process_of_its_own():
+    info, layout = flat(2**15)
+    driver = memory.LIBRARIES + driver_bytes(info, layout)
+    for workers, mib in product([1, 2, 5], [640, 700, 1000, 4000]):
+        size = Size(workers, workers, mib * MIB, apart=True)
+        try:
+            _, need = plan_chunks(info, layout, size, False)
+        except ConfigError:
+            assert mib < 1000
+            continue
+        assert need.total + need.hold <= need.bound <= size.memory
+        assert workers * need.bound + driver <= (workers + 1) * size.memory
+    with pytest.raises(ConfigError, match=r"has 54\d MiB beside the 90\d MiB of the driver"):
+        plan_chunks(info, layout, Size(2, 2, 662 * MIB, apart=True), False)
 
 
 def test_what_decodes_as_a_whole_counts_once_for_all_threads_and_is_named_where_it_is_too_much():
