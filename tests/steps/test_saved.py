@@ -74,7 +74,8 @@ def test_a_batch_keeps_threads_busy_and_grows_with_what_was_read():
     sizes = [len(batch) for batch in batches]
     assert min(sizes) >= 2 * TASKS_PER_THREAD
     before = np.cumsum([0, *sizes[:-1]])
-    assert all(size >= n // SHARE for size, n in zip(sizes, before, strict=True))
+    grown = zip(sizes[:-1], before[:-1], strict=True)  # the last takes what is left
+    assert all(size >= n // SHARE for size, n in grown)
     assert sizes[0] == 2 * TASKS_PER_THREAD < sizes[-2]
     assert len(list(samples.batches(bundles, threads=64))) == 1
     assert list(samples.batches([], threads=2)) == []
@@ -155,10 +156,8 @@ def test_a_part_that_is_damaged_when_parts_become_one_costs_nothing(tmp_path):
     bundles = [(chunk,) for chunk in cut(image, (10, 10), 0, "array")]
     for i, bundle in enumerate(bundles):
         samples.add([bundle], collected_of(np.full((100, 1), i, np.uint8)))
-    part = next(Path(tmp_path, SAMPLES, "collection").glob("*/counts/c"))
-    for file in part.rglob("*"):
-        if file.is_file():
-            file.write_bytes(b"")
+    for file in Path(tmp_path, SAMPLES, "collection").glob("*/counts/c/*"):
+        file.write_bytes(b"")
     samples.settle()
     (one,), damaged = find_parts(store, "collection")
     assert not damaged
