@@ -374,8 +374,11 @@ def test_what_was_counted_is_no_longer_said_to_be_read_again(folder):
 
 
 @pytest.mark.parametrize("what", ["changed", "removed", "broken", "renamed"])
-def test_a_part_of_an_image_that_is_not_as_it_was_is_collected_anew(folder, each_task, what):
-    way = Way(small=0, chunk=10**9, bundle=10**3)  # two images are a part
+def test_a_part_of_an_image_that_is_not_as_it_was_is_collected_anew(
+    folder, each_task, monkeypatch, what
+):
+    monkeypatch.setattr(saved_samples, "TASKS_PER_THREAD", 2)
+    way = Way(small=0, chunk=10**9)  # an image is a task, two are a part
     ran(way, scope="collection")
     assert len(list(Path("out", SAMPLES, "collection").glob("*/zarr.json"))) == 2
     {
