@@ -21,6 +21,7 @@ from tests.benchmarks.contenders.layout import levels
 from tests.benchmarks.contenders.task import Stats
 from tests.benchmarks.contenders.tiles import Tiles
 from tests.benchmarks.inputs import CHANNELS, DTYPES, make, shape_of, start_means
+from tests.benchmarks.jpegs import make_folder, window
 from tests.benchmarks.measure import Measured
 from tests.benchmarks.rounds import ROOT, Round, Score
 
@@ -217,7 +218,7 @@ def test_means_to_start_from_are_distinct_pixels_of_the_image(data):
 
 
 def test_peers_and_floor_import_nothing_of_the_project():
-    for module in ("scikit", "floor", "read"):
+    for module in ("scikit", "floor", "read", "loop"):
         code = (
             f"import sys, tests.benchmarks.contenders.{module}; "
             "sys.exit(any(m.split('.')[0] == 'pipeline' for m in sys.modules))"
@@ -230,3 +231,39 @@ def test_every_peer_of_a_case_and_every_target_is_a_contender():
     for case in CASES.values():
         assert set(case.peers) <= set(CONTENDERS)
         assert {t.against for t in case.targets} <= {"ours", *case.peers}
+
+
+def test_a_folder_is_raced_over_and_its_memory_told(tmp_path, capsys):
+    kept = tmp_path / "one.json"
+    common = ["--case", "folder", "--data", str(tmp_path), "--json", str(kept)]
+    main([*common, "--images", "3", "--runs", "1", "--cluster", "serial"])
+    printed = capsys.readouterr().out
+    assert "target: ours is faster than loop by" in printed
+    document = json.loads(kept.read_text())
+    assert set(document["contenders"]) == {"ours", "loop", "loop-to-rest"}
+    assert [target["against"] for target in document["targets"]] == ["loop", "loop-to-rest"]
+    assert str(tmp_path) not in kept.read_text()
+    assert not list(tmp_path.glob("runs-*"))
+    main([*common, "--grow", "2,5"])
+    assert "worker: " in capsys.readouterr().out
+    memory = json.loads(kept.read_text())["memory"]
+    assert [line["images"] for line in memory] == [2, 5]
+    assert all(line["first"] > 0 and line["other"] > 0 for line in memory)
+
+
+def test_the_images_of_a_folder_are_real_pictures_and_the_same_again(tmp_path):
+    folder = make_folder(4, tmp_path)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert len(set(before.values())) == 4
+    (folder / "000002.jpg").unlink()
+    assert make_folder(4, tmp_path) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert window(0).shape == (321, 481, 3)
+    assert len(np.unique(window(1).reshape(-1, 3), axis=0)) > 5000
+
+
+def test_driver_and_workers_are_told_apart(tmp_path):
+    child = "import time; held = bytearray(96 * 2**20); held[::4096] = b'1' * 24576; time.sleep(1)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    measured = measure.run([sys.executable, "-c", parent], tmp_path, tmp_path / "log")
+    assert measured.other > 96 * 2**20 > measured.first > 2**20

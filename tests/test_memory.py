@@ -165,4 +165,4 @@ def test_a_huge_picture_in_one_piece_runs_within_its_bound_or_is_refused(tmp_pat
             _, peak, seen = segment(path, tmp_path, "threads", mib)
             assert max(peak, seen) <= mib
             break
-    assert mib >= 4096
+    assert (mib > 1024) is (path.name != "plain.tif")  # whose rows can be read as they lie

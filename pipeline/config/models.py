@@ -55,6 +55,10 @@ class Limits(_Section):
     """Pages (directories) of a TIFF."""
 
 
+Fingerprint = Literal["stat", "content"]
+"""What tells whether an input is still the same."""
+
+
 class Images(_Section):
     """What is segmented."""
 
@@ -86,6 +90,10 @@ class Images(_Section):
     per channel (any channel equals its own); null: what the file says."""
     mask: Annotated[str | None, _or_null(values.location)] = None
     """Path or pattern of masks; a pixel counts where its mask is not zero."""
+    fingerprint: Fingerprint = "stat"
+    """What tells whether an image is still the one that was segmented: stat (its size and time of
+    change, or what an object store has for them) or content (a hash of all its bytes, which reads
+    every file once more, also of images that are done)."""
     limits: Annotated[Limits, BeforeValidator(lambda value: {} if value is None else value)] = (
         Field(default_factory=Limits)
     )
@@ -292,12 +300,13 @@ class Config(_Section):
         """Return what decides a result, as JSON values; results of equal settings may be mixed.
 
         Without where things lie (``images.path``, ``results.path``: an input has a fingerprint of
-        its own), what opens them (storage options), what is refused (limits), what is kept for
-        later (samples) and what computes (memory, cluster).
+        its own, of either kind), what opens them (storage options), what is refused (limits), what
+        is kept for later (samples) and what computes (memory, cluster).
         """
         config = self.resolved()
         for section in ("images", "results"):
             del config[section]["path"], config[section]["storage_options"]
-        del config["images"]["limits"], config["results"]["samples"]
+        del config["images"]["limits"], config["images"]["fingerprint"]
+        del config["results"]["samples"]
         del config["memory"], config["cluster"]
         return config

@@ -21,6 +21,7 @@ SETTINGS: dict[str, Any] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,  # and a paused worker may never wake up
     "distributed.worker.memory.terminate": 0.95,
+    "distributed.worker.profile.enabled": False,  # looks at stacks 100 times a second, keeps hours
     "distributed.worker.multiprocessing-method": "spawn",
     "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
     "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.kmeans import kernels
 from pipeline.kmeans.distinct import Distinct, DistinctCounter
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples, Values, canonical
@@ -120,7 +119,7 @@ class Collector:
         self.pixels += len(values)
         if len(values):
             if isinstance(self.counter, DistinctCounter):
-                kernels.widen(values, self.lowest, self.highest)
+                widen(values, self.lowest, self.highest)
             self.counter.add(values)
 
     def result(self) -> Collected:
@@ -136,3 +135,22 @@ class Collector:
             self.pixels,
             self.invalid,
         )
+
+
+LANES = 1024
+"""Numbers side by side in `widen`, about."""
+
+
+def widen(values: Values, lowest: Values, highest: Values) -> None:
+    """Widen the range of each channel, (c,) and (c,), to that of the samples, (n, c)."""
+    c = len(lowest)
+    lanes = max(1, LANES // c)
+    whole = len(values) // lanes * lanes
+    # NumPy takes the least of long rows far faster than of short ones
+    wide, rest = values[:whole].reshape(-1, lanes * c), values[whole:]
+    if len(wide):
+        np.minimum(lowest, wide.min(axis=0).reshape(-1, c).min(axis=0), out=lowest)
+        np.maximum(highest, wide.max(axis=0).reshape(-1, c).max(axis=0), out=highest)
+    if len(rest):
+        np.minimum(lowest, rest.min(axis=0), out=lowest)
+        np.maximum(highest, rest.max(axis=0), out=highest)

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.blocks import BLOCK
+from pipeline.kmeans.blocks import BLOCK, room_for
+from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.moments import Moments
-from pipeline.kmeans.samples import Ints, Samples, Values
+from pipeline.kmeans.raw import Bytes, raw
+from pipeline.kmeans.samples import Floats, Ints, Samples, Values
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
 SKETCH = 2**17
 """Vectors a sketch holds."""
@@ -103,10 +105,11 @@ class DistinctCounter:
         if values.dtype.kind == "f":
             values = values + 0.0  # -0.0 equals 0.0, so it has to be the same bits
         start, kept = 0, 0
+        new, kind = raw(values)
         while True:
             start, self._found = insert(
-                values, start, self._values, self._counts, self._hashes, self._slots,
-                self._found, self._highest,
+                addresses(), new, kind, self._channels, start, self._values.view(np.uint8),
+                self._counts, self._hashes, self._slots, self._found, self._highest,
             )  # fmt: skip
             if self.complete:
                 kept = start
@@ -161,48 +164,89 @@ class DistinctCounter:
         self.rest = more if self.rest is None else self.rest.merge(more)
 
 
-@njit(nogil=True, cache=True)
 def hash_of(values: Values, row: int) -> np.uint64:
     """Hash of a sample, the same for equal numbers of any type of the same kind.
 
     Each channel is stirred by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
     """
     h = np.empty(1, np.uint64)
-    hash_block(values[row : row + 1], h)
+    _hash_of(addresses(), *raw(values[row : row + 1]), values.shape[1], h)
     return np.uint64(h[0])
 
 
-@njit(nogil=True, cache=True)
-def hash_block(values: Values, hashes: Hashes) -> None:
-    """Write `hash_of` of up to `BLOCK` samples, several at a time."""
-    n, c = values.shape
-    for p in range(n):
+@compiled
+def _hash_of(places: Addresses, raw: Bytes, kind: int, c: int, hashes: Hashes) -> None:
+    steps = steps_at(places)
+    room = room_for(c, 1, kind)
+    steps.turn(raw, kind, 0, 1, room.turned, room.words)
+    hash_block(room.turned, 1, hashes)
+
+
+@compiled
+def hash_block(turned: Floats, size: int, hashes: Hashes) -> None:
+    """Write the hashes of the samples of a block, several at a time."""
+    for p in range(size):
         hashes[p] = np.uint64(0x9E3779B97F4A7C15)
-    for ch in range(c):
-        for p in range(n):
-            h = hashes[p] ^ np.float64(values[p, ch] + 0.0).view(np.uint64)
+    for ch in range(len(turned)):
+        row = turned[ch]
+        for p in range(size):
+            h = hashes[p] ^ np.float64(row[p] + 0.0).view(np.uint64)
             h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             hashes[p] = h ^ (h >> np.uint64(31))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def insert(
-    new: Values, start: int, values: Values, counts: Ints, hashes: Hashes,
-    slots: NDArray[np.int32], found: int, highest: np.uint64,
+    places: Addresses, new: Bytes, kind: int, c: int, start: int, values: Bytes, counts: Ints,
+    hashes: Hashes, slots: NDArray[np.int32], found: int, highest: np.uint64,
 ) -> tuple[int, int]:  # fmt: skip
     """Count samples from row `start` on, those of a hash up to `highest`, until the room is full.
 
     Returns the row that found no room (or the number of rows) and the number of vectors.
     """
+    steps = steps_at(places)
+    itemsize, room, block = new.shape[1] // c, room_for(c, 1, kind), np.empty(BLOCK, np.uint64)
+    row = start
+    while row < len(new):
+        size = min(BLOCK, len(new) - row)
+        steps.turn(new, kind, row, size, room.turned, room.words)
+        hash_block(room.turned, size, block)
+        rows = new[row : row + size]
+        if itemsize == 1:
+            done, found = insert_block(rows, block, values, counts, hashes, slots, found, highest)
+        elif itemsize == 2:
+            done, found = insert_block(
+                rows.view(np.uint16), block, values.view(np.uint16), counts, hashes, slots, found,
+                highest,
+            )  # fmt: skip
+        elif itemsize == 4:
+            done, found = insert_block(
+                rows.view(np.uint32), block, values.view(np.uint32), counts, hashes, slots, found,
+                highest,
+            )  # fmt: skip
+        else:
+            done, found = insert_block(
+                rows.view(np.uint64), block, values.view(np.uint64), counts, hashes, slots, found,
+                highest,
+            )  # fmt: skip
+        row += done
+        if done < size:
+            break
+    return row, found
+
+
+@compiled
+def insert_block(
+    new: NDArray[Any], block: Hashes, values: NDArray[Any], counts: Ints, hashes: Hashes,
+    slots: NDArray[np.int32], found: int, highest: np.uint64,
+) -> tuple[int, int]:  # fmt: skip
+    """Count samples, given by their bits, whose hashes are in `block`; else as `insert`."""
     n, c = new.shape
     room = len(hashes)
     wrap = np.uint64(len(slots) - 1)
-    block = np.empty(BLOCK, np.uint64)
-    for row in range(start, n):
-        if (row - start) % BLOCK == 0:
-            hash_block(new[row : row + BLOCK], block)
-        h = block[(row - start) % BLOCK]
+    for row in range(n):
+        h = block[row]
         if h > highest:
             continue
         at = h & wrap
@@ -229,7 +273,7 @@ def insert(
     return n, found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def place(hashes: Hashes, found: int, slots: NDArray[np.int32]) -> None:
     """Enter the first `found` vectors into empty slots."""
     wrap = np.uint64(len(slots) - 1)

@@ -5,9 +5,6 @@ A sum is a row of int64 limbs; limb j counts units of ``2**(32 * j + exponent)``
 number one form, so that equal sums are equal arrays. Integers use it as a wide integer, floats
 as a fixed-point number that spans the whole exponent range of their type: the "long
 accumulator" of Kulisch, *Computer Arithmetic and Validity*, 2nd ed., chapter 8.
-
-Whoever changes a compiled function of this module removes `pipeline/kmeans/__pycache__`: numba
-takes its callers in `kernels` from there as long as `kernels.py` itself is the same.
 """
 
 from collections.abc import Iterable
@@ -15,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, types
-from numba.extending import overload
 from numpy.typing import NDArray
+
+from pipeline.kmeans.compiled import compiled
 
 MASK = np.uint64(0xFFFFFFFF)
 Limbs = NDArray[np.int64]
+
+FEW_LIMBS = 5
+"""Those of integers: most of their sums need but two of them."""
 
 CARRY_EVERY = 2**27
 """Samples after which limbs are carried; a sample makes up to 10 additions to a limb."""
@@ -71,8 +71,8 @@ class Exact:
         """Take over freshly added limbs; a single one is an int64, widened to `number` of them."""
         if limbs.shape[-1] == 1:
             wide = np.zeros((*limbs.shape[:-1], number), np.int64)
-            wide[..., 0], wide[..., 1] = limbs[..., 0] & 0xFFFFFFFF, limbs[..., 0] >> 32
-            limbs = wide
+            widen(limbs.reshape(-1), wide.reshape(-1, number))
+            return cls(wide, exponent)
         return cls.of(limbs, exponent)
 
     def __add__(self, other: "Exact") -> "Exact":
@@ -93,6 +93,10 @@ class Exact:
     def integers(self) -> list[int]:
         """Return the sums in units of ``2**exponent``, in C order."""
         rows = self.limbs.reshape(-1, self.limbs.shape[-1])
+        if 2 < rows.shape[1] <= FEW_LIMBS:
+            first, second, *others = rows.T.tolist()
+            if not any(map(any, others)):
+                return [a + (b << 32) for a, b in zip(first, second, strict=True)]
         width = 4 * (rows.shape[1] - 1)
         low = rows[:, :-1].astype("<u4").tobytes()
         top = rows[:, -1].tolist()
@@ -103,7 +107,8 @@ class Exact:
 
     def floats(self) -> NDArray[np.float64]:
         """Return the sums, each rounded once to the nearest float64."""
-        values = [rounded(i, self.exponent) for i in self.integers()]
+        exponent = self.exponent
+        values = [float(i) if exponent == 0 else rounded(i, exponent) for i in self.integers()]
         return np.array(values, np.float64).reshape(self.limbs.shape[:-1])
 
     def total(self) -> "Exact":
@@ -128,6 +133,17 @@ def dyadic(value: float) -> tuple[int, int]:
     return numerator, 1 - denominator.bit_length()
 
 
+def dyadics(values: Iterable[float]) -> tuple[list[int], int]:
+    """Return the integers of finite floats, exactly, and the one exponent that they share.
+
+    >>> dyadics([0.75, -2.0])
+    ([3, -8], -2)
+    """
+    ratios = [value.as_integer_ratio() for value in values]
+    common = max((below for _, below in ratios), default=1)  # powers of two
+    return [above * (common // below) for above, below in ratios], 1 - common.bit_length()
+
+
 def add_dyadics(terms: Iterable[tuple[int, int]]) -> tuple[int, int]:
     """Return the exact sum of numbers given as integer and exponent.
 
@@ -139,7 +155,20 @@ def add_dyadics(terms: Iterable[tuple[int, int]]) -> tuple[int, int]:
     return sum(i << (e - lowest) for i, e in known), lowest
 
 
-@njit(nogil=True, cache=True)
+@compiled
+def widen(sums: Limbs, rows: Limbs) -> None:
+    """Write each sum (m,) as limbs that are carried, (m, limbs) of at least three, all zero."""
+    for i in range(len(sums)):
+        rows[i, 0] = sums[i] & 0xFFFFFFFF
+        rows[i, 1] = (sums[i] >> 32) & 0xFFFFFFFF
+        rows[i, 2] = 0
+        if sums[i] < 0:
+            for j in range(2, rows.shape[1] - 1):
+                rows[i, j] = 0xFFFFFFFF
+            rows[i, rows.shape[1] - 1] = -1
+
+
+@compiled
 def carry(rows: Limbs) -> None:
     """Hand every limb's overflow to the next, in place, (m, limbs); the last keeps the sign."""
     m, limbs = rows.shape
@@ -150,57 +179,35 @@ def carry(rows: Limbs) -> None:
             rows[i, j + 1] += over
 
 
-def parts(value: Any) -> tuple[Any, Any, Any]:
-    """Magnitude (uint64), shift and sign of a number: ``sign * magnitude * 2**shift``.
+@compiled
+def parts(value: float) -> tuple[Any, Any, Any]:
+    """Magnitude, shift and sign of a float64: ``sign * magnitude * 2**(shift - 1074)``."""
+    bits = np.float64(value).view(np.uint64)
+    field = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF))
+    fraction = bits & np.uint64(0xFFFFFFFFFFFFF)
+    sign = np.int64(1) - 2 * np.int64(bits >> np.uint64(63))
+    if field == 0:
+        return fraction, np.int64(0), sign
+    return fraction | np.uint64(0x10000000000000), field - 1, sign
 
-    The shift counts from the exponent of `form`; compiled per type below.
+
+@compiled
+def parts_from(value: float, exponent: int) -> tuple[Any, Any, Any]:
+    """Magnitude, shift and sign of a multiple of ``2**exponent``, the shift counted from there.
+
+    The magnitude of a float32 has 24 bits, that of an integer is the integer.
     """
-    raise NotImplementedError("only compiled kernels take numbers apart")
+    magnitude, shift, sign = parts(value)
+    if exponent == -1074 or magnitude == 0:
+        return magnitude, np.int64(0) if magnitude == 0 else shift, sign
+    down = np.int64(29) if exponent == -149 else np.int64(0)
+    shift += down - 1074 - exponent
+    if shift < 0:
+        return magnitude >> np.uint64(down - shift), np.int64(0), sign
+    return magnitude >> np.uint64(down), shift, sign
 
 
-@overload(parts)
-def _parts(value: Any) -> Any:
-    if value == types.float32:
-
-        def of_float32(value: Any) -> Any:
-            bits = np.float32(value).view(np.uint32)
-            field = np.int64((bits >> np.uint32(23)) & np.uint32(0xFF))
-            fraction = np.uint64(bits & np.uint32(0x7FFFFF))
-            sign = np.int64(1) - 2 * np.int64(bits >> np.uint32(31))
-            if field == 0:
-                return fraction, np.int64(0), sign
-            return fraction | np.uint64(0x800000), field - 1, sign
-
-        return of_float32
-    if value == types.float64:
-
-        def of_float64(value: Any) -> Any:
-            bits = np.float64(value).view(np.uint64)
-            field = np.int64((bits >> np.uint64(52)) & np.uint64(0x7FF))
-            fraction = bits & np.uint64(0xFFFFFFFFFFFFF)
-            sign = np.int64(1) - 2 * np.int64(bits >> np.uint64(63))
-            if field == 0:
-                return fraction, np.int64(0), sign
-            return fraction | np.uint64(0x10000000000000), field - 1, sign
-
-        return of_float64
-    if value == types.uint64:
-
-        def of_unsigned(value: Any) -> Any:
-            return value, np.int64(0), np.int64(1)
-
-        return of_unsigned
-
-    def of_integer(value: Any) -> Any:
-        wide = np.int64(value)
-        if wide < 0:
-            return np.uint64(0) - np.uint64(wide), np.int64(0), np.int64(-1)
-        return np.uint64(wide), np.int64(0), np.int64(1)
-
-    return of_integer
-
-
-@njit(nogil=True, cache=True)
+@compiled
 def add(flat: Limbs, base: int, magnitude: np.uint64, shift: int, sign: int) -> None:
     """Add ``sign * magnitude * 2**shift`` to the limbs of `flat` that begin at `base`."""
     j = base + (shift >> 5)
@@ -213,7 +220,7 @@ def add(flat: Limbs, base: int, magnitude: np.uint64, shift: int, sign: int) -> 
     flat[j + 2] += sign * np.int64((middle >> np.uint64(32)) + (high >> np.uint64(32)))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_times(
     flat: Limbs, base: int, magnitude: np.uint64, count: int, shift: int, sign: int
 ) -> None:
@@ -232,7 +239,7 @@ def add_times(
         add(flat, base, m_high * c_high, shift + 64, sign)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_square(flat: Limbs, base: int, magnitude: np.uint64, count: int, shift: int) -> None:
     """Add ``count * magnitude**2 * 2**shift``."""
     low, high = magnitude & MASK, magnitude >> np.uint64(32)

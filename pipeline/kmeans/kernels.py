@@ -6,47 +6,71 @@ Canonical sample types are u1, u2, i2, i8, u8, f4 and f8 (see `samples.canonical
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.blocks import (
-    BLOCK,
-    Floats,
-    Ints,
-    Values,
-    bound,
-    decide,
-    nearest_block,
-    prune,
-    reach_of,
-    room_for,
-)
+from pipeline.kmeans.blocks import BLOCK, Floats, Ints, Values, reach_of, room_for
+from pipeline.kmeans.compiled import compiled
+from pipeline.kmeans.raw import F4, F8, I2, I8, U1, U2, Bytes, raw, read
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
 
-@njit(nogil=True, cache=True)
 def assign(
     values: Values, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
     out: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Write ``numbers[index of the nearest mean]`` of each sample, (n, c) and (k, c) to (n,)."""
-    k = len(means)
-    room, reach, every = room_for(values, k), reach_of(means), np.arange(k).astype(np.int32)
-    found = np.empty(k, out.dtype)
-    for start in range(0, len(values), BLOCK):
-        size = min(BLOCK, len(values) - start)
-        bound(values, start, size, room)
-        left = prune(room.lo, room.hi, means, weights, reach, every, k, room.few)
+    """Write ``numbers[index of the nearest mean]`` of each sample, (n, c) and (k, c) to (n,).
+
+    `out` is of 8 or of 16 bits.
+    """
+    _assign(
+        addresses(), *raw(values), read(means), read(weights), scaled,
+        read(numbers.astype(np.uint16)), out.view(np.uint8), out.itemsize,
+    )  # fmt: skip
+
+
+@compiled
+def _assign(
+    places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
+    numbers: NDArray[np.uint16], out: Bytes, width: int,
+) -> None:  # fmt: skip
+    steps = steps_at(places)
+    k, c = means.shape
+    room, reach, every = room_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
+    found = np.empty(k, np.uint16)
+    for start in range(0, len(raw), BLOCK):
+        size = min(BLOCK, len(raw) - start)
+        turned = steps.bound(raw, kind, start, size, room.lanes, room.lo, room.hi) == 0
+        if turned:
+            steps.turn(raw, kind, start, size, room.turned, room.words)
+            steps.bound_turned(room.turned, size, room.work, room.lo, room.hi)
+        left = steps.prune(room.lo, room.hi, means, weights, reach, every, k, room.few)
         for j in range(left):
             found[j] = numbers[room.few[j]]
-        if left == 1:
-            out[start : start + size] = found[0]
-            continue
-        decide(values, start, size, means, weights, scaled, left, room)
-        for p in range(size):
-            out[start + p] = found[room.label[p]]
+        part = out[start * width : (start + size) * width]
+        if left == 1 and width == 1:
+            part[:] = np.uint8(found[0])
+        elif left == 1:
+            part.view(np.uint16)[:] = found[0]
+        else:
+            if not turned:
+                steps.turn(raw, kind, start, size, room.turned, room.words)
+            steps.nearest(
+                room.turned, size, means, weights, scaled, room.few, left, room.lo, room.hi,
+                room.some, room.work, room.singles, room.scores, room.label,
+            )  # fmt: skip
+            if width == 1:
+                pick(found, room.label[:size], part)
+            else:
+                pick(found, room.label[:size], part.view(np.uint16))
 
 
-@njit(nogil=True, cache=True)
+@compiled
+def pick(found: NDArray[np.uint16], label: Ints, out: NDArray[Any]) -> None:
+    """Write ``found[label]``, (size,)."""
+    for p in range(len(label)):
+        out[p] = found[label[p]]
+
+
 def farthest(
     values: Values, means: Floats, weights: Floats, scaled: bool, number: int
 ) -> tuple[Ints, Floats]:
@@ -54,21 +78,31 @@ def farthest(
 
     Greatest distance first; a tie goes to the lexicographically smaller sample.
     """
-    n, c = values.shape
-    rows = np.empty(number, np.int64)
-    far = np.empty(number, np.float64)
-    found = 0
-    turned = np.empty((c, BLOCK), np.float64)
-    work, best = np.empty(BLOCK, np.float64), np.empty(BLOCK, np.float64)
-    label = np.empty(BLOCK, np.int64)
-    for start in range(0, n, BLOCK):
-        size = min(BLOCK, n - start)
+    rows, far = np.empty(number, np.int64), np.empty(number)
+    found = _farthest(addresses(), *raw(values), read(means), read(weights), scaled, rows, far)
+    return rows[:found], far[:found]
+
+
+@compiled
+def _farthest(
+    places: Addresses,
+    raw: Bytes,
+    kind: int,
+    means: Floats,
+    weights: Floats,
+    scaled: bool,
+    rows: Ints,
+    far: Floats,
+) -> int:
+    steps = steps_at(places)
+    found, number = 0, len(rows)
+    room = room_for(means.shape[1], 1, kind)
+    for start in range(0, len(raw), BLOCK):
+        size = min(BLOCK, len(raw) - start)
+        steps.turn(raw, kind, start, size, room.turned, room.words)
+        steps.distances(room.turned, size, means, weights, scaled, room.work, room.label)
         for p in range(size):
-            for ch in range(c):
-                turned[ch, p] = values[start + p, ch]
-        nearest_block(turned, size, means, weights, scaled, work, best, label)
-        for p in range(size):
-            d, row = best[p], start + p
+            d, row = room.work[1, p], start + p
             if found == number and d < far[found - 1]:
                 continue
             at, known = found, False
@@ -76,7 +110,7 @@ def farthest(
                 if d < far[at - 1]:
                     break
                 if d == far[at - 1]:
-                    order = compare(values, row, rows[at - 1])
+                    order = compare(raw, kind, row, rows[at - 1])
                     if order == 0:
                         known = True
                         break
@@ -90,48 +124,66 @@ def farthest(
                 rows[j], far[j] = rows[j - 1], far[j - 1]
             rows[at], far[at] = row, d
             found = min(found + 1, number)
-    return rows[:found], far[:found]
+    return found
 
 
-@njit(nogil=True, cache=True)
-def compare(values: Values, a: int, b: int) -> int:
+@compiled
+def compare(raw: Bytes, kind: int, a: int, b: int) -> Any:
     """Lexicographic order of two rows: -1, 0 or 1."""
-    for ch in range(values.shape[1]):
-        if values[a, ch] < values[b, ch]:
+    one, other = raw[a], raw[b]
+    if kind == U1:
+        return compare_as(one, other)
+    if kind == U2:
+        return compare_as(one.view(np.uint16), other.view(np.uint16))
+    if kind == I2:
+        return compare_as(one.view(np.int16), other.view(np.int16))
+    if kind == I8:
+        return compare_as(one.view(np.int64), other.view(np.int64))
+    if kind == F4:
+        return compare_as(one.view(np.float32), other.view(np.float32))
+    if kind == F8:
+        return compare_as(one.view(np.float64), other.view(np.float64))
+    return compare_as(one.view(np.uint64), other.view(np.uint64))
+
+
+@compiled
+def compare_as(one: Values, other: Values) -> int:
+    """Lexicographic order of two samples, (c,)."""
+    for ch in range(len(one)):
+        if one[ch] < other[ch]:
             return -1
-        if values[a, ch] > values[b, ch]:
+        if one[ch] > other[ch]:
             return 1
     return 0
 
 
-@njit(nogil=True, cache=True)
 def squared_distances(
     values: Values, mean: Floats, weights: Floats, scaled: bool, out: Floats
 ) -> None:
     """Write the squared distance of each sample to one mean, (n, c) and (c,) to (n,)."""
-    n, c = values.shape
-    for p in range(n):
-        d = 0.0
-        for ch in range(c):
-            t = np.float64(values[p, ch]) - mean[ch]
-            if scaled:
-                t *= weights[ch]
-            d += t * t
-        out[p] = d
+    _squared_distances(addresses(), *raw(values), read(mean[None]), read(weights), scaled, out)
 
 
-@njit(nogil=True, cache=True)
-def widen(values: Values, lowest: Values, highest: Values) -> None:
-    """Widen the range of each channel, (c,) and (c,), to that of the samples, (n, c)."""
-    room = room_for(values, 1)
-    for start in range(0, len(values), BLOCK):
-        bound(values, start, min(BLOCK, len(values) - start), room)
-        for ch in range(len(lowest)):
-            lowest[ch] = min(room.low[ch], lowest[ch])
-            highest[ch] = max(room.high[ch], highest[ch])
+@compiled
+def _squared_distances(
+    places: Addresses,
+    raw: Bytes,
+    kind: int,
+    means: Floats,
+    weights: Floats,
+    scaled: bool,
+    out: Floats,
+) -> None:
+    steps = steps_at(places)
+    room = room_for(means.shape[1], 1, kind)
+    for start in range(0, len(raw), BLOCK):
+        size = min(BLOCK, len(raw) - start)
+        steps.turn(raw, kind, start, size, room.turned, room.words)
+        steps.distances(room.turned, size, means, weights, scaled, room.work, room.label)
+        out[start : start + size] = room.work[1, :size]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def encode(values: Values, offset: int, bits: int, codes: NDArray[np.uint32]) -> None:
     """Write the codes of integer samples of at most 24 bits, (n, c) to (n,).
 
@@ -146,7 +198,7 @@ def encode(values: Values, offset: int, bits: int, codes: NDArray[np.uint32]) ->
         codes[p] = code
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def count_codes(
     values: Values, offset: int, bits: int, table: NDArray[np.uint8], full: NDArray[np.uint32]
 ) -> int:
@@ -174,7 +226,7 @@ def count_codes(
     return written
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def decode(codes: NDArray[np.uint32], offset: int, bits: int, values: Values) -> None:
     """Write the samples of codes, (n,) to (n, c): `encode` back."""
     n, c = values.shape
@@ -185,7 +237,7 @@ def decode(codes: NDArray[np.uint32], offset: int, bits: int, values: Values) ->
             values[p, ch] = ((np.int64(codes[p]) >> shift) & mask) - offset
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def sparse(
     dense: Ints, first: int, more: NDArray[np.uint32], rest: Ints, codes: NDArray[np.uint32],
     counts: Ints,
@@ -207,7 +259,7 @@ def sparse(
     return n
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def look_up(values: Values, offset: int, bits: int, table: NDArray[Any], out: NDArray[Any]) -> None:
     """Write what `table` has for the code of each sample, (n, c) to (n,); codes as of `encode`."""
     n, c = values.shape

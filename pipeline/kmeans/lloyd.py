@@ -9,6 +9,7 @@ given means with exact `PartialSums`, from a table, from pixels in memory or fro
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import fsum, sqrt
+from operator import mul
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from pipeline.kmeans.exact import (
     add_dyadics,
     carry,
     dyadic,
+    dyadics,
     form,
     rounded,
 )
@@ -123,13 +125,16 @@ class Metric:
         rows, distances = kernels.farthest(values, means, self.weights, self.scaled, number)
         return Far(values[rows], distances)
 
-    def length(self, move: Floats) -> float:
-        """Return the Euclidean norm of a difference (c,)."""
-        total = 0.0
-        for difference, weight in zip(move.tolist(), self.weights.tolist(), strict=True):
-            scaled = difference * weight
-            total += scaled * scaled
-        return sqrt(total)
+    def lengths(self, moves: Floats) -> list[float]:
+        """Return the Euclidean norms of differences, (k, c) to k numbers."""
+        weights, found = self.weights.tolist(), []
+        for move in moves.tolist():
+            total = 0.0
+            for difference, weight in zip(move, weights, strict=True):
+                scaled = difference * weight
+                total += scaled * scaled
+            found.append(sqrt(total))
+        return found
 
 
 def sums_of_groups(k: int, values: Values) -> tuple[Ints, Limbs, int]:
@@ -222,7 +227,7 @@ def turn(
 
 def residual(old: Floats, new: Floats, metric: Metric) -> float:
     """Return E, the sum of the norms of the means' moves, (k, c) and (k, c)."""
-    return fsum(metric.length(move) for move in new - old)
+    return fsum(metric.lengths(new - old))
 
 
 def inertia(partial: PartialSums, means: Floats, whole: Moments, metric: Metric) -> float:
@@ -239,13 +244,11 @@ def inertia(partial: PartialSums, means: Floats, whole: Moments, metric: Metric)
     for ch, (weight, column) in enumerate(
         zip(metric.weights.tolist(), means.T.tolist(), strict=True)
     ):
-        channel = [(squares[ch], low_squares)]
-        for i, mean in enumerate(column):
-            if counts[i]:
-                m, e = dyadic(mean)
-                channel.append((-2 * m * sums[i * c + ch], e + low))
-                channel.append((counts[i] * m * m, 2 * e))
-        total, exponent = add_dyadics(channel)
+        integers, e = dyadics(column)
+        mixed = sum(map(mul, integers, sums[ch::c]))
+        spread = sum(n * m * m for n, m in zip(counts, integers, strict=True))
+        parts = (squares[ch], low_squares), (-2 * mixed, e + low), (spread, 2 * e)
+        total, exponent = add_dyadics(parts)
         w, e = dyadic(weight)
         terms.append((total * w * w, exponent + 2 * e))
     return rounded(*add_dyadics(terms))

@@ -3,19 +3,15 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.blocks import (
-    Room,
-    nearest_block,
-    prune,
-    reach_of,
-    room_for,
-)
+from pipeline.kmeans.blocks import Room, reach_of, room_for
+from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.kernels import decode
 from pipeline.kmeans.lloyd import Metric
+from pipeline.kmeans.raw import F8, read
 from pipeline.kmeans.samples import Floats
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 from pipeline.kmeans.table import fits, offset
 
 CUBE = 16
@@ -46,7 +42,7 @@ def look_up_table(
         raise ValueError(f"{c} channels of {dtype} have more than 24 bits")
     table = np.empty(2 ** (8 * dtype.itemsize * c), numbers.dtype)
     if c == 3:
-        paint(means, metric.weights, metric.scaled, numbers, table)
+        paint(addresses(), read(means), read(metric.weights), metric.scaled, read(numbers), table)
         return table
     values = np.empty((len(table), c), dtype)
     decode(np.arange(len(table), dtype=np.uint32), offset(dtype), 8 * dtype.itemsize, values)
@@ -54,19 +50,21 @@ def look_up_table(
     return table
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def paint(
-    means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any], table: NDArray[Any]
-) -> None:
+    places: Addresses, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
+    table: NDArray[Any],
+) -> None:  # fmt: skip
     """Write the table of three channels of 8 bits, cube by cube of colours."""
+    steps = steps_at(places)
     k = len(means)
-    room, reach = room_for(np.empty((0, 3)), k), reach_of(means)
+    room, reach = room_for(3, k, F8), reach_of(means)
     every, outer = np.arange(k).astype(np.int32), np.empty(k, np.int32)
     cubes = 256 // CUBE
     for cube in range(cubes**3):
         r, g, b = cube // cubes**2 * CUBE, cube // cubes % cubes * CUBE, cube % cubes * CUBE
         around(r, g, b, CUBE, room)
-        left = prune(room.lo, room.hi, means, weights, reach, every, k, outer)
+        left = steps.prune(room.lo, room.hi, means, weights, reach, every, k, outer)
         if left == 1:
             fill(r, g, b, CUBE, numbers[outer[0]], table)
             continue
@@ -74,21 +72,29 @@ def paint(
             for green in range(g, g + CUBE, SMALL_CUBE):
                 for blue in range(b, b + CUBE, SMALL_CUBE):
                     around(red, green, blue, SMALL_CUBE, room)
-                    few = prune(room.lo, room.hi, means, weights, reach, outer, left, room.few)
+                    few = steps.prune(
+                        room.lo, room.hi, means, weights, reach, outer, left, room.few
+                    )
                     if few == 1:
                         fill(red, green, blue, SMALL_CUBE, numbers[room.few[0]], table)
                     else:
-                        measure(red, green, blue, means, weights, scaled, few, room, numbers, table)
+                        list_small_cube(red, green, blue, room.turned)
+                        steps.nearest(
+                            room.turned, SMALL_CUBE**3, means, weights, scaled, room.few, few,
+                            room.lo, room.hi, room.some, room.work, room.singles, room.scores,
+                            room.label,
+                        )  # fmt: skip
+                        fill_small_cube(red, green, blue, room, numbers, table)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def around(r: int, g: int, b: int, edge: int, room: Room) -> None:
     """Take a cube of colours as the room's box."""
     for ch, first in enumerate((r, g, b)):
         room.lo[ch], room.hi[ch] = first, first + edge - 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def fill(r: int, g: int, b: int, edge: int, number: Any, table: NDArray[Any]) -> None:
     """Write one number for a cube of colours."""
     for red in range(r, r + edge):
@@ -97,23 +103,21 @@ def fill(r: int, g: int, b: int, edge: int, number: Any, table: NDArray[Any]) ->
             table[code : code + edge] = number
 
 
-@njit(nogil=True, cache=True)
-def measure(
-    r: int, g: int, b: int, means: Floats, weights: Floats, scaled: bool, left: int, room: Room,
-    numbers: NDArray[Any], table: NDArray[Any],
-) -> None:  # fmt: skip
-    """Write the numbers of a small cube of colours by their distances to the means left."""
-    size = SMALL_CUBE**3
-    for p in range(size):
-        room.turned[0, p] = r + p // SMALL_CUBE**2
-        room.turned[1, p] = g + p // SMALL_CUBE % SMALL_CUBE
-        room.turned[2, p] = b + p % SMALL_CUBE
-    for j in range(left):
-        room.some[j] = means[room.few[j]]
-    nearest_block(
-        room.turned, size, room.some[:left], weights, scaled, room.work, room.best, room.label
-    )
-    for p in range(size):
+@compiled
+def list_small_cube(r: int, g: int, b: int, turned: Floats) -> None:
+    """Write the colours of a small cube, a block with channels apart."""
+    for p in range(SMALL_CUBE**3):
+        turned[0, p] = r + p // SMALL_CUBE**2
+        turned[1, p] = g + p // SMALL_CUBE % SMALL_CUBE
+        turned[2, p] = b + p % SMALL_CUBE
+
+
+@compiled
+def fill_small_cube(
+    r: int, g: int, b: int, room: Room, numbers: NDArray[Any], table: NDArray[Any]
+) -> None:
+    """Write the numbers of the nearest means for the colours of a small cube."""
+    for p in range(SMALL_CUBE**3):
         red, green = r + p // SMALL_CUBE**2, g + p // SMALL_CUBE % SMALL_CUBE
         code = (red << 16) | (green << 8) | (b + p % SMALL_CUBE)
         table[code] = numbers[room.few[room.label[p]]]

@@ -42,7 +42,7 @@ class Moments:
             add_moments(values, groups, counts, sums, squares, f.sum_exponent, f.square_exponent)
         else:
             groups = np.zeros(len(values), np.uint16) if labels is None else labels
-            add_weighted_moments(values, weights, groups, counts, sums, squares)
+            add_weighted_moments(values, weights, groups, counts, sums, squares, f.sum_exponent)
         return cls(
             counts, Exact.of_limbs(sums, f.sum_limbs, f.sum_exponent),
             Exact.of_limbs(squares, f.square_limbs, f.square_exponent),

@@ -11,9 +11,9 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.kernels import count_codes, decode, encode, sparse
 from pipeline.kmeans.samples import Ints, Samples, Values
 
@@ -230,7 +230,7 @@ class TableCounter:
                 table = table.listed()
         else:
             every = np.concatenate([np.empty(0, np.uint32), *self._few])
-            table = self._table((), *np.unique(every, return_counts=True))
+            table = self._table((), *count_sorted(every))
         if self._done is None or not self._done.pixels:
             return table.compact()
         return self._done.merge(table)
@@ -242,7 +242,7 @@ class TableCounter:
         return Table(planes, codes, rest, self._since, self._dtype, self._channels)
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_planes(
     a: NDArray[np.uint8], b: NDArray[np.uint8], total: NDArray[np.uint8], full: Codes
 ) -> int:
@@ -265,7 +265,7 @@ def add_planes(
     return found
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def add_digits(plane: NDArray[np.uint8], codes: Codes, rest: Ints) -> NDArray[np.bool_]:
     """Add the lowest digit of each rest to the plane of its code, and leave `rest` the others.
 
@@ -280,7 +280,42 @@ def add_digits(plane: NDArray[np.uint8], codes: Codes, rest: Ints) -> NDArray[np
     return kept
 
 
-@njit(nogil=True, cache=True)
+@compiled
+def count_sorted(codes: Codes) -> tuple[Codes, Ints]:
+    """Return the distinct codes of at most 24 bits, ascending, and how often each occurs.
+
+    Sorts by the low half of the bits, then by the high half, which takes a fifth of what NumPy's
+    sort of whole numbers does.
+    """
+    n = len(codes)
+    low, high = np.zeros(4097, np.int64), np.zeros(4097, np.int64)
+    for p in range(n):
+        low[(codes[p] & 0xFFF) + 1] += 1
+        high[(codes[p] >> 12) + 1] += 1
+    for digit in range(4096):
+        low[digit + 1] += low[digit]
+        high[digit + 1] += high[digit]
+    half, whole = np.empty(n, np.uint32), np.empty(n, np.uint32)
+    for p in range(n):
+        digit = codes[p] & 0xFFF
+        half[low[digit]] = codes[p]
+        low[digit] += 1
+    for p in range(n):
+        digit = half[p] >> 12
+        whole[high[digit]] = half[p]
+        high[digit] += 1
+    counts = np.empty(n, np.int64)
+    found = 0
+    for p in range(n):
+        if found == 0 or whole[p] != whole[found - 1]:
+            whole[found] = whole[p]  # what stood there is counted already
+            counts[found] = 0
+            found += 1
+        counts[found - 1] += 1
+    return whole[:found].copy(), counts[:found].copy()
+
+
+@compiled
 def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     """Merge two ascending lists of codes, adding the counts of codes in both."""
     codes = np.empty(len(a) + len(b), np.uint32)

@@ -13,28 +13,21 @@ learned from a part of the samples: the widest channel, at the average.
 
 from dataclasses import dataclass, field
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from pipeline.kmeans.blocks import (
-    BLOCK,
-    Indices,
-    Room,
-    bound,
-    decide,
-    prune,
-    reach_of,
-    room_for,
-)
-from pipeline.kmeans.exact import carry, form
+from pipeline.kmeans.blocks import BLOCK, Indices, reach_of, room_for
+from pipeline.kmeans.compiled import compiled
+from pipeline.kmeans.exact import Limbs, carry, form
 from pipeline.kmeans.lloyd import Metric, PartialSums, partial_sums, sums_of_groups
-from pipeline.kmeans.samples import Floats, Ints, Samples, Values
-from pipeline.kmeans.sums import Limbs, add_block
+from pipeline.kmeans.raw import Bytes, raw, read
+from pipeline.kmeans.samples import Floats, Ints, Samples
+from pipeline.kmeans.steps import Addresses, addresses, steps_at
 
-LEAF = 256
-"""Samples of a leaf, about, of at most 16 bits; others, whose sums take more room, have twice."""
+LEAF = 512
+"""Samples of a leaf, about."""
 
 LEARNED = 8
 """Samples for each leaf that its cuts are learned from."""
@@ -73,17 +66,30 @@ class Tree:
         depth = depth_of(samples)
         leaves = 2**depth
         step = max(1, n // (LEARNED * leaves))
-        learned = np.ascontiguousarray(values[::step])
-        channels, cuts = learn(learned, metric.weights, depth)
+        channels, cuts = np.zeros(leaves - 1, np.int32), np.zeros(leaves - 1)
+        learn(read(values[::step].astype(np.float64)), read(metric.weights), channels, cuts)
         leaf, sizes = np.empty(n, np.uint32), np.zeros(leaves, np.int64)
-        route(values, channels, cuts, depth, leaf, sizes)
+        route(addresses(), *raw(values), c, channels, cuts, depth, leaf, sizes)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         sorted_values, sorted_weights = np.empty_like(values), np.empty_like(weights)
-        scatter(values, weights, leaf, starts[:-1].copy(), sorted_values, sorted_weights)
+        scatter(
+            raw(values)[0], values.itemsize, read(weights), leaf, starts[:-1].copy(),
+            sorted_values.view(np.uint8), sorted_weights,
+        )  # fmt: skip
         ordered = Samples(sorted_values, None if samples.counts is None else sorted_weights)
         number, sums, exponent = sums_of_groups(leaves, values)
         lo, hi = np.full((2 * leaves - 1, c), np.inf), np.full((2 * leaves - 1, c), -np.inf)
-        describe(sorted_values, sorted_weights, starts, lo, hi, number, sums, exponent)
+        describe(
+            addresses(),
+            *raw(sorted_values),
+            read(sorted_weights),
+            read(starts),
+            lo,
+            hi,
+            number,
+            sums,
+            exponent,
+        )
         return cls(ordered, starts, lo, hi, number, sums)
 
     def partial_sums(self, means: Floats, metric: Metric) -> PartialSums:
@@ -91,16 +97,16 @@ class Tree:
         values = self.samples.values
         number, sums, exponent = sums_of_groups(len(means), values)
         walk(
-            values, self.samples.weights, self.starts, self.lo, self.hi, self.number, self.sums,
-            means, metric.weights, metric.scaled, number, sums, exponent,
+            addresses(), *raw(values), read(self.samples.weights), read(self.starts), read(self.lo),
+            read(self.hi), read(self.number), read(self.sums), read(means), read(metric.weights),
+            metric.scaled, number, sums, exponent,
         )  # fmt: skip
         return partial_sums(number, sums, values.dtype)
 
 
 def depth_of(samples: Samples) -> int:
     """Return the depth of the tree of some samples."""
-    leaf = LEAF if samples.values.dtype.itemsize <= 2 else 2 * LEAF
-    return max(0, ceil(log2(max(1, len(samples.values) / leaf))))
+    return max(0, ceil(log2(max(1, len(samples.values) / LEAF))))
 
 
 def tree_bytes(samples: Samples) -> int:
@@ -112,16 +118,15 @@ def tree_bytes(samples: Samples) -> int:
     return int(values.nbytes + samples.weights.nbytes + leaves * of_leaf)
 
 
-@njit(nogil=True, cache=True)
-def learn(samples: Values, weights: Floats, depth: int) -> tuple[Indices, Values]:
-    """Return the channel and the number at which each inner node is cut, by some samples (n, c).
+@compiled
+def learn(samples: Floats, weights: Floats, channels: Indices, cuts: Floats) -> None:
+    """Find the channel and the number at which each inner node is cut, by some samples (n, c).
 
     What is at most that number goes to the left. A node whose samples are all alike sends
     everything to one side.
     """
     n, c = samples.shape
-    nodes = 2**depth - 1
-    channels, cuts = np.zeros(nodes, np.int32), np.zeros(nodes, samples.dtype)
+    nodes = len(cuts)
     rows = np.arange(n)
     ends = np.zeros((2 * nodes + 1, 2), np.int64)
     ends[0, 1] = n
@@ -135,29 +140,28 @@ def learn(samples: Values, weights: Floats, depth: int) -> tuple[Indices, Values
                 for r in range(start + 1, stop):
                     x = samples[rows[r], ch]
                     low, high = min(low, x), max(high, x)
-                width = (np.float64(high) - np.float64(low)) * weights[ch]
+                width = (high - low) * weights[ch]
                 if width > widest:
                     widest, channels[node] = width, ch
             if widest > 0.0:
                 middle, cuts[node] = part(samples, channels[node], rows, start, stop)
         ends[2 * node + 1, 0], ends[2 * node + 1, 1] = start, middle
         ends[2 * node + 2, 0], ends[2 * node + 2, 1] = middle, stop
-    return channels, cuts
 
 
-@njit(nogil=True, cache=True)
-def part(samples: Values, ch: int, rows: Ints, start: int, stop: int) -> tuple[int, Values]:
+@compiled
+def part(samples: Floats, ch: int, rows: Ints, start: int, stop: int) -> tuple[int, float]:
     """Move rows of at most the average in a channel to the front; return their end and greatest."""
     average = 0.0
     for r in range(start, stop):
-        average += np.float64(samples[rows[r], ch]) / (stop - start)
+        average += samples[rows[r], ch] / (stop - start)
     cut = samples[rows[start], ch]
     for r in range(start, stop):
         cut = min(cut, samples[rows[r], ch])
     i, j = start, stop
     while i < j:
         x = samples[rows[i], ch]
-        if np.float64(x) <= average:
+        if x <= average:
             cut = max(cut, x)
             i += 1
         else:
@@ -166,61 +170,95 @@ def part(samples: Values, ch: int, rows: Ints, start: int, stop: int) -> tuple[i
     return i, cut
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def route(
-    values: Values, channels: Indices, cuts: Values, depth: int, leaf: NDArray[np.uint32],
-    sizes: Ints,
+    places: Addresses, raw: Bytes, kind: int, c: int, channels: Indices, cuts: Floats, depth: int,
+    leaf: NDArray[np.uint32], sizes: Ints,
 ) -> None:  # fmt: skip
     """Find the leaf of each sample, (n, c) to (n,), and add to the size of each leaf."""
+    steps = steps_at(places)
     inner = len(cuts)
     nodes = np.zeros(ROUTED, np.int64)
-    for start in range(0, len(values), ROUTED):
-        rows = values[start : start + ROUTED]
+    room, rows = room_for(c, 1, kind), np.empty((ROUTED, c))
+    for start in range(0, len(raw), ROUTED):
+        size = min(ROUTED, len(raw) - start)
+        steps.turn(raw, kind, start, size, room.turned, room.words)
+        for ch in range(c):
+            for q in range(size):
+                rows[q, ch] = room.turned[ch, q]
         nodes[:] = 0
         for _ in range(depth):
-            for q in range(len(rows)):
+            for q in range(size):
                 node = nodes[q]
                 nodes[q] = 2 * node + 1 + np.int64(rows[q, channels[node]] > cuts[node])
-        for q in range(len(rows)):
+        for q in range(size):
             leaf[start + q] = nodes[q] - inner
             sizes[nodes[q] - inner] += 1
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def scatter(
-    values: Values, weights: Ints, leaf: NDArray[np.uint32], places: Ints, to_values: Values,
-    to_weights: Ints,
+    raw: Bytes, itemsize: int, weights: Ints, leaf: NDArray[np.uint32], places: Ints,
+    to_raw: Bytes, to_weights: Ints,
 ) -> None:  # fmt: skip
     """Put samples in the order of their leaves, whose next free `places` (leaves,) are given."""
-    n, c = values.shape
     weighted = weights.size > 0
-    for p in range(n):
+    for p in range(len(raw)):
         place = places[leaf[p]]
         places[leaf[p]] += 1
-        for ch in range(c):
-            to_values[place, ch] = values[p, ch]
+        leaf[p] = place
         if weighted:
             to_weights[place] = weights[p]
+    if itemsize == 1:
+        move(raw, leaf, to_raw)
+    elif itemsize == 2:
+        move(raw.view(np.uint16), leaf, to_raw.view(np.uint16))
+    elif itemsize == 4:
+        move(raw.view(np.uint32), leaf, to_raw.view(np.uint32))
+    else:
+        move(raw.view(np.uint64), leaf, to_raw.view(np.uint64))
 
 
-@njit(nogil=True, cache=True)
+@compiled
+def move(rows: NDArray[Any], places: NDArray[np.uint32], to_rows: NDArray[Any]) -> None:
+    """Put rows where `places` (n,) says."""
+    n, c = rows.shape
+    for p in range(n):
+        place = places[p]
+        for ch in range(c):
+            to_rows[place, ch] = rows[p, ch]
+
+
+@compiled
 def describe(
-    values: Values, weights: Ints, starts: Ints, lo: Floats, hi: Floats, number: Ints,
-    sums: Limbs, exponent: int,
+    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
+    number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Find the boxes of all nodes, and the numbers and sums of the leaves."""
-    c, leaves = values.shape[1], len(starts) - 1
-    room = room_for(values, 1)
+    steps = steps_at(places)
+    c, leaves = lo.shape[1], len(starts) - 1
+    room, flat = room_for(c, 1, kind), sums.reshape(-1)
     for leaf in range(leaves):
         node = leaves - 1 + leaf
         room.few[0] = leaf
         for start in range(starts[leaf], starts[leaf + 1], BLOCK):
             size = min(BLOCK, starts[leaf + 1] - start)
-            bound(values, start, size, room)
+            turned = steps.bound(raw, kind, start, size, room.lanes, room.lo, room.hi) == 0
+            if turned or sums.shape[2] > 1 or weights.size > 0:
+                steps.turn(raw, kind, start, size, room.turned, room.words)
+            if turned:
+                steps.bound_turned(room.turned, size, room.work, room.lo, room.hi)
             for ch in range(c):
                 lo[node, ch] = min(lo[node, ch], room.lo[ch])
                 hi[node, ch] = max(hi[node, ch], room.hi[ch])
-            add_block(values, weights, start, size, 1, room, number, sums, exponent)
+            if sums.shape[2] == 1 and weights.size == 0:
+                number[leaf] += size
+                steps.add_all(raw, kind, start, size, flat[leaf * c : leaf * c + c])
+            else:
+                steps.add_block(
+                    room.turned, room.words, kind, weights[start : start + size], size, 1,
+                    room.few, room.label, room.some, number, sums, exponent,
+                )  # fmt: skip
     for node in range(leaves - 2, -1, -1):
         for ch in range(c):
             lo[node, ch] = min(lo[2 * node + 1, ch], lo[2 * node + 2, ch])
@@ -229,19 +267,20 @@ def describe(
         carry(sums.reshape(-1, sums.shape[2]))
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def walk(
-    values: Values, weights: Ints, starts: Ints, lo: Floats, hi: Floats, leaf_number: Ints,
-    leaf_sums: Limbs, means: Floats, factors: Floats, scaled: bool, number: Ints, sums: Limbs,
-    exponent: int,
+    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
+    leaf_number: Ints, leaf_sums: Limbs, means: Floats, factors: Floats, scaled: bool,
+    number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add all samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means."""
+    steps = steps_at(places)
     k, leaves = len(means), len(starts) - 1
     depth = 0
     while 2**depth < leaves:
         depth += 1
     flat, leaf_flat, width = sums.reshape(-1), leaf_sums.reshape(-1), sums.shape[1] * sums.shape[2]
-    room, reach = room_for(values, k), reach_of(means)
+    room, reach = room_for(means.shape[1], k, kind), reach_of(means)
     lists = np.empty((depth + 2, k), np.int32)  # means that are left above a node, by its level
     lists[0] = np.arange(k)
     left = np.empty(depth + 2, np.int64)
@@ -255,8 +294,9 @@ def walk(
         if lo[node, 0] > hi[node, 0]:
             continue  # no sample is there
         few = lists[level + 1]
-        left[level + 1] = prune(
-            lo[node], hi[node], means, factors, reach, lists[level], left[level], few
+        room.lo[:], room.hi[:] = lo[node], hi[node]
+        left[level + 1] = steps.prune(
+            room.lo, room.hi, means, factors, reach, lists[level], left[level], few
         )
         if left[level + 1] == 1:
             first = ((node + 1) << (depth - level)) - leaves
@@ -270,21 +310,14 @@ def walk(
             waiting += 2
         else:
             leaf = node + 1 - leaves
-            for j in range(left[level + 1]):
-                room.few[j] = few[j]
-            add_leaf(
-                values, weights, starts[leaf], starts[leaf + 1], means, factors, scaled,
-                left[level + 1], room, number, sums, exponent,
-            )  # fmt: skip
-
-
-@njit(nogil=True, cache=True)
-def add_leaf(
-    values: Values, weights: Ints, start: int, stop: int, means: Floats, factors: Floats,
-    scaled: bool, left: int, room: Room, number: Ints, sums: Limbs, exponent: int,
-) -> None:  # fmt: skip
-    """Add the samples of a leaf to the nearest of the `left` means in `room`."""
-    for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
-        decide(values, first, size, means, factors, scaled, left, room)
-        add_block(values, weights, first, size, left, room, number, sums, exponent)
+            for start in range(starts[leaf], starts[leaf + 1], BLOCK):
+                size = min(BLOCK, starts[leaf + 1] - start)
+                steps.turn(raw, kind, start, size, room.turned, room.words)
+                steps.nearest(
+                    room.turned, size, means, factors, scaled, few, left[level + 1], room.lo,
+                    room.hi, room.some, room.work, room.singles, room.scores, room.label,
+                )  # fmt: skip
+                steps.add_block(
+                    room.turned, room.words, kind, weights[start : start + size], size,
+                    left[level + 1], few, room.label, room.some, number, sums, exponent,
+                )  # fmt: skip

@@ -53,6 +53,9 @@ class Row:
     """Average of the pixels of each label, a number per channel; none where it has no pixel."""
     fingerprint: str = ""
     """Of the input it was made of, or failed with; empty where that is not known."""
+    duplicate_of: str = ""
+    """Id of the first image of the run with the same content, if it is another one; known when a
+    run has finished."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further columns, such as those of a manifest; an empty text is as good as none."""
 
@@ -64,7 +67,7 @@ class Row:
 COLUMNS = tuple(f.name for f in fields(Row) if f.name != "extra")
 _WHOLE = frozenset({"k", "iterations", "pixels", "nodata"})
 _REAL = frozenset({"residual", "inertia", "seconds"})
-_NEW = ("fractions", "means", "fingerprint")
+_NEW = ("fractions", "means", "fingerprint", "duplicate_of")
 """Columns that the first catalogues did not have."""
 _NONE = "-"
 _THEIRS = "manifest."
@@ -175,7 +178,8 @@ def _csv_lines(table: Iterable[list[str]], odd: bool) -> Iterator[str]:
 
 def _texts(row: Row) -> Iterator[str]:
     """Yield what of a row is anybody's text."""
-    yield from (row.id, row.source, row.reason, row.store, row.fingerprint, *row.extra.values())
+    yield from (row.id, row.source, row.reason, row.store, row.fingerprint, row.duplicate_of)
+    yield from row.extra.values()
 
 
 def catalog_rows(text: str, path: str) -> list[Row]:

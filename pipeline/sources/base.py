@@ -69,6 +69,11 @@ class Image(ABC):
     def fingerprint(self) -> str:
         """Return a text that changes when the content does (size, time of change, or a hash)."""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of the files and folders that the pixels are in; its own, and it may refer on."""
+        return (self.path,)
+
     # -- what everybody uses ------------------------------------------------------------------
 
     @cached_property

@@ -5,25 +5,20 @@ those whose blocks are equal are read whole.
 """
 
 import hashlib
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pipeline.errors import SourceError
-from pipeline.sources.location import is_url, local
-from pipeline.sources.ranges import filesystem, open_file
+from pipeline.sources.content import files, whole
+from pipeline.sources.location import is_url
+from pipeline.sources.ranges import open_file
 
 BLOCK = 2**12
 """Bytes at the beginning, in the middle and at the end that are compared before all of them."""
-_PIECE = 2**20
 _THREADS = 8
-
-File = tuple[str, int, str]
-"""Name inside an input that is a folder, bytes, and where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ def find_duplicates(
         sizes = _each(partial(_size, options=options), paths, pool if urls else None)
         groups = _equal([range(len(paths))], sizes)
         unknown: list[int] = []
-        for mark, most in ((_glance, 3 * BLOCK), (_whole, None)):
+        for mark, most in ((_glance, 3 * BLOCK), (whole, None)):
             kept: list[Sequence[int]] = []
             for group in sorted(groups, key=lambda group: sizes[group[0]]):
                 size = sizes[group[0]]
@@ -111,61 +106,17 @@ def _each(look: Callable[[str], Any], paths: Sequence[str], pool: Executor | Non
 
 def _size(path: str, options: Mapping[str, Any]) -> int | None:
     """Return the bytes of an input, over all its files."""
-    return sum(size for _, size, _ in _files(path, options))
+    return sum(size for _, size, _ in files(path, options))
 
 
 def _glance(path: str, options: Mapping[str, Any]) -> bytes:
     """Return a hash of an input's names and sizes, and of three blocks if it is one file."""
-    files = _files(path, options)
-    digest = hashlib.blake2b(repr([(name, size) for name, size, _ in files]).encode())
-    if len(files) == 1:
-        _, size, place = files[0]
+    found = files(path, options)
+    digest = hashlib.blake2b(repr([(name, size) for name, size, _ in found]).encode())
+    if len(found) == 1:
+        _, size, place = found[0]
         with open_file(place, options) as file:
             for start in (0, (size - BLOCK) // 2, size - BLOCK):
                 file.seek(max(0, start))
                 digest.update(file.read(BLOCK))
     return digest.digest()
-
-
-def _whole(path: str, options: Mapping[str, Any]) -> bytes:
-    """Return a hash of all that an input holds."""
-    digest = hashlib.blake2b()
-    for name, size, place in _files(path, options):
-        digest.update(f"{name!r} {size} ".encode())
-        with open_file(place, options) as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-    return digest.digest()
-
-
-def _files(path: str, options: Mapping[str, Any]) -> list[File]:
-    """Return the files of an input, in the order of their names.
-
-    Raises
-    ------
-    SourceError
-        If it is neither a file nor a folder.
-    """
-    if is_url(path):
-        system, inner = filesystem(path, options)
-        entry = system.info(inner)
-        if entry["type"] != "directory":
-            return [("", entry["size"], path)]
-        found = system.find(inner, detail=True)
-        return sorted(
-            (name.removeprefix(inner), one["size"], str(system.unstrip_protocol(name)))
-            for name, one in found.items()
-        )
-    path = local(path)
-    if os.path.isfile(path):
-        return [("", os.path.getsize(path), path)]
-    if not os.path.isdir(path):
-        raise SourceError(f"{path}: neither a file nor a folder")
-    return sorted(_below(path))
-
-
-def _below(folder: str) -> Iterator[File]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            file = os.path.join(place, name)
-            yield os.path.relpath(file, folder), os.path.getsize(file), file

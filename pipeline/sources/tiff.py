@@ -34,6 +34,12 @@ class TiffImage(Image):
         with self.naming("cannot be opened"):
             return "+".join(mark for _, mark in self._header().stamps)
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of the file, and of the files it refers to."""
+        with self.naming("cannot be opened"):
+            return tuple(file for file, _ in self._header().stamps)
+
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Return the pixels of `box`; decodes the segments it touches, each once."""
         header = self._header()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config.models import Fingerprint
 from pipeline.engines.hold import held, held_if_room
 from pipeline.errors import SourceError
 from pipeline.features import Nodata, Sampled, sample
@@ -19,6 +20,7 @@ from pipeline.kmeans.lloyd import Metric
 from pipeline.kmeans.samples import Samples, canonical
 from pipeline.kmeans.tree import Tree, tree_bytes
 from pipeline.sources.base import Image
+from pipeline.sources.content import content_of
 
 PIECE = 2**21
 """Pixels decoded at a time, about."""
@@ -35,9 +37,12 @@ class Input:
     """Valid where any of its channels is not zero; of the image's shape."""
     nodata: Nodata
     fingerprint: str
-    """Of the image, and the mask, when the run was planned."""
+    """Of the image, and the mask, when it was opened: what its result keeps."""
     dtype: np.dtype[Any]
     """Canonical type of its samples; in a collection, one for all images."""
+    stamp: str = ""
+    """The same by size and time of change, which tell whether it changes while it is read; empty:
+    `fingerprint` is that."""
 
     @property
     def info(self) -> ImageInfo:
@@ -66,22 +71,41 @@ class Input:
         SourceError
             If the image, or its mask, is not the one that was planned.
         """
-        if fingerprint(self.image, self.mask) != self.fingerprint:
+        if fingerprint(self.image, self.mask) != (self.stamp or self.fingerprint):
             raise SourceError(
                 f"{self.image.path}: the file changed while it was being segmented; run again "
                 "when it is written completely"
             )
 
 
-def fingerprint(image: Image, mask: Image | None) -> str:
-    """Return a text that changes when the image or its mask does."""
-    return image.fingerprint() + ("" if mask is None else f" mask {mask.fingerprint()}")
+CONTENT = "content "
+"""How a fingerprint begins that is of the content; what follows is the image's, then the mask's."""
+
+
+def fingerprint(image: Image, mask: Image | None, by: Fingerprint = "stat") -> str:
+    """Return a text that changes when the image or its mask does; `by` their content reads both."""
+    images = (image,) if mask is None else (image, mask)
+    if by == "stat":
+        return " mask ".join(one.fingerprint() for one in images)
+    return CONTENT + " mask ".join(_hashed(one) for one in images)
+
+
+def _hashed(image: Image) -> str:
+    """Return the hash of all bytes of an image's files."""
+    with image.naming("cannot be read"):
+        return content_of(image.files, image.options.storage_options)
 
 
 def open_input(
-    name: str, image: Image, mask: Image | None = None, nodata: Nodata | None = None
+    name: str,
+    image: Image,
+    mask: Image | None = None,
+    nodata: Nodata | None = None,
+    by: Fingerprint = "stat",
 ) -> Input:
     """Return an image as an input, its header read and its mask's shape checked.
+
+    With `by` content its files are read through once for their fingerprint.
 
     Raises
     ------
@@ -100,7 +124,9 @@ def open_input(
             f"{info.channels} channels; give one number, or one per channel"
         )
     valid_rule = info.nodata if nodata is None else nodata
-    return Input(name, image, mask, valid_rule, fingerprint(image, mask), canonical(info.dtype))
+    stamp = fingerprint(image, mask)  # first: what changes from here on is noticed
+    mark = stamp if by == "stat" else fingerprint(image, mask, by)
+    return Input(name, image, mask, valid_rule, mark, canonical(info.dtype), stamp)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

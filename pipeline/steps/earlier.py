@@ -20,6 +20,7 @@ from pipeline.results.open import open_image as open_result
 from pipeline.results.plain import plain, to_json
 from pipeline.results.store import Store, image_path
 from pipeline.sources.registry import open_image
+from pipeline.steps.chunk import CONTENT
 from pipeline.steps.chunk import fingerprint as input_fingerprint
 from pipeline.steps.ending import failed_with, row_of_store
 from pipeline.steps.image import Job
@@ -182,7 +183,7 @@ def _look(
         return row, "", ""
     if row.state == "failed" and not row.fingerprint:
         return None, "it failed for a reason that may have passed", ""
-    return None, f"the file changed: it was {row.fingerprint}, now {now}", ""
+    return None, _differs(row.fingerprint, now), ""
 
 
 def changed(job: Job, made: Mapping[str, Any]) -> str:
@@ -191,11 +192,11 @@ def changed(job: Job, made: Mapping[str, Any]) -> str:
         source = made["source"]
         image = open_image(job.path, job.options)
         mask = None if job.mask is None else open_image(job.mask, job.options)
-        mark = input_fingerprint(image, mask)
+        mark = input_fingerprint(image, mask, job.fingerprint)
         if source["path"] != image.path:
             return f"it was read from {source['path']}"
         if source["fingerprint"] != mark:
-            return f"the file changed: it was {source['fingerprint']}, now {mark}"
+            return _differs(source["fingerprint"], mark)
         if source["channels"] != plain(job.options.channels):
             return f"its channels were {source['channels']}, now {plain(job.options.channels)}"
         if made["group"] != job.group:
@@ -207,11 +208,21 @@ def changed(job: Job, made: Mapping[str, Any]) -> str:
     return ""
 
 
+def _differs(before: str, now: str) -> str:
+    """Say what two fingerprints that are not equal mean."""
+    if now and before.startswith(CONTENT) != now.startswith(CONTENT):
+        return (
+            "images.fingerprint is of another kind than it was, so that nothing tells whether the "
+            f"file changed: it was {before}, now {now}"
+        )
+    return f"the file changed: it was {before}, now {now}"
+
+
 def _fingerprint(job: Job) -> str:
     """Return what the input of a job is now; empty if it cannot be opened."""
     try:
         mask = None if job.mask is None else open_image(job.mask, job.options)
-        return input_fingerprint(open_image(job.path, job.options), mask)
+        return input_fingerprint(open_image(job.path, job.options), mask, job.fingerprint)
     except ChunkmeansError:
         return ""
 

@@ -17,7 +17,9 @@ from pipeline.events import Advanced, ImageFinished
 from pipeline.results.catalog import Row, fractions, means_by_label
 from pipeline.results.open import SegmentedImage
 from pipeline.results.totals import averages, totals_of
+from pipeline.sources.content import content_of
 from pipeline.sources.ranges import stamp
+from pipeline.steps.chunk import CONTENT
 from pipeline.steps.image import Job
 
 
@@ -88,7 +90,8 @@ def is_its_own(error: BaseException) -> bool:
 def failed_with(job: Job, begin: float | None = None) -> str:
     """Return what tells whether an image that failed has changed since; empty if nothing does.
 
-    Sizes and times of the files, as a broken one tells nothing else of itself.
+    Sizes and times of the files, or a hash of their bytes where the job wants that, as a broken
+    one tells nothing else of itself.
 
     Parameters
     ----------
@@ -102,11 +105,16 @@ def failed_with(job: Job, begin: float | None = None) -> str:
             continue
         with suppress(Exception):  # whatever hides the file: then it is tried again
             if not os.path.isdir(path):
-                stamps.append(stamp(path, job.options.storage_options))
+                stamps.append(_mark(path, job))
                 if begin is None or not os.path.exists(path) or _is_older(path, begin):
                     continue
         return ""
-    return " mask ".join(stamps)
+    return ("" if job.fingerprint == "stat" else CONTENT) + " mask ".join(stamps)
+
+
+def _mark(path: str, job: Job) -> str:
+    options = job.options.storage_options
+    return stamp(path, options) if job.fingerprint == "stat" else content_of([path], options)
 
 
 def _is_older(path: str, begin: float) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+from pipeline.config.models import Fingerprint
 from pipeline.engines.base import Engine
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import Nodata
@@ -70,25 +71,37 @@ class Job:
     """Which group of a collection it belongs to, from a manifest."""
     manifest: Mapping[str, str] = field(default_factory=dict)
     """Columns of the image's manifest that its catalogue row carries."""
+    fingerprint: Fingerprint = "stat"
+    """What tells whether it is still the same in another run."""
 
     def __repr__(self) -> str:
         # errors of the engine show it
         return self.path
 
-    def open(self) -> Input:
-        """Open the image and its mask, headers only.
+    def look(self) -> Input:
+        """Open the image and its mask, headers only, whatever the kind of `fingerprint`.
 
         Raises
         ------
         SourceError
             If that fails or they do not fit each other.
         """
+        return self._opened("stat")
+
+    def open(self) -> Input:
+        """Open the image and its mask to be segmented; errors as of `look`.
+
+        Reads headers, and all of both files where the fingerprint is that of the content.
+        """
+        return self._opened(self.fingerprint)
+
+    def _opened(self, by: Fingerprint) -> Input:
         image = open_image(self.path, self.options)
         mask = None
         if self.mask is not None:
             whole = replace(self.options, channels=None, axes=None, series=0)
             mask = open_image(self.mask, whole)
-        return open_input(self.id, image, mask, self.nodata)
+        return open_input(self.id, image, mask, self.nodata, by)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,12 @@ def segment_if_small(job: Job, memory: int, most: int) -> Ending | Large:
     begin = perf_counter()
     try:
         with hearing():
-            source = job.open()
+            quick = job.fingerprint == "stat"
+            source = job.open() if quick else job.look()
             if source.info.pixels > most:
                 return Large(job)
+            if not quick:
+                source = job.open()
             row = segment_image(job, source, SerialEngine(memory=memory))
         return Ending(row, source.info.nbytes)
     except Exception as error:  # one bad image never stops the others

@@ -58,6 +58,7 @@ def jobs_of(config: Config) -> list[Job]:
             manifest={named[name]: cell for name, cell in entry.extra.items()}
             if named
             else entry.extra,
+            fingerprint=images.fingerprint,
         )
         for entry in entries
     ]

@@ -60,6 +60,7 @@ from pipeline.results.store import (
     image_path,
 )
 from pipeline.results.totals import totals_of
+from pipeline.steps.duplicates import with_duplicates
 from pipeline.steps.earlier import (
     Earlier,
     earlier_groups,
@@ -202,6 +203,8 @@ class Ledger:
         if self.lease is not None:
             self.lease.refuse_lost()
         self.record = replace(self.record, memory_peak=peak.nbytes)
+        if state == "finished" and self._ended:
+            self.rows = with_duplicates(self.jobs, self.rows)
         write_catalog(self.store, self.ordered())
         write_labels_table(self.store, self.ordered())
         self._record(state)

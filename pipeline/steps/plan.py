@@ -129,7 +129,7 @@ def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansEr
     tasks, bound = size.workers, size.memory * (size.workers + size.apart)
     apart = LIBRARIES if size.apart else 0
     try:
-        source = job.open()
+        source = job.look()
         info = source.info
         image = replace(
             image, axes=info.axes, shape=info.shape, channels=info.channels,

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks import report
+from tests.benchmarks import folder, report
 from tests.benchmarks.cases import CASES, Case
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.contenders.task import Task
@@ -24,7 +24,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m tests.benchmarks",
         description="Measure chunkmeans against its peers and a floor on the same file.",
     )
-    parser.add_argument("--case", choices=CASES, required=True)
+    parser.add_argument("--case", choices=[*CASES, "folder"], required=True)
     parser.add_argument(
         "--megapixels", type=float, help="millions of pixels or voxels; default: the case's own"
     )
@@ -45,6 +45,14 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         help="folder for inputs, which are kept, and for outputs (default: %(default)s)",
     )
     parser.add_argument(
+        "--images", type=int, default=folder.IMAGES, help="of folder (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--grow",
+        metavar="N,M",
+        help="of folder: tell the memory that so many tiny images take, instead of the race",
+    )
+    parser.add_argument(
         "--only-input", action="store_true", help="make the input, print where it is, and end"
     )
     parser.add_argument(
@@ -56,8 +64,11 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     if parsed.megapixels is not None and not parsed.megapixels > 0:
         parser.error(f"--megapixels is {parsed.megapixels}; it must be above 0")
     for name in (parsed.peers or "").split(",") if parsed.peers else ():
-        if name not in CONTENDERS:
-            parser.error(f"--peers: there is no {name!r}; known are {', '.join(CONTENDERS)}")
+        known = folder.PEERS if parsed.case == "folder" else CONTENDERS
+        if name not in known:
+            parser.error(f"--peers: there is no {name!r}; known are {', '.join(known)}")
+    if parsed.images < 1:
+        parser.error(f"--images is {parsed.images}; at least 1")
     return parsed
 
 
@@ -85,6 +96,9 @@ def task_of(case: Case, image: Input, options: argparse.Namespace) -> Task:
 def main(given: Sequence[str] | None = None) -> None:
     """Run one case."""
     options = arguments(given)
+    if options.case == "folder":
+        segment_folder(options)
+        return
     case = CASES[options.case]
     peers = options.peers.split(",") if options.peers else list(case.peers)
     names = ["ours", *(name for name in dict.fromkeys(peers) if name != "ours")]
@@ -108,6 +122,25 @@ def main(given: Sequence[str] | None = None) -> None:
     path = options.json or RESULTS / f"{case.name}-{megapixels:g}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = report.document(case, image, task, scores)
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def segment_folder(options: argparse.Namespace) -> None:
+    """Run the case ``folder``: the race, or with ``--grow`` the memory of ever more images."""
+    images, cluster = options.images, options.cluster or folder.KIND
+    runs, grown = {}, []
+    if options.grow:
+        numbers = [int(number) for number in options.grow.split(",")]
+        grown = folder.grow(numbers, options.data, told)
+        print("\n".join(folder.memory_lines(grown)))
+    else:
+        peers = options.peers.split(",") if options.peers else list(folder.PEERS)
+        runs = folder.race(images, options.runs, options.data, cluster, peers, told)
+        print("\n".join(folder.race_lines(runs, images, cluster)))
+    size = "memory" if options.grow else f"{images}"
+    path = options.json or RESULTS / f"folder-{size}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = folder.document(runs, images, cluster, grown)
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 

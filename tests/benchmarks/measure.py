@@ -33,6 +33,10 @@ class Measured:
     where the system keeps count (not from wait4, where a child begins with its parent's peak)."""
     processes: int
     """Most processes at a time."""
+    first: int = 0
+    """As `largest`, of the process that was started itself: the driver of a run."""
+    other: int = 0
+    """As `largest`, of its descendants alone: the workers of a run; 0 if there are none."""
 
 
 def run(command: Sequence[str], folder: Path, log: Path) -> Measured:
@@ -65,7 +69,9 @@ def run(command: Sequence[str], folder: Path, log: Path) -> Measured:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
         raise RuntimeError(f"{' '.join(command)} exited with {process.returncode}:\n{tail}")
     cpu = max(usage.ru_utime + usage.ru_stime, look.cpu)
-    return Measured(wall, cpu, max(look.peak, look.largest), look.largest, look.processes)
+    first, other = look.first, look.other
+    largest = max(first, other)
+    return Measured(wall, cpu, max(look.peak, largest), largest, look.processes, first, other)
 
 
 class _Look(Thread):
@@ -74,7 +80,7 @@ class _Look(Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.peak = 0
-        self.largest = 0
+        self.first = self.other = 0
         self.processes = 1
         self._pid = pid
         self._cpu: dict[tuple[int, float], float] = {}
@@ -119,7 +125,11 @@ class _Look(Thread):
                 times = process.cpu_times()
                 self._cpu[process.pid, process.create_time()] = times.user + times.system
                 resident = int(process.memory_info().rss)
-                self.largest = max(self.largest, resident, _highest(process.pid))
+                highest = max(resident, _highest(process.pid))
+                if process.pid == self._pid:
+                    self.first = max(self.first, highest)
+                else:
+                    self.other = max(self.other, highest)
                 return resident
         except psutil.Error:  # it ended between two looks
             return 0

@@ -138,8 +138,8 @@ def document(case: Case, image: Input, task: Task, scores: Sequence[Score]) -> d
         "case": case.name,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "commit": _commit(),
+        "versions": package_versions(),
+        "commit": commit(),
         "image": {
             "name": image.path.name,
             "shape": image.shape,
@@ -174,6 +174,11 @@ def _cpu() -> str:
     return names[0] if names else platform.processor()
 
 
+def package_versions() -> dict[str, str]:
+    """Return the versions of what takes part, as far as it is installed."""
+    return {name: found for name in PACKAGES if (found := _version(name))}
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -181,7 +186,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """Return the commit that is measured, marked if the tree differs from it."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     try:

@@ -28,6 +28,7 @@ def test_every_key_has_its_default_but_three(write):
             "level": 0,
             "nodata": None,
             "mask": None,
+            "fingerprint": "stat",
             "limits": {"piece": 2**31, "pixels": 2**44, "pages": 2**18},
         },
         "features": {"scale": "none"},
@@ -58,6 +59,15 @@ def test_every_key_has_its_default_but_three(write):
 def test_sections_whose_keys_are_all_commented_out_are_all_defaults(write):
     empty = load_config(write(LEAST + "features:\n  # scale: range\ncluster:\nmemory:\n"))
     assert empty == load_config(write(LEAST))
+
+
+def test_the_kind_of_fingerprint_is_one_of_two_and_decides_no_result(write):
+    exact = made({"fingerprint": "content"})
+    assert exact.images.fingerprint == "content"
+    assert exact.settings() == made().settings()
+    assert "images.fingerprint" in message(made, {"fingerprint": "contents"})
+    assert "content" in message(made, {"fingerprint": "contents"})
+    assert "images.fingerprint" in message(made, {"fingerprint": True})
 
 
 def test_limits_may_be_left_out_are_whole_numbers_and_decide_no_result(write):

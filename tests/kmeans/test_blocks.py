@@ -5,18 +5,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kmeans.blocks import BLOCK, LANES, bound, prune, reach_of, room_for
+from pipeline.kmeans.blocks import BLOCK, LANES, reach_of, room_for
+from pipeline.kmeans.compiled import compiled
+from pipeline.kmeans.raw import raw, read
+from pipeline.kmeans.steps import addresses, steps_at
 from tests import oracle, strategies
+
+
+@compiled
+def box_of(places, raw, kind, start, size, room):
+    """Find the box of a block, as every loop over blocks does."""
+    steps = steps_at(places)
+    if steps.bound(raw, kind, start, size, room.lanes, room.lo, room.hi) == 0:
+        steps.turn(raw, kind, start, size, room.turned, room.words)
+        steps.bound_turned(room.turned, size, room.work, room.lo, room.hi)
+
+
+@compiled
+def prune(places, room, means, weights, reach, among, few):
+    steps = steps_at(places)
+    return steps.prune(room.lo, room.hi, means, weights, reach, among, len(among), few)
+
+
+def room_of(values, k, start, size):
+    """The box of some rows, in the room for blocks of them."""
+    rows, kind = raw(values)
+    room = room_for(values.shape[1], k, kind)
+    box_of(addresses(), rows, kind, start, size, room)
+    return room
 
 
 def candidates(values, means, weights, among=None):
     """Means that `prune` leaves for a block of all values."""
     k = len(means)
-    room = room_for(values, k)
-    bound(values, 0, len(values), room)
+    room = room_of(values, k, 0, len(values))
     among = np.arange(k, dtype=np.int32) if among is None else np.array(among, np.int32)
-    left = prune(room.lo, room.hi, means, weights, reach_of(means), among, len(among), room.few)
-    return room.few[:left].tolist()
+    few = np.empty(k, np.int32)
+    left = prune(addresses(), room, read(means), read(weights), reach_of(read(means)), among, few)
+    return few[:left].tolist()
 
 
 @given(strategies.images(non_finite=False), st.integers(1, 9), st.data())
@@ -63,7 +89,6 @@ def test_distances_that_vanish_leave_all():
 def test_the_box_is_that_of_the_block(size, dtype, channels):
     rng = np.random.default_rng(size)
     values = rng.normal(50, 20, (BLOCK + 9, channels)).astype(dtype)
-    room = room_for(values, 1)
-    bound(values, 7, size, room)
+    room = room_of(values, 1, 7, size)
     assert room.lo.tolist() == values[7 : 7 + size].min(axis=0).astype(float).tolist()
     assert room.hi.tolist() == values[7 : 7 + size].max(axis=0).astype(float).tolist()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numba import njit
 
 from pipeline.kmeans import exact
-from pipeline.kmeans.exact import Exact, add_dyadics, carry, dyadic, form, rounded
+from pipeline.kmeans.exact import Exact, add_dyadics, carry, dyadic, dyadics, form, rounded
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples
 from tests import strategies
@@ -209,3 +209,33 @@ class TestRounding:
     def test_dyadics_are_added_exactly(self, terms):
         integer, exponent = add_dyadics(terms)
         assert integer * Fraction(2) ** exponent == sum(i * Fraction(2) ** e for i, e in terms)
+
+
+@pytest.mark.parametrize("limbs", [3, 4, 5, 12])
+def test_integers_are_put_together_whatever_their_size(limbs):
+    edges = [0, 1, 2**31 - 1, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**70]
+    for numbers in (edges, edges[:4], [-1, 5], [-n for n in edges]):
+        rows = [
+            [*((n >> 32 * j) & 0xFFFFFFFF for j in range(limbs - 1)), n >> 32 * (limbs - 1)]
+            for n in numbers
+        ]
+        assert Exact(np.array(rows, np.int64), 0).integers() == numbers
+        assert Exact(np.array(rows, np.int64), 0).floats().tolist() == [float(n) for n in numbers]
+
+
+@pytest.mark.parametrize("number", [4, 5, 7])
+def test_a_single_limb_is_widened_as_if_it_had_been_carried(number):
+    sums = np.array([0, 1, -1, 2**31, 2**32, -(2**32), 2**62, -(2**62), 2**63 - 1, -(2**63)])
+    found = Exact.of_limbs(sums[:, None].astype(np.int64), number, 0)
+    assert found.limbs.shape == (len(sums), number)
+    assert found.integers() == sums.tolist()
+    again = Exact.of(found.limbs.copy(), 0)
+    assert again == found
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=9))
+def test_floats_that_share_an_exponent_are_still_themselves(values):
+    integers, exponent = dyadics(values)
+    assert [Fraction(i) * Fraction(2) ** exponent for i in integers] == [
+        Fraction(v) for v in values
+    ]

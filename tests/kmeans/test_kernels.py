@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.kmeans import kernels
 from pipeline.kmeans.kernels import BLOCK
+from pipeline.kmeans.raw import raw
 from tests import oracle, strategies
 from tests.kmeans.examples import column
 
@@ -109,4 +110,4 @@ def test_rows_are_compared_channel_by_channel(numbers):
     assume(len(numbers) % 2 == 0)
     values = np.array(numbers, np.uint8).reshape(2, -1)
     a, b = values.tolist()
-    assert kernels.compare(values, 0, 1) == (a > b) - (a < b)
+    assert kernels.compare(*raw(values), 0, 1) == (a > b) - (a < b)

@@ -67,3 +67,16 @@ def test_a_count_is_as_good_as_a_repetition(dtype):
     rng = np.random.default_rng(1)
     values = rng.normal(60, 9, (BLOCK + 9, 2)).astype(dtype)
     check(values, values[:4], rng.integers(1, 2**20, len(values)))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
+@pytest.mark.parametrize("k", [1, 2, 4, 5])
+@pytest.mark.parametrize("most", [3, 2**29, 2**29 + 1, 2**36])
+def test_counts_up_to_any_size_are_added_exactly(dtype, k, most):
+    """2**29 is where a block's sums of 16 bits may reach 2**53."""
+    rng = np.random.default_rng(most % 1000 + k)
+    info = np.iinfo(dtype)
+    values = rng.choice([info.min, info.min + 1, info.max - 1, info.max], (2 * BLOCK + 77, 3))
+    counts = rng.choice([1, most - 1, most], len(values))
+    counts[BLOCK : 2 * BLOCK] = rng.integers(1, 3, BLOCK)
+    check(values.astype(dtype), values[:k].astype(dtype) + np.arange(3) / 7, counts)

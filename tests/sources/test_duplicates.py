@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import pipeline.sources.content
 from pipeline.sources import duplicates
 from pipeline.sources.duplicates import BLOCK, find_duplicates
 
@@ -35,7 +36,8 @@ def opened(monkeypatch):
         found.append(os.path.basename(path))
         return plain(path, options)
 
-    monkeypatch.setattr(duplicates, "open_file", counted)
+    for module in (duplicates, pipeline.sources.content):
+        monkeypatch.setattr(module, "open_file", counted)
     return found
 
 
@@ -92,7 +94,8 @@ def test_what_cannot_be_read_repeats_nothing(write, tmp_path, monkeypatch):
             raise OSError("the disk is broken there")
         return plain(path, options)
 
-    monkeypatch.setattr(duplicates, "open_file", broken)
+    for module in (duplicates, pipeline.sources.content):
+        monkeypatch.setattr(module, "open_file", broken)
     found = find_duplicates(paths)
     assert (dict(found.first), found.unknown) == ({2: 0}, (1,))
 

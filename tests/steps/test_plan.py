@@ -111,8 +111,8 @@ def listed(folder, names):
 
 def test_a_plan_of_many_images_looks_at_a_sample_of_headers_and_says_so(tmp_path, monkeypatch):
     save_images(tmp_path, 2)
-    opened, open_job = [], Job.open
-    monkeypatch.setattr(Job, "open", lambda job: opened.append(job.id) or open_job(job))
+    opened, look = [], Job.look
+    monkeypatch.setattr(Job, "look", lambda job: opened.append(job.id) or look(job))
     names = [f"in/image{n}.npy" for n in range(2)] + [f"in/gone{n}.npy" for n in range(5 * SAMPLE)]
     found = plan(listed(tmp_path, names))
 

@@ -29,16 +29,18 @@ def command(task: Task) -> list[str]:
         "memory": task.memory,
     }
     config.write_text(json.dumps(settings, indent=1))  # JSON is YAML
-    script = shutil.which("chunkmeans", path=str(Path(sys.executable).parent))
-    program = [script] if script else [
-        sys.executable, "-c", "from pipeline.cli import main; main()"
-    ]  # fmt: skip
     return [
-        *program,
+        *program(),
         "run",
         str(config),
         *([] if task.cluster is None else ["--cluster", task.cluster]),
     ]
+
+
+def program() -> list[str]:
+    """Return how chunkmeans is called: by its script, if it is installed."""
+    script = shutil.which("chunkmeans", path=str(Path(sys.executable).parent))
+    return [script] if script else [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
 def results(task: Task) -> Path:

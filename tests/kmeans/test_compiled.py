@@ -1,0 +1,81 @@
+"""Compiled once for all types of pixels, and kept where it is neither stale nor another's."""
+
+import os
+
+import numpy as np
+import pytest
+
+from pipeline.kmeans import compiled, distinct, kernels, sums, tree
+from pipeline.kmeans.lloyd import Metric
+from pipeline.kmeans.moments import Moments
+from pipeline.kmeans.samples import Samples
+from tests.kmeans.examples import CANONICAL, collect
+
+
+def variants(array):
+    """An array as it comes from a computation, from a message, and cut out of a larger one."""
+    received = np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+    return array, received, np.repeat(array, 2, axis=0)[::2]
+
+
+@pytest.mark.parametrize("dtype", CANONICAL)
+def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
+    rng = np.random.default_rng(0)
+    loops = (
+        kernels._assign, kernels._farthest, sums._add_nearest, sums._add_moments, distinct.insert,
+        tree.learn, tree.route, tree.scatter, tree.describe, tree.walk,
+    )  # fmt: skip
+    values = rng.integers(0, 99, (900, 4)).astype(dtype)
+    means = values[:5].astype(np.float64)
+    metric = Metric(np.ones(4))
+    expected = None
+    for seen, given in zip(variants(values), variants(means), strict=True):
+        samples, numbers = Samples(seen), np.arange(5, dtype=np.uint8)
+        for out in (np.empty(900, np.uint8), np.empty(900, np.uint16)):
+            metric.labels(seen, given, numbers, out)
+        Moments.of(samples, out, 5)
+        metric.farthest(seen, given, 2)
+        collect(np.ascontiguousarray(seen))
+        found = metric.sums(samples, given)
+        grown = tree.Tree.of(samples, metric).partial_sums(given, metric)
+        expected = expected or found
+        assert found.sums == expected.sums == grown.sums
+    assert {loop.__name__: len(loop.signatures) for loop in loops} == {
+        loop.__name__: 1 for loop in loops
+    }
+
+
+def test_a_change_of_any_module_makes_all_stale(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "HERE", tmp_path)
+    stamps = []
+    for text in ("a = 1", "a = 2"):
+        (tmp_path / "exact.py").write_text(text)
+        stamps.append(compiled.stamp.__wrapped__())
+    assert len(set(stamps)) == 2
+    assert kernels._assign._cache._impl.locator.get_source_stamp() == compiled.stamp()
+    assert kernels._assign._cache._cache_file._source_stamp == compiled.stamp()
+
+
+def function():
+    return 0
+
+
+def test_where_nothing_else_can_be_written_a_folder_of_the_users_own_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(tmp_path))
+    place = compiled._Temporary.from_function(function, __file__)
+    own = tmp_path / f"chunkmeans-{os.getuid()}"
+    assert own in type(tmp_path)(place.get_cache_path()).parents
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled.tempfile, "gettempdir", lambda: str(tmp_path))
+    own = tmp_path / f"chunkmeans-{os.getuid()}"
+    own.mkdir()
+    own.chmod(0o777)
+    assert compiled._Temporary.from_function(function, __file__) is None
+
+
+def test_without_any_place_it_is_compiled_all_the_same(monkeypatch):
+    monkeypatch.setattr(compiled._Kept, "_locator_classes", [])
+    assert compiled.compiled(function)() == 0
