@@ -3,7 +3,7 @@
 All coordinates are pixels along the axes of an image without its channels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from math import lcm, prod
@@ -67,6 +67,25 @@ class Box:
         stop = tuple(min(b, d) for b, d in zip(self.stop, other.stop, strict=True))
         return Box(start, tuple(max(a, b) for a, b in zip(start, stop, strict=True)))
 
+    def without(self, other: "Box") -> "list[Box]":
+        """Return boxes that partition the pixels of this box that are not in `other`.
+
+        >>> [str(b) for b in Box((0, 0), (4, 4)).without(Box((1, 2), (9, 9)))]
+        ['[0:1, 0:4]', '[1:4, 0:2]']
+        """
+        common = self & other
+        if not common.size:
+            return [self] if self.size else []
+        left, start, stop = [], list(self.start), list(self.stop)
+        for axis, (a, b) in enumerate(zip(common.start, common.stop, strict=True)):
+            for low, high in ((start[axis], a), (b, stop[axis])):
+                if low < high:
+                    before, after = list(start), list(stop)
+                    before[axis], after[axis] = low, high
+                    left.append(Box(tuple(before), tuple(after)))
+            start[axis], stop[axis] = a, b
+        return left
+
     def __str__(self) -> str:
         return "[" + ", ".join(f"{a}:{b}" for a, b in zip(self.start, self.stop, strict=True)) + "]"
 
@@ -87,6 +106,29 @@ def split(box: Box, edge: Sequence[int]) -> Iterator[Box]:
         cuts.append(list(pairwise(points)) if b > a else [])
     for spans in product(*cuts):
         yield Box(tuple(s[0] for s in spans), tuple(s[1] for s in spans))
+
+
+def joined(boxes: Iterable[Box]) -> list[Box]:
+    """Return fewer boxes of the same pixels: those that meet face to face become one.
+
+    Boxes must not overlap. A stretch of a grid in C order becomes a handful.
+
+    >>> [str(b) for b in joined(split(Box((0, 0), (4, 6)), (2, 2)))]
+    ['[0:4, 0:6]']
+    """
+    found = list(boxes)
+    for axis in reversed(range(len(found[0].start) if found else 0)):
+        by_face: dict[tuple[tuple[int, ...], ...], list[Box]] = {}
+        for box in sorted(found):
+            start, stop = box.start, box.stop
+            face = (start[:axis], stop[:axis], start[axis + 1 :], stop[axis + 1 :])
+            row = by_face.setdefault(face, [])
+            if row and row[-1].stop[axis] == start[axis]:
+                row[-1] = Box(row[-1].start, stop)
+            else:
+                row.append(box)
+        found = [box for row in by_face.values() for box in row]
+    return sorted(found)
 
 
 def chunk_shape(

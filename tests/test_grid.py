@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.grid import Box, chunk_shape, pieces, split
+from pipeline.grid import Box, chunk_shape, joined, pieces, split
 
 
 @st.composite
@@ -93,6 +93,34 @@ class TestBox:
     def test_boxes_are_ordered_by_their_corner(self):
         a, b = Box((0, 5), (1, 6)), Box((1, 0), (2, 1))
         assert sorted([b, a]) == [a, b]
+
+
+class TestWithout:
+    @given(boxes(ndim=3, most=7), boxes(ndim=3, most=7))
+    def test_what_is_left_has_the_pixels_of_the_one_and_not_of_the_other(self, a, b):
+        left = a.without(b)
+        there = covered([a], (7, 7, 7)) & ~covered([b], (7, 7, 7))
+        assert np.array_equal(covered(left, (7, 7, 7)), there & 1)
+        assert all(box.size for box in left)
+        assert len(left) <= 6
+
+
+class TestJoined:
+    @given(boxes(), st.data())
+    def test_pixels_stay_the_same_and_boxes_become_no_more(self, box, data):
+        parts = data.draw(st.permutations(list(split(box, data.draw(edges(len(box.start)))))))
+        some = parts[: data.draw(st.integers(0, len(parts)))]
+        found = joined(some)
+        assert np.array_equal(covered(found, box.stop), covered(some, box.stop))
+        assert len(found) <= len(some)
+        if box.size:
+            assert joined(parts) == [box]
+
+    @given(boxes(ndim=2), st.data())
+    def test_a_stretch_of_a_grid_is_a_handful(self, box, data):
+        parts = list(split(box, data.draw(edges(2))))
+        start = data.draw(st.integers(0, len(parts)))
+        assert len(joined(parts[start : data.draw(st.integers(start, len(parts)))])) <= 3
 
 
 class TestSplit:

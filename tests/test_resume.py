@@ -157,7 +157,7 @@ def test_a_run_killed_at_fifty_random_moments_goes_on_to_the_same_bytes(folder, 
 
 @pytest.mark.parametrize(("scope", "share"), [("image", 0.4), ("collection", 0.6)])
 def test_a_run_that_is_killed_again_and_again_comes_to_its_end(folder, scope, share):
-    """A fit that images share is made anew each time; their labels are kept."""
+    """A fit of less than a second is made anew each time; labels are kept."""
     run(config("clean", scope))
     way, kills = WAYS["one task"], 0
     part = int(len(moments_of(config("counted", scope), way)) * share)

@@ -209,6 +209,8 @@ class Results(_Section):
     """How smaller levels are made: the most frequent label, the nearest pixel, or not at all."""
     mean_image: bool = False
     """Whether to write each image with its pixels replaced by their label's mean as well."""
+    samples: bool = True
+    """Whether to keep tables of pixels, so that another k, or more images, need not read again."""
 
     @field_validator("shard")
     @classmethod
@@ -303,12 +305,13 @@ class Config(_Section):
         """Return what decides a result, as JSON values; results of equal settings may be mixed.
 
         Without where things lie (``images.path``, ``results.path``: an input has a fingerprint of
-        its own, of either kind), what opens them (storage options), what is refused (limits) and
-        what computes (memory, cluster).
+        its own, of either kind), what opens them (storage options), what is refused (limits), what
+        is kept for later (samples) and what computes (memory, cluster).
         """
         config = self.resolved()
         for section in ("images", "results"):
             del config[section]["path"], config[section]["storage_options"]
         del config["images"]["limits"], config["images"]["fingerprint"]
+        del config["results"]["samples"]
         del config["memory"], config["cluster"]
         return config

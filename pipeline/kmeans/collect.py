@@ -35,6 +35,25 @@ class Collected:
     invalid: int
     """Pixels that do not count (nodata, masked, not finite)."""
 
+    @classmethod
+    def of(
+        cls,
+        samples: Samples,
+        rest: Moments | None,
+        lowest: Values,
+        highest: Values,
+        invalid: int,
+    ) -> "Collected":
+        """Return what left these `samples()`: all vectors, or with `rest` a sketch of them."""
+        dtype, channels = samples.values.dtype, samples.values.shape[1]
+        vectors: Vectors
+        if fits(dtype, channels) and rest is None:
+            vectors = Table.of(samples)
+        else:
+            vectors = Distinct.of(samples, complete=rest is None)
+        counts = samples.weights if rest is None else rest.counts
+        return cls(vectors, rest, lowest, highest, int(counts.sum()), invalid)
+
     def merge(self, other: "Collected") -> "Collected":
         """Return what both parts together leave."""
         vectors = self.vectors.merge(other.vectors)  # type: ignore[arg-type]

@@ -41,6 +41,14 @@ class Distinct:
     complete: bool
     """Whether no vector is missing."""
 
+    @classmethod
+    def of(cls, samples: Samples, *, complete: bool) -> "Distinct":
+        """Return distinct vectors with their counts, in any order, as they are kept."""
+        hashes = np.empty(len(samples.values), np.uint64)
+        hash_block(samples.values, hashes)
+        order = by_hash(samples.values, hashes)
+        return cls(samples.values[order], samples.weights[order], hashes[order], complete)
+
     def merge(self, other: "Distinct") -> "Distinct":
         """Return the distinct vectors of both parts together."""
         values = np.concatenate([self.values, other.values])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ChunkError, ConfigError
 from pipeline.kmeans.collect import Collected
+from pipeline.kmeans.course import Course, Progress
 from pipeline.kmeans.lloyd import (
     Empty,
     Far,
@@ -125,8 +126,8 @@ class Fit:
     numbers: NDArray[np.uint16]
     """Label of each row, 1..k from dark to bright, (k,)."""
     metric: Metric
-    iterations: tuple[Iteration, ...]
-    """Of this start; their rows are still those of all initial means."""
+    course: Course
+    """Of this start; its groups are still all initial means."""
     kept: Ints
     """Initial means that the rows are, (k,)."""
     starts: tuple[Start, ...]
@@ -147,9 +148,7 @@ class Fit:
             Exact totals of the labelled pixels by row of `means`.
         """
         order = np.argsort(self.numbers)
-        history = np.array([i.counts for i in self.iterations]).reshape(
-            -1, len(self.iterations[0].means)
-        )
+        history = np.array(self.course.counts)
         total = inertia(
             PartialSums(written.counts, written.sums), self.means, written.total(), self.metric
         )
@@ -164,8 +163,8 @@ class Fit:
             deviations=written.deviations()[order],
             inertia=total,
             converged=starts[self.best].converged,
-            residuals=np.array([i.residual for i in self.iterations]),
-            inertias=np.array([i.inertia for i in self.iterations]),
+            residuals=np.array(self.course.residuals),
+            inertias=np.array(self.course.inertias),
             history=history[:, self.kept[order]],
             starts=starts,
             best=self.best,
@@ -177,6 +176,9 @@ def fit(
     settings: Settings,
     pixels: Callable[[Metric], Pixels],
     watch: Callable[[int, Iteration], None] = lambda restart, iteration: None,
+    *,
+    before: Progress | None = None,
+    keep: Callable[[Progress], None] = lambda progress: None,
 ) -> Fit:
     """Run every start to its end and keep the one of lowest inertia (the first of equals).
 
@@ -190,6 +192,12 @@ def fit(
         Makes the samples that answer for given means.
     watch
         Called after each iteration with the number of its start, from 0.
+    before
+        How far a fit of the same samples by the same settings came; it is gone on with, to the
+        same bits.
+    keep
+        Called after each iteration, before `watch`, and after each start. It may copy what it is
+        given, which goes on growing.
 
     Raises
     ------
@@ -205,34 +213,47 @@ def fit(
     metric = metric_of(collected, settings)
     _check_magnitude(extreme * metric.weights, "a weighted pixel", "lower features.scale")
     samples, whole, answering = collected.seeds(), collected.moments(), pixels(metric)
-    given = not isinstance(settings.init, str)
-    ends: list[tuple[float, tuple[Iteration, ...], Ints]] = []
-    starts = []
-    restarts = 1 if given else settings.restarts
-    for restart in range(restarts):
-        iterations = []
-        loop = lloyd(
-            initial_means(samples, settings, metric, restart), answering, whole, metric,
-            threshold=settings.threshold, max_iterations=settings.max_iterations,
-            empty=settings.empty,
-        )  # fmt: skip
-        for iteration in loop:
-            watch(restart, iteration)
-            iterations.append(iteration)
-        last = iterations[-1]
-        kept = np.array([i for i, n in enumerate(last.counts) if n or i in last.refilled], np.int64)
-        final = last.inertia
+    restarts = settings.restarts if isinstance(settings.init, str) else 1
+    progress = Progress() if before is None else before
+    while (restart := len(progress.starts)) < restarts:
+        course = progress.running
+        if not _ended(course, settings):
+            means = course.means
+            if means is None:
+                means = initial_means(samples, settings, metric, restart)
+            for iteration in lloyd(
+                means, answering, whole, metric, first=len(course) + 1,
+                threshold=settings.threshold, max_iterations=settings.max_iterations,
+                empty=settings.empty,
+            ):  # fmt: skip
+                course.add(iteration)
+                keep(progress)
+                watch(restart, iteration)
+        final, residual = course.inertias[-1], course.residuals[-1]
         if restarts > 1:
-            means = last.means[kept]
+            means = course.end[course.kept]
             final = inertia(answering.sums(means), means, whole, metric)
-        ends.append((final, tuple(iterations), kept))
-        starts.append(Start(final, last.index, last.residual, last.residual <= settings.threshold))
-    best = min(range(restarts), key=lambda i: ends[i][0])
-    _, kept_iterations, kept = ends[best]
-    means = kept_iterations[-1].means[kept]
+        progress.end(Start(final, len(course), residual, residual <= settings.threshold))
+        keep(progress)
+    return _best(progress, metric)
+
+
+def _ended(course: Course, settings: Settings) -> bool:
+    """Whether a start has made its last iteration."""
+    if not len(course):
+        return False
+    return course.residuals[-1] <= settings.threshold or len(course) >= settings.max_iterations
+
+
+def _best(progress: Progress, metric: Metric) -> Fit:
+    """Return the best of the starts of a fit."""
+    course = progress.kept
+    if course is None:
+        raise ValueError("a fit without a start has no means")
+    means = course.end[course.kept]
     numbers = np.empty(len(means), np.uint16)
     numbers[brightness_order(means)] = np.arange(1, len(means) + 1)
-    return Fit(means, numbers, metric, kept_iterations, kept, tuple(starts), best)
+    return Fit(means, numbers, metric, course, course.kept, tuple(progress.starts), progress.best)
 
 
 def check_channels(settings: Settings, channels: int) -> None:

@@ -159,11 +159,12 @@ def lloyd(
     whole: Moments,
     metric: Metric,
     *,
+    first: int = 1,
     threshold: float = 0.0,
     max_iterations: int = 1000,
     empty: Empty = "farthest",
 ) -> Iterator[Iteration]:
-    """Yield the iterations from the initial `means` (k, c) until E <= `threshold`.
+    """Yield the iterations from `means` (k, c) until E <= `threshold`.
 
     Parameters
     ----------
@@ -171,6 +172,8 @@ def lloyd(
         Answers with exact sums for given means.
     whole
         Exact totals of all samples as one group; the inertia is computed from them.
+    first
+        Which iteration comes next: 1 from initial means.
     threshold
         T, in the metric's units, at least 0.
     max_iterations
@@ -184,7 +187,7 @@ def lloyd(
     ChunkError
         If a group is emptied and `empty` is ``error``.
     """
-    for index in range(1, max_iterations + 1):
+    for index in range(first, max_iterations + 1):
         iteration = turn(index, means, pixels, whole, metric, empty)
         yield iteration
         if iteration.residual <= threshold:

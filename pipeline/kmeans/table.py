@@ -63,6 +63,15 @@ class Table:
         """A table misses nothing."""
         return True
 
+    @classmethod
+    def of(cls, samples: Samples) -> "Table":
+        """Return the table of vectors in lexicographic order, with their counts."""
+        values, counts = samples.values, samples.weights
+        codes = np.empty(len(values), np.uint32)
+        encode(values, offset(values.dtype), 8 * values.dtype.itemsize, codes)
+        table = cls((), codes, counts, int(counts.sum()), values.dtype, values.shape[1])
+        return table.compact()
+
     @property
     def size(self) -> int:
         """Number of possible codes."""

@@ -6,10 +6,8 @@ attributes.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import fields
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
 
@@ -19,15 +17,13 @@ from pipeline.errors import ResultError
 from pipeline.kmeans.model import Model
 from pipeline.results.objects import create_array, write_part
 from pipeline.results.plain import to_json
-from pipeline.results.store import METADATA, MODEL, Store
+from pipeline.results.store import METADATA, MODEL, Store, path_of
 
 FORMAT = 1
 """Version of everything under an output root; readers refuse newer ones."""
 
 _NUMBERS_PER_CHUNK = 2**20
 _GROUPS = "groups"
-_READABLE = 40
-"""Characters of a group's name that its path shows, at most."""
 
 
 def group_json(attributes: Any) -> str:
@@ -149,17 +145,12 @@ def model_names(store: Store) -> list[str | None]:
 def model_path(group: str | None) -> str:
     """Return where the model of a group, None: of the collection, lies.
 
-    A group's name is whatever a manifest says, so a hash of it stands for it; what is readable
-    of the name comes first, for people. The name itself is kept among the attributes.
+    A group's name is whatever a manifest says; it is kept among the attributes.
 
     >>> model_path("Slide 7/a")
     'model.zarr/groups/Slide_7_a-c0b46bc4f973d182'
     """
-    if group is None:
-        return f"{MODEL}/collection"
-    readable = re.sub(r"[^A-Za-z0-9]+", "_", group)[:_READABLE]
-    digest = blake2b(group.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    return f"{MODEL}/{_GROUPS}/{readable}-{digest}"
+    return f"{MODEL}/collection" if group is None else f"{MODEL}/{_GROUPS}/{path_of(group)}"
 
 
 def write_model_at(

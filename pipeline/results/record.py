@@ -4,7 +4,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
@@ -160,6 +160,12 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     """Return a text that is the same where the settings are, and the algorithm's version."""
     flat = dict(sorted(_flat(plain(settings))))
     return sha256(to_json([ALGORITHM_VERSION, flat]).encode()).hexdigest()
+
+
+def mark(value: Any) -> str:
+    """Return a short text that is the same where a JSON value and the algorithm's version are."""
+    text = to_json([ALGORITHM_VERSION, value])
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def clash(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -27,6 +28,8 @@ LEASE = "lease.json"
 CATALOG = "catalog.csv"
 LABELS = "labels.csv"
 MODEL = "model.zarr"
+SAMPLES = "samples.zarr"
+FITS = "fits"
 IMAGES = "images"
 LOGS = "logs"
 METADATA = "zarr.json"
@@ -52,6 +55,21 @@ _LASTING = {
 
 
 _SUFFIX = ".ome.zarr"
+_READABLE = 40
+"""Characters of a name that `path_of` shows, at most."""
+
+
+def path_of(name: str) -> str:
+    """Return the name of a file or folder for whatever has this `name`, say in a manifest.
+
+    A hash of the name stands for it; what is readable of it comes first, for people.
+
+    >>> path_of("Slide 7/a")
+    'Slide_7_a-c0b46bc4f973d182'
+    """
+    readable = re.sub(r"[^A-Za-z0-9]+", "_", name)[:_READABLE]
+    digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{readable}-{digest}"
 
 
 def image_path(image: str) -> str:

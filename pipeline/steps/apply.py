@@ -13,9 +13,10 @@ from pipeline.config.secrets import for_the_record
 from pipeline.engines.base import Engine
 from pipeline.errors import ConfigError, ResultError, SourceError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher
+from pipeline.kmeans.course import Course
 from pipeline.kmeans.fit import Fit
 from pipeline.kmeans.lloyd import Metric
-from pipeline.kmeans.model import Iteration, Model
+from pipeline.kmeans.model import Model
 from pipeline.results.model_store import model_attributes
 from pipeline.results.open import Run, open_image, open_run
 from pipeline.results.plain import to_json
@@ -151,17 +152,17 @@ def config_of(
 def fit_of(model: Model) -> Fit:
     """Return a fit that labels as `model` did, and records the same."""
     means = model.means[model.order]
-    iterations = tuple(
-        Iteration(i, means, float(residual), float(inertia), counts[model.order])
-        for i, (residual, inertia, counts) in enumerate(
-            zip(model.residuals, model.inertias, model.history, strict=True), 1
-        )
+    course = Course(
+        residuals=model.residuals.tolist(),
+        inertias=model.inertias.tolist(),
+        counts=list(model.history[:, model.order]),
+        means=means,
     )
     return Fit(
         means=means,
         numbers=(model.order + 1).astype(np.uint16),
         metric=Metric(model.weights),
-        iterations=iterations,
+        course=course,
         kept=np.arange(model.k),
         starts=model.starts,
         best=model.best,

@@ -1,12 +1,15 @@
 """First step: read every pixel once and keep what k-means needs of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import chain
 
-from pipeline.engines.base import Engine
-from pipeline.events import Watcher
+from pipeline.engines.base import Engine, Outcome
+from pipeline.events import Note, Watcher
 from pipeline.kmeans.collect import Collected, Collector
 from pipeline.steps.chunk import Bundle, bundle_key
+from pipeline.steps.memory import bundled
 from pipeline.steps.overheard import map_reduce_heard
+from pipeline.steps.saved_samples import SavedSamples
 from pipeline.steps.watching import phase
 
 
@@ -20,21 +23,57 @@ def collect_bundle(bundle: Bundle) -> Collected:
     return collector.result()
 
 
-def collect(engine: Engine, bundles: Sequence[Bundle], subject: str, watch: Watcher) -> Collected:
-    """Return what all bundles leave, merged.
+def collect(
+    engine: Engine,
+    bundles: Sequence[Bundle],
+    subject: str,
+    watch: Watcher,
+    saved: SavedSamples | None = None,
+) -> Collected:
+    """Return what all bundles leave, merged; what is `saved` of it is not read again.
+
+    Parameters
+    ----------
+    saved
+        Takes what is collected, as it grows, of the one image that the bundles are of.
 
     Raises
     ------
     SourceError
         If a chunk cannot be read.
+    ResultError
+        If what is collected cannot be saved.
     """
-    with phase("read", subject, bundles, watch) as told:
+
+    def read(some: Sequence[Bundle], told: Callable[[Outcome[Bundle, None]], None]) -> Collected:
         return map_reduce_heard(
-            engine,
-            collect_bundle,
-            bundles,
-            Collected.merge,
-            name="collect",
-            near=bundle_key,
+            engine, collect_bundle, some, Collected.merge, name="collect", near=bundle_key,
             watch=told,
+        )  # fmt: skip
+
+    if saved is None:
+        with phase("read", subject, bundles, watch) as told:
+            return read(bundles, told)
+    saved.recall([bundles[0][0].source])
+    left = bundled(saved.missing(chain.from_iterable(bundles)), engine.size)
+    if left:
+        with phase("read", subject, left, watch) as told:
+            for batch in saved.batches(left, engine.threads):
+                saved.add(batch, read(batch, told))
+    return settled(saved, watch)
+
+
+def settled(saved: SavedSamples, watch: Watcher) -> Collected:
+    """Return all that was collected, once everything is; say what it is worth to the next fit."""
+    saved.settle()
+    total = saved.total
+    if total is None:
+        raise ValueError("nothing was collected")
+    if saved.recalled and not total.complete:
+        watch(
+            Note(
+                "pixels hardly repeat, so no table stands for them: every iteration reads all of "
+                "them, those too that were collected before"
+            )
         )
+    return total

@@ -5,7 +5,7 @@ cannot be read has no part in them: where one fails, the others are read again w
 """
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from pipeline.engines.attempt import attempt
-from pipeline.engines.base import Engine, WorkerKilled
+from pipeline.engines.base import Engine, Outcome, WorkerKilled
 from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ChunkmeansError, ClusterError, SourceError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher, ignore
@@ -28,7 +28,7 @@ from pipeline.results.record import fingerprint
 from pipeline.results.store import image_path
 from pipeline.sources.hearing import hearing
 from pipeline.steps.chunk import Bundle, Chunk, Input
-from pipeline.steps.collect import collect_bundle
+from pipeline.steps.collect import collect_bundle, settled
 from pipeline.steps.earlier import POOL, pool_of
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
@@ -36,6 +36,8 @@ from pipeline.steps.image import Job, plan_bundles, row_of, skipped, write_label
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import merge_counted
 from pipeline.steps.memory import bundled, cut, most_pixels_of_a_task, plan_chunks
+from pipeline.steps.saved import Saved, subject_of
+from pipeline.steps.saved_samples import SavedSamples
 from pipeline.steps.watching import phase
 
 SUBJECT = "collection"
@@ -162,29 +164,35 @@ def _segment(
     jobs: Sequence[Job], engine: Engine, watch: Watcher, shared: Shared
 ) -> Iterator[Ending]:
     """Do what `segment_collection` does, but raise what concerns all images."""
-    members, collected = yield from gather(jobs, engine, watch)
+    output = jobs[0].output
+    saved = Saved(output.store, subject_of(jobs[0].group), watch, samples=output.samples)
+    members, collected = yield from gather(jobs, engine, watch, saved.samples)
     if collected is None:
         return
     pool = pool_name(members)
     before = shared.begin(pool, (member.job for member in members))
     members = [in_pool(member, pool) for member in members]
     settings = members[0].job.settings
-    fit = iterate(engine, _bundles(members, engine), collected, settings, SUBJECT, watch)
+    bundles, going = _bundles(members, engine), saved.fit(settings)
+    fit = iterate(engine, bundles, collected, settings, SUBJECT, watch, going)
     engine.release(SUBJECT)
     total: Moments | None = None
     for row, written in before.values():
         yield Ending(row)
         total = merge_counted(total, written)
     left = [member for member in members if member.job.id not in before]
-    begin = perf_counter()
+    begin, whole = perf_counter(), True
     watch(PhaseStarted("images", SUBJECT, 0, len(left)))
     for ending, counted in label_members(left, fit, engine, watch):
         watch(advanced(ending))
         yield ending
         total = merge_counted(total, counted)
+        whole = whole and ending.row.state != "failed"
     watch(PhaseFinished("images", SUBJECT, perf_counter() - begin))
     if total is not None:
         shared.keep(fit.model(total), {POOL: pool, "pixels": pixels_of(members[0].source)})
+    if whole:  # else the next run labels the rest, by these means
+        saved.finish()
 
 
 def pool_name(members: Sequence[Member]) -> str:
@@ -207,27 +215,27 @@ def pixels_of(source: Input) -> dict[str, Any]:
 
 
 def gather(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, saved: SavedSamples
 ) -> Generator[Ending, None, tuple[list[Member], Collected | None]]:
-    """Read all images that can be read; yields how the others ended.
+    """Read all images that can be read and are not known yet; yields how the others ended.
 
     Returns those images, and what their pixels leave: None where there is no valid pixel (then
     every image has its ending).
     """
     members = yield from _opened(jobs, engine)
     while members:
-        gathered = _gather(members, engine, watch)
-        broken = gathered.failures
+        broken = _read(members, engine, watch, saved)
         if not broken:
             break
         yield from (failed(m.job, broken[m.job.id]) for m in members if m.job.id in broken)
         members = [m for m in members if m.job.id not in broken]
     if not members:
         return [], None
-    if gathered.collected is None or not gathered.collected.pixels:
+    collected = settled(saved, watch)
+    if not collected.pixels:
         yield from (Ending(skipped(m.job, m.source, 0.0)) for m in members)
         return [], None
-    return members, gathered.collected
+    return members, collected
 
 
 def _opened(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list[Member]]:
@@ -285,17 +293,38 @@ def _chunks(member: Member, engine: Engine) -> Iterator[Chunk]:
     return cut(member.source, shape, need.hold, SUBJECT)
 
 
-def _gather(members: Sequence[Member], engine: Engine, watch: Watcher) -> Gathered:
-    """Read all images; where one kills its worker, find out which."""
-    chunks = _bundles(members, engine)
+def _read(
+    members: Sequence[Member], engine: Engine, watch: Watcher, saved: SavedSamples
+) -> Mapping[str, Exception]:
+    """Read what is not known of images; returns what failed by id: there is more to be read then.
+
+    What a batch of chunks leaves is saved, unless a chunk of it failed.
+    """
+    saved.recall([member.source for member in members])
+    every = chain.from_iterable(_chunks(member, engine) for member in members)
+    left = bundled(saved.missing(every), engine.size)
+    broken: dict[str, Exception] = {}
+    if not left:
+        return broken
+    with phase("read", SUBJECT, left, watch) as told:
+        for batch in saved.batches(left, engine.threads):
+            gathered = _gather(batch, engine, told)
+            if gathered.failures:
+                broken |= gathered.failures
+            elif gathered.collected is not None:
+                saved.add(batch, gathered.collected)
+    return broken
+
+
+def _gather(
+    bundles: Sequence[Bundle], engine: Engine, told: Callable[[Outcome[Bundle, None]], None]
+) -> Gathered:
+    """Read a few bundles; where an image kills its worker, find out which."""
     try:
-        with phase("read", SUBJECT, chunks, watch) as told:
-            return engine.map_reduce(
-                gather_bundle, chunks, Gathered.merge, name="collect", watch=told
-            )
+        return engine.map_reduce(gather_bundle, bundles, Gathered.merge, name="collect", watch=told)
     except WorkerKilled:
         images: dict[str, list[Chunk]] = defaultdict(list)
-        for chunk in chain.from_iterable(chunks):
+        for chunk in chain.from_iterable(bundles):
             images[chunk.source.id].append(chunk)
         killers = {
             outcome.item[0].source.id: outcome.error

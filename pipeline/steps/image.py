@@ -32,6 +32,7 @@ from pipeline.steps.collect import collect
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import label
 from pipeline.steps.memory import bundled, cut, plan_chunks
+from pipeline.steps.saved import Saved
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Output:
     mean_image: bool = False
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that every image's store carries: settings, versions."""
+    samples: bool = True
+    """Whether tables of pixels are kept when they have served."""
 
     def layout(self, source: Input, k: int) -> LabelLayout:
         """Return how the labels of an image are cut."""
@@ -113,8 +116,19 @@ class Labelled:
     """Exact totals of its labelled pixels, by mean of the fit."""
 
 
-def segment_image(job: Job, source: Input, engine: Engine, watch: Watcher = ignore) -> Row:
+def segment_image(
+    job: Job,
+    source: Input,
+    engine: Engine,
+    watch: Watcher = ignore,
+    saved: Saved | None = None,
+) -> Row:
     """Segment one image with means of its own, and return its row of the catalogue.
+
+    Parameters
+    ----------
+    saved
+        What the output has of its fit and its pixels, where that is worth saving.
 
     Raises
     ------
@@ -125,11 +139,14 @@ def segment_image(job: Job, source: Input, engine: Engine, watch: Watcher = igno
     layout = job.output.layout(source, job.settings.k)
     bundles = plan_bundles(source, layout, engine, job.output.mean_image, hold=True)
     try:
-        collected = collect(engine, bundles, source.id, watch)
+        collected = collect(engine, bundles, source.id, watch, saved.samples if saved else None)
         if not collected.pixels:
             return skipped(job, source, perf_counter() - begin)
-        fit = iterate(engine, bundles, collected, job.settings, source.id, watch)
+        going = saved.fit(job.settings) if saved else None
+        fit = iterate(engine, bundles, collected, job.settings, source.id, watch, going)
         done = write_labels(job, source, fit, collected, layout, bundles, engine, watch)
+        if saved is not None:
+            saved.finish()
     finally:
         engine.release(source.id)
     return row_of(job, source, done, perf_counter() - begin)

@@ -18,6 +18,7 @@ from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
 from pipeline.steps.image import Job, segment_image
 from pipeline.steps.memory import most_pixels_of_a_task
+from pipeline.steps.saved import Saved, subject_of_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ def segment_large(job: Job, engine: Engine, watch: Watcher) -> Ending:
     try:
         with hearing():
             source = job.open()
-            row = segment_image(job, source, engine, watch)
+            output, subject = job.output, subject_of_image(job.id)
+            saved = Saved(output.store, subject, watch, samples=output.samples, most=1)
+            row = segment_image(job, source, engine, watch, saved)
         return Ending(row, source.info.nbytes)
     except ClusterError:
         raise

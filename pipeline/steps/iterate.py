@@ -13,6 +13,7 @@ from pipeline.kmeans.lloyd import Far, Metric, PartialSums, Pixels
 from pipeline.kmeans.model import Iteration
 from pipeline.kmeans.samples import Floats, Samples
 from pipeline.steps.chunk import Bundle, Chunk, bundle_key
+from pipeline.steps.saved import SavedFit
 from pipeline.steps.watching import phase
 
 
@@ -87,8 +88,12 @@ def iterate(
     settings: Settings,
     subject: str,
     watch: Watcher,
+    saved: SavedFit | None = None,
 ) -> Fit:
-    """Fit means to all pixels: on their table if there is one, else pass by pass over them."""
+    """Fit means to all pixels: on their table if there is one, else pass by pass over them.
+
+    Goes on where a run before came, as far as that was `saved`, and saves how far this one is.
+    """
 
     def pixels(metric: Metric) -> Pixels:
         if collected.complete:
@@ -98,4 +103,6 @@ def iterate(
     def told(restart: int, iteration: Iteration) -> None:
         watch(Iterated(subject, restart, iteration.index, iteration.residual, iteration.inertia))
 
-    return fit(collected, settings, pixels, told)
+    if saved is None:
+        return fit(collected, settings, pixels, told)
+    return fit(collected, settings, pixels, told, before=saved.found(), keep=saved.keep)

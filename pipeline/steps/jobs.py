@@ -155,6 +155,7 @@ def output_of(config: Config) -> Output:
         results.pyramid,
         results.mean_image,
         attributes,
+        results.samples,
     )
 
 

@@ -50,6 +50,7 @@ from pipeline.results.record import (
 )
 from pipeline.results.store import (
     CATALOG,
+    FITS,
     IMAGES,
     LABELS,
     LOGS,
@@ -68,6 +69,7 @@ from pipeline.steps.earlier import (
 )
 from pipeline.steps.ending import row_of_store
 from pipeline.steps.image import Job
+from pipeline.steps.saved import subject_of, subject_of_image, sweep
 
 SECONDS_BETWEEN_SAVES = 2.0
 """At least."""
@@ -226,11 +228,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Shared:
-    """What images that share means leave in the output, besides their rows.
-
-    Where a long fit is to go on after a kill, its means and history belong here: `begin` knows
-    the pool, and so whether a fit that was kept is of these very pixels.
-    """
+    """What images that share means leave in the output, besides their rows."""
 
     book: Ledger
     group: str | None
@@ -351,11 +349,18 @@ def begin(book: Ledger, found: Earlier, *, pooled: bool) -> None:
         store.delete(path)
     for folder in ("", MODEL, LOGS):
         store.sweep(folder)
+    sweep(
+        store,
+        (subject_of(job.group) if pooled else subject_of_image(job.id) for job in book.jobs),
+    )
 
 
 def clear(store: Store) -> None:
-    """Delete what a run writes, and nothing else; its record last, as it says whose this is."""
-    for name in (CATALOG, LABELS, MODEL, IMAGES, LOGS, RECORD):
+    """Delete what a run writes, and nothing else; its record last, as it says whose this is.
+
+    Tables of pixels stay: they are of the images alone, not of the settings.
+    """
+    for name in (CATALOG, LABELS, MODEL, IMAGES, FITS, LOGS, RECORD):
         store.delete(name)
 
 

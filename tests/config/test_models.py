@@ -49,6 +49,7 @@ def test_every_key_has_its_default_but_three(write):
             "shard": None,
             "pyramid": "mode",
             "mean_image": False,
+            "samples": True,
         },
         "memory": None,
         "cluster": {"kind": "local", "options": {}},
@@ -192,6 +193,7 @@ def test_settings_are_those_that_decide_a_result():
         made({"path": ["b.tif", "c.tif"]}),
         made({"storage_options": {"anon": True}}),
         made(results={"path": "elsewhere"}),
+        made(results={"samples": False}),
         made(memory="8GiB"),
         made(cluster="serial"),
     ]
