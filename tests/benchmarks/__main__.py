@@ -39,6 +39,12 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--cluster", help="handed to chunkmeans run, e.g. serial")
     parser.add_argument(
+        "--program",
+        metavar="PATH",
+        help="the chunkmeans to measure, of an environment of its own; default: the one beside "
+        "this Python, which shares the peers' packages",
+    )
+    parser.add_argument(
         "--data",
         type=Path,
         default=Path(tempfile.gettempdir()) / "chunkmeans-benchmarks",
@@ -90,6 +96,7 @@ def task_of(case: Case, image: Input, options: argparse.Namespace) -> Task:
         threads=len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1,
         memory=None if memory == "none" else memory,
         cluster=options.cluster,
+        program=options.program,
     )
 
 
@@ -131,11 +138,13 @@ def segment_folder(options: argparse.Namespace) -> None:
     runs, grown = {}, []
     if options.grow:
         numbers = [int(number) for number in options.grow.split(",")]
-        grown = folder.grow(numbers, options.data, told)
+        grown = folder.grow(numbers, options.data, told, options.program)
         print("\n".join(folder.memory_lines(grown)))
     else:
         peers = options.peers.split(",") if options.peers else list(folder.PEERS)
-        runs = folder.race(images, options.runs, options.data, cluster, peers, told)
+        runs = folder.race(
+            images, options.runs, options.data, cluster, peers, told, options.program
+        )
         print("\n".join(folder.race_lines(runs, images, cluster)))
     size = "memory" if options.grow else f"{images}"
     path = options.json or RESULTS / f"folder-{size}.json"

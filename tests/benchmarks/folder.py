@@ -56,20 +56,23 @@ class Run:
 
 def race(
     images: int, runs: int, data: Path, cluster: str, peers: Sequence[str],
-    told: Callable[[str], None],
+    told: Callable[[str], None], given: str | None = None,
 ) -> dict[str, list[Run]]:  # fmt: skip
-    """Run ours and its peers over the same folder in turn, and return all runs by name."""
+    """Run ours and its peers over the same folder in turn, and return all runs by name.
+
+    Ours is the program that is `given`, else the one beside this Python.
+    """
     told(f"a folder of {images} images")
     folder = make_folder(images, data)
     found: dict[str, list[Run]] = {name: [] for name in ("ours", *peers)}
     for path in sorted(folder.glob("*.jpg")):
         path.read_bytes()  # into the system's cache
-    _ours(_first(folder, data), data / "runs-folder", cluster, images=1)  # compiles, if need be
+    _ours(_first(folder, data), data / "runs-folder", cluster, 1, given)  # compiles, if need be
     for turn in range(1, runs + 1):
         for name, done in found.items():
             output = data / "runs-folder"
             if name == "ours":
-                done.append(_ours(folder, output, cluster, images))
+                done.append(_ours(folder, output, cluster, images, given))
             else:
                 done.append(_peer(folder, output, PEERS[name], images))
             told(f"run {turn} of {runs}: {name} {done[-1].measured.wall:.2f} s")
@@ -85,7 +88,7 @@ def _first(folder: Path, data: Path) -> Path:
     return one
 
 
-def _ours(folder: Path, output: Path, cluster: str, images: int) -> Run:
+def _ours(folder: Path, output: Path, cluster: str, images: int, given: str | None) -> Run:
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     config = output / "config.yaml"
@@ -97,7 +100,7 @@ def _ours(folder: Path, output: Path, cluster: str, images: int) -> Run:
     }
     config.write_text(json.dumps(settings))  # JSON is YAML
     os.sync()
-    measured = measure.run([*program(), "run", str(config)], ROOT, output / "log")
+    measured = measure.run([*program(given), "run", str(config)], ROOT, output / "log")
     with (output / "results" / "catalog.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     stores = len(list((output / "results" / "images").glob("*.ome.zarr")))
@@ -179,7 +182,7 @@ def race_lines(runs: dict[str, list[Run]], images: int, cluster: str) -> list[st
 
 
 def grow(
-    numbers: Sequence[int], data: Path, told: Callable[[str], None]
+    numbers: Sequence[int], data: Path, told: Callable[[str], None], given: str | None = None
 ) -> list[tuple[int, Measured]]:
     """Run ours over folders of ever more tiny images, and return what each took."""
     found = []
@@ -187,7 +190,7 @@ def grow(
         told(f"a folder of {images} images of {TINY[0]} x {TINY[1]} pixels")
         folder = make_folder(images, data, TINY)
         output = data / "runs-folder"
-        found.append((images, _ours(folder, output, MEMORY_KIND, images).measured))
+        found.append((images, _ours(folder, output, MEMORY_KIND, images, given).measured))
         shutil.rmtree(output)
     return found
 

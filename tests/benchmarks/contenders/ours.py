@@ -30,16 +30,16 @@ def command(task: Task) -> list[str]:
     }
     config.write_text(json.dumps(settings, indent=1))  # JSON is YAML
     return [
-        *program(),
+        *program(task.program),
         "run",
         str(config),
         *([] if task.cluster is None else ["--cluster", task.cluster]),
     ]
 
 
-def program() -> list[str]:
-    """Return how chunkmeans is called: by its script, if it is installed."""
-    script = shutil.which("chunkmeans", path=str(Path(sys.executable).parent))
+def program(given: str | None = None) -> list[str]:
+    """Return how chunkmeans is called: as `given`, else by the script beside this Python."""
+    script = given or shutil.which("chunkmeans", path=str(Path(sys.executable).parent))
     return [script] if script else [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 

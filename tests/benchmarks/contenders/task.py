@@ -34,6 +34,8 @@ class Task:
     """For ours only: ``--cluster``."""
     restarts: int = 1
     """For ours only."""
+    program: str | None = None
+    """For ours only: the ``chunkmeans`` that is measured; None: the one beside this Python."""
 
     @property
     def file(self) -> Path:
