@@ -44,8 +44,7 @@ class Distinct:
     @classmethod
     def of(cls, samples: Samples, *, complete: bool) -> "Distinct":
         """Return distinct vectors with their counts, in any order, as they are kept."""
-        hashes = np.empty(len(samples.values), np.uint64)
-        hash_block(samples.values, hashes)
+        hashes = hashes_of(samples.values)
         order = by_hash(samples.values, hashes)
         return cls(samples.values[order], samples.weights[order], hashes[order], complete)
 
@@ -164,22 +163,24 @@ class DistinctCounter:
         self.rest = more if self.rest is None else self.rest.merge(more)
 
 
-def hash_of(values: Values, row: int) -> np.uint64:
-    """Hash of a sample, the same for equal numbers of any type of the same kind.
+def hashes_of(values: Values) -> Hashes:
+    """Hash of each sample, (n, c) to (n,), the same for equal numbers of any type of a kind.
 
     Each channel is stirred by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
     """
-    h = np.empty(1, np.uint64)
-    _hash_of(addresses(), *raw(values[row : row + 1]), values.shape[1], h)
-    return np.uint64(h[0])
+    hashes: Hashes = np.empty(len(values), np.uint64)
+    write_hashes(addresses(), *raw(values), values.shape[1], hashes)
+    return hashes
 
 
 @compiled
-def _hash_of(places: Addresses, raw: Bytes, kind: int, c: int, hashes: Hashes) -> None:
-    steps = steps_at(places)
-    room = room_for(c, 1, kind)
-    steps.turn(raw, kind, 0, 1, room.turned, room.words)
-    hash_block(room.turned, 1, hashes)
+def write_hashes(places: Addresses, raw: Bytes, kind: int, c: int, hashes: Hashes) -> None:
+    """Write the hash of each sample, block by block."""
+    steps, room = steps_at(places), room_for(c, 1, kind)
+    for start in range(0, len(raw), BLOCK):
+        size = min(BLOCK, len(raw) - start)
+        steps.turn(raw, kind, start, size, room.turned, room.words)
+        hash_block(room.turned, size, hashes[start : start + size])
 
 
 @compiled
