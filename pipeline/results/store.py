@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -306,17 +307,14 @@ class Store:
         """
         if self.folder is None:
             return
-        folders, files = [], []
-        for folder, _, names in os.walk(self.join(name)):
-            folders.append(folder)
-            # what a killed writer left behind is nothing to keep
-            files += [os.path.join(folder, file) for file in names if not file.endswith(PARTIAL)]
         with (
             self.naming(name, "cannot be synced to disk"),
             ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool,
         ):
-            list(pool.map(_sync, files))
-            list(pool.map(_sync_folder, folders))
+            root = self.join(name)
+            for sync, paths in ((_sync, _files(root)), (_sync_folder, _folders(root))):
+                while batch := list(islice(paths, 64 * _SYNCED_AT_ONCE)):
+                    list(pool.map(sync, batch))
 
     def zarr(self, name: str, *, read_only: bool = False) -> "ZarrStore":
         """Return the zarr store at `name`."""
@@ -395,6 +393,17 @@ def _new_file(path: Path) -> BinaryIO:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("xb")
+
+
+def _files(root: str) -> Iterator[str]:
+    """Yield the files under a folder, without what a killed writer left: it is nothing to keep."""
+    for folder, _, names in os.walk(root):
+        yield from (os.path.join(folder, name) for name in names if not name.endswith(PARTIAL))
+
+
+def _folders(root: str) -> Iterator[str]:
+    """Yield a folder and all under it."""
+    return (folder for folder, _, _ in os.walk(root))
 
 
 def _sync_folder(path: str | Path) -> None:
