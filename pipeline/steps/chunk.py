@@ -24,7 +24,7 @@ from pipeline.kmeans.tree import Tree, tree_bytes
 from pipeline.sources.base import Image
 from pipeline.sources.content import content_of
 
-PIECE = 2**21
+PIECE = 2**20
 """Pixels decoded at a time, about."""
 
 
