@@ -64,7 +64,7 @@ def compete(
 ) -> list[Score]:
     """Run the contenders in turn (A B A B ...) and return their scores.
 
-    Before, the file is read once into the system's cache, and `WARMED` run once.
+    Before each, the file is read into the system's cache; before all, `WARMED` run once.
 
     Parameters
     ----------
@@ -86,7 +86,6 @@ def compete(
     """
     done: dict[str, list[Round]] = {name: [] for name in names}
     failures: dict[str, str] = {}
-    _read_through(Path(task.image))
     turns = [(0, name) for name in names if name in WARMED]
     turns += [(turn, name) for turn in range(1, rounds + 1) for name in names]
     for turn, name in turns:
@@ -133,6 +132,7 @@ def _once(task: Task, name: str, folder: Path) -> Round:
     shutil.rmtree(task.output, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     command = CONTENDERS[name].command(task)
+    _read_through(Path(task.image))  # a system may have dropped it while another took its time
     os.sync()  # what the last one wrote does not wait to be written while this one is measured
     measured = measure.run(command, ROOT, folder / f"{name}.log")
     return Round(measured, CONTENDERS[name].stats(task))
