@@ -1,5 +1,6 @@
 """A long fit that is stopped goes on to the same bits, and no pixel is collected twice."""
 
+import os
 import random
 import signal
 import subprocess
@@ -417,6 +418,31 @@ def test_an_image_that_breaks_while_it_is_read_spoils_its_own_batch_only(
     ran(out="clean", scope="collection")
     same = open_run("clean").model
     same_model(open_run("out").model, same)
+
+
+@pytest.mark.parametrize("scope", ["image", "collection"])
+def test_pixels_of_a_file_that_changed_while_it_was_read_are_not_kept_as_its_own(
+    folder, each_task, monkeypatch, scope
+):
+    kmeans = {"init": {"means": MEANS}}
+    ran(out="clean", scope=scope, kmeans=kmeans)
+    file, decode = Path("in/b.npy"), NpyImage.decode
+    as_it_was, when = file.read_bytes(), file.stat()
+
+    def changing(self, box, channels):
+        if "b.npy" in self.path and file.read_bytes() == as_it_was:
+            np.save(file, 255 - np.load(file))
+        return decode(self, box, channels)
+
+    monkeypatch.setattr(NpyImage, "decode", changing)
+    ran(scope=scope, kmeans=kmeans)
+    monkeypatch.setattr(NpyImage, "decode", decode)
+    assert file.read_bytes() != as_it_was
+    file.write_bytes(as_it_was)
+    os.utime(file, ns=(when.st_atime_ns, when.st_mtime_ns))
+    with TABLE.taken():
+        run(config(scope=scope, kmeans=kmeans), retry_failed=True)
+    same_results()
 
 
 def test_an_image_that_is_listed_twice_counts_twice(folder):

@@ -54,7 +54,7 @@ class Limits(_Section):
     pages: int = Field(default=2**18, ge=1)
     """Pages (directories) of a TIFF."""
     seconds: float | None = Field(default=600.0, gt=0, allow_inf_nan=False)
-    """Seconds that reading a header may take, or decoding what is decoded at a time: about four
+    """Seconds that reading a header may take, or decoding what is decoded at a time: about a
     million pixels, or one tile, strip or picture that is larger. Then the worker process is ended
     and replaced; not so with cluster.kind serial and threads, or where no nanny would replace it.
     Null: no limit."""

@@ -96,6 +96,15 @@ class Hold:
                 return None
         return self.held(key, load, nbytes=lambda _: nbytes, limit=limit)
 
+    def found(self, key: Hashable) -> Any:
+        """Return what is held under `key`, or None."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries.move_to_end(key)
+            return entry.value
+
     def release(self, family: Hashable) -> None:
         """Let go of what is held of a family."""
         with self._lock:
@@ -149,6 +158,7 @@ _HOLD = Hold()
 
 held = _HOLD.held
 held_if_room = _HOLD.held_if_room
+found = _HOLD.found
 clear = _HOLD.clear
 
 

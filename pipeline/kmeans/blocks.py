@@ -30,7 +30,7 @@ LANES = 16
 """Rows of a block that are compared at once."""
 
 UNIT = 2.0**-48
-"""32 units in the last place of a float64: of a squared distance in c channels, (c + 8) of these
+"""16 units in the last place of a float64: of a squared distance in c channels, (c + 8) of these
 are more than all its roundings together, and those of the test itself, in any order."""
 
 LEAST = 2.0**-900

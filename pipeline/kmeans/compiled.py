@@ -31,10 +31,10 @@ HERE = Path(__file__).parent
 
 
 @cache
-def stamp() -> str:
-    """Return what changes whenever a module of this package does."""
+def stamp(file: str = __file__) -> str:
+    """Return what changes whenever a module of this package does, or the `file` of a loop."""
     text = hashlib.sha256()
-    for path in sorted(HERE.glob("*.py")):
+    for path in sorted({*HERE.glob("*.py"), Path(file)}):
         text.update(path.read_bytes())
     return text.hexdigest()
 
@@ -42,8 +42,10 @@ def stamp() -> str:
 class _Stamped:
     """A place whose contents are stale when any module of this package has changed."""
 
+    _py_file: str
+
     def get_source_stamp(self) -> str:
-        return stamp()
+        return stamp(self._py_file)
 
 
 class _Given(_Stamped, caching.UserProvidedCacheLocator):
@@ -103,6 +105,9 @@ class Step:
     What a loop calls by name, numba compiles again as a part of the loop: half of all time. Of a
     step a loop needs to know no more than the types, `signature`. Compiled, or loaded, when its
     address is asked for.
+
+    An error in a step would be lost, as C knows none. So a step allocates nothing: what room it
+    needs is given to it.
     """
 
     def __init__(self, function: Any, signature: Any) -> None:

@@ -33,15 +33,17 @@ holds: 24 bits each, 21 between them, 8 for their number."""
 
 @step(
     void, array(float64, 2), array(int64, 2), int64, array(int64, read=True), int64, int64,
-    array(int32), array(int64), array(float64, 2), array(int64), array(int64, 3), int64,
+    array(int32), array(int64), array(float64, 2), array(float64, 2), array(int64),
+    array(int64, 3), int64,
 )  # fmt: skip
 def add_block(
     turned: Floats, words: Ints, kind: int, counts: Ints, size: int, left: int, few: Indices,
-    label: Ints, part: Floats, number: Ints, sums: Limbs, exponent: int,
+    label: Ints, part: Floats, work: Floats, number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add a block to the groups that `few` (k,) and `label` (BLOCK,) say; to the first of one.
 
-    `counts` (size,) says how often each sample occurs; empty: once. `part` (k, c) is room.
+    `counts` (size,) says how often each sample occurs; empty: once. `part` (k, c) and `work`
+    (2, BLOCK) are room.
     """
     flat, c, limbs = sums.reshape(-1), sums.shape[1], sums.shape[2]
     if left == 1:
@@ -67,7 +69,7 @@ def add_block(
         if limbs == 1:
             for j in range(left):
                 flat[few[j] * c + ch] += np.int64(part[j, ch])
-        elif quantum_of(turned[ch], size, kind) != NONE:
+        elif quantum_of(turned[ch], size, kind, work) != NONE:
             for j in range(left):
                 deposit(part[j, ch], flat, (few[j] * c + ch) * limbs, exponent)
         else:
@@ -105,24 +107,29 @@ def sum_where(row: Floats, label: Ints, j: int) -> float:
     return total
 
 
-@step(void, array(uint8, 2, read=True), int64, int64, int64, array(int64))
-def add_all(raw: Bytes, kind: int, start: int, size: int, sums: Ints) -> None:
-    """Add a block of integers of at most 16 bits to the sums of its channels, (c,)."""
+@step(void, array(uint8, 2, read=True), int64, int64, int64, array(uint8), array(int64))
+def add_all(raw: Bytes, kind: int, start: int, size: int, room: Bytes, sums: Ints) -> None:
+    """Add a block of integers of at most 16 bits to the sums of its channels, (c,).
+
+    `room` has 8 bytes for each of `LANES` numbers of a channel.
+    """
+    lanes = room.view(np.int64)
     flat = raw[start : start + size].reshape(-1)
     if kind == U1:
-        add_all_as(flat, sums)
+        add_all_as(flat, lanes, sums)
     elif kind == U2:
-        add_all_as(flat.view(np.uint16), sums)
+        add_all_as(flat.view(np.uint16), lanes, sums)
     else:
-        add_all_as(flat.view(np.int16), sums)
+        add_all_as(flat.view(np.int16), lanes, sums)
 
 
 @compiled
-def add_all_as(flat: Values, sums: Ints) -> None:
+def add_all_as(flat: Values, lanes: Ints, sums: Ints) -> None:
     """Add samples that lie one after the other, (size * c,), to the sums of their channels."""
     c = len(sums)
     width = c * LANES
-    lanes = np.zeros(width, np.int64)
+    for q in range(width):
+        lanes[q] = 0
     whole = len(flat) // width * width
     for at in range(0, whole, width):
         rows = flat[at : at + width]
@@ -153,12 +160,12 @@ def add_weighted(
 
 
 @compiled
-def quantum_of(row: Floats, size: int, kind: int) -> int:
+def quantum_of(row: Floats, size: int, kind: int, work: Floats) -> int:
     """Return q if some numbers of one channel are multiples of ``2**q`` up to ``2**45`` of it.
 
-    Then their sums, as float64, are exact. `NONE` if there is no such q.
+    Then their sums, as float64, are exact. `NONE` if there is no such q. `work` (2, BLOCK) is room.
     """
-    least, greatest, broken = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    least, greatest, broken = work[0, :LANES], work[0, LANES : 2 * LANES], work[1, :LANES]
     for q in range(LANES):
         least[q], greatest[q], broken[q] = np.inf, 0.0, 0.0
     for start in range(0, size, LANES):

@@ -15,7 +15,7 @@ any order, fused or not (Higham, *Accuracy and Stability of Numerical Algorithms
 section 3.1). So q is off by at most ``E = (c + 8) u M`` with ``M = max of b.b + 2 h.|b|`` over
 the means, h half the box: (c + 3) u of it to first order, the rest for second order (c is at most
 `WIDE`) and for underflow (M is at least 2**-62). The distances that `measure` computes are off by
-at most (c + 2) 2**-53 of themselves, and they are at most ``2 (M + h.h)``. So if the second
+at most (c + 4) 2**-53 of themselves, and they are at most ``2 (M + h.h)``. So if the second
 smallest q exceeds the smallest by more than ``2 E + (c + 8) 2**-50 (M + h.h)``, `measure` would
 find the same mean, and no tie.
 """

@@ -53,7 +53,7 @@ def _add_nearest(
         if left == 1 and sums.shape[2] == 1 and counts.size == 0:
             i = room.few[0]
             number[i] += size
-            steps.add_all(raw, kind, start, size, flat[i * c : i * c + c])
+            steps.add_all(raw, kind, start, size, room.lanes, flat[i * c : i * c + c])
             continue
         if not turned:
             steps.turn(raw, kind, start, size, room.turned, room.words)
@@ -64,7 +64,7 @@ def _add_nearest(
             )  # fmt: skip
         steps.add_block(
             room.turned, room.words, kind, counts[start : start + size], size, left, room.few,
-            room.label, room.some, number, sums, exponent,
+            room.label, room.some, room.work, number, sums, exponent,
         )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def _add_moments(
         steps.turn(raw, kind, start, size, room.turned, room.words)
         steps.add_block(
             room.turned, room.words, kind, once, size, left, room.few, room.label, room.some,
-            number, sums, sum_exponent,
+            room.work, number, sums, sum_exponent,
         )  # fmt: skip
         add_squares(kind, size, left, room, squares, square_exponent)
         since += size
@@ -201,7 +201,7 @@ def add_squares(kind: int, size: int, left: int, room: Room, squares: Limbs, exp
                 for p in range(size):
                     squares[few[label[p]], ch, 0] += np.int64(squared[p])
             continue
-        quantum = quantum_of(row, size, kind)
+        quantum = quantum_of(row, size, kind, room.work)
         if quantum != NONE and left <= FEW:
             # of numbers up to 2**45 quanta: (2**23 high + low)**2, each product below 2**46
             unit = 2.0**-quantum

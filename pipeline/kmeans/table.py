@@ -207,7 +207,7 @@ class TableCounter:
     def add(self, values: Values) -> None:
         """Count the samples (n, c)."""
         size = 2 ** (self._bits * self._channels)
-        if not self._dense.size and self._since + len(values) <= size // 16:
+        if not self._dense.size and self._since + len(values) < size // LISTED:
             codes = np.empty(len(values), np.uint32)
             encode(values, offset(self._dtype), self._bits, codes)
             self._few.append(codes)

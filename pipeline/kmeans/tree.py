@@ -253,11 +253,11 @@ def describe(
                 hi[node, ch] = max(hi[node, ch], room.hi[ch])
             if sums.shape[2] == 1 and weights.size == 0:
                 number[leaf] += size
-                steps.add_all(raw, kind, start, size, flat[leaf * c : leaf * c + c])
+                steps.add_all(raw, kind, start, size, room.lanes, flat[leaf * c : leaf * c + c])
             else:
                 steps.add_block(
                     room.turned, room.words, kind, weights[start : start + size], size, 1,
-                    room.few, room.label, room.some, number, sums, exponent,
+                    room.few, room.label, room.some, room.work, number, sums, exponent,
                 )  # fmt: skip
     for node in range(leaves - 2, -1, -1):
         for ch in range(c):
@@ -319,5 +319,6 @@ def walk(
                 )  # fmt: skip
                 steps.add_block(
                     room.turned, room.words, kind, weights[start : start + size], size,
-                    left[level + 1], few, room.label, room.some, number, sums, exponent,
+                    left[level + 1], few, room.label, room.some, room.work, number, sums,
+                    exponent,
                 )  # fmt: skip

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from pipeline.kmeans.compiled import compiled
 from pipeline.results.layout import Pyramid
 
 
@@ -43,7 +43,7 @@ def halve(labels: NDArray[Any], axes: str, how: Pyramid) -> NDArray[Any]:
 # equally often, so the mode is that of the pixels that exist.
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _flat_mode(full: NDArray[Any], half: NDArray[Any]) -> None:
     """Modes of 2 x 2 pixels, (y, x) to (ceil(y / 2), ceil(x / 2))."""
     height, width = full.shape
@@ -57,7 +57,7 @@ def _flat_mode(full: NDArray[Any], half: NDArray[Any]) -> None:
             row[width // 2] = min(upper[width - 1], lower[width - 1])
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _deep_mode(full: NDArray[Any], half: NDArray[Any]) -> None:
     """Modes of 2 x 2 x 2 pixels, (z, y, x) to half of each, rounded up."""
     depth, height, width = full.shape
@@ -76,7 +76,7 @@ def _deep_mode(full: NDArray[Any], half: NDArray[Any]) -> None:
                 row[width // 2] = _mode4(a[i], b[i], c[i], d[i])
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _mode4(a: Any, b: Any, c: Any, d: Any) -> Any:
     """Mode of four labels without a branch: the lowest that occurs twice, else the lowest."""
     none = np.int32(1 << 16)
@@ -89,7 +89,7 @@ def _mode4(a: Any, b: Any, c: Any, d: Any) -> Any:
     return twice if twice < none else lowest
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _mode8(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
     """Mode of eight labels without a branch: the greatest of (how often, how low)."""
     a, b, c, d = np.int32(a), np.int32(b), np.int32(c), np.int32(d)
@@ -106,7 +106,7 @@ def _mode8(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> An
     return np.int32(65_535) - (best & np.int32(65_535))
 
 
-@njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def _rank(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> Any:
     """How often `a` occurs among the others, and, below that, how low it is."""
     others = (

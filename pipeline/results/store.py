@@ -395,15 +395,25 @@ def _new_file(path: Path) -> BinaryIO:
         return path.open("xb")
 
 
+def _walk(root: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield a folder and all under it, with the files in each; one that cannot be listed raises."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for folder, _, names in os.walk(root, onerror=refuse):
+        yield folder, names
+
+
 def _files(root: str) -> Iterator[str]:
     """Yield the files under a folder, without what a killed writer left: it is nothing to keep."""
-    for folder, _, names in os.walk(root):
+    for folder, names in _walk(root):
         yield from (os.path.join(folder, name) for name in names if not name.endswith(PARTIAL))
 
 
 def _folders(root: str) -> Iterator[str]:
     """Yield a folder and all under it."""
-    return (folder for folder, _, _ in os.walk(root))
+    return (folder for folder, _ in _walk(root))
 
 
 def _sync_folder(path: str | Path) -> None:

@@ -69,7 +69,10 @@ def files(path: str, options: Mapping[str, Any]) -> list[File]:
 
 
 def _below(folder: str) -> Iterator[File]:
-    for place, _, names in os.walk(folder):
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=refuse):
         for name in names:
             file = os.path.join(place, name)
             yield os.path.relpath(file, folder), os.path.getsize(file), file

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.models import Fingerprint, Limits
-from pipeline.engines.hold import held, held_if_room
+from pipeline.engines.hold import found, held, held_if_room
 from pipeline.engines.overtime import limited
 from pipeline.errors import SourceError
 from pipeline.features import Nodata, Sampled, sample
@@ -167,6 +167,11 @@ class Chunk:
         return self.box.size * info.channels * info.dtype.itemsize
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes of its samples, and of where they are."""
+        return self.box.size * (self.source.info.channels * self.source.dtype.itemsize + 1)
+
+    @property
     def key(self) -> tuple[str, str, Box]:
         """Names its pixels wherever they are held."""
         return (self.family, self.source.identity, self.box)
@@ -177,7 +182,7 @@ class Chunk:
 
     def read(self) -> Iterator[tuple[Box, Sampled]]:
         """Yield the chunk's samples piece by piece: from what is held, or from the file."""
-        if self.nbytes > self.hold:
+        if self.held_bytes > self.hold:
             yield from self._decode()
             return
         yield from held(
@@ -190,20 +195,23 @@ class Chunk:
     def trees(self, metric: Metric) -> tuple[Tree, ...]:
         """Return the chunk's samples as trees, a piece each; none where there is no room for them.
 
-        There is, where its decoded pixels are held and the trees can be, too.
+        There is, where its decoded pixels are held and the trees can be, too. Nothing is read.
         """
-        if self.nbytes > self.hold:
+        key = (*self.key, "trees")
+        known: tuple[Tree, ...] | None = found(key)
+        if known is not None:
+            return known
+        parts: tuple[tuple[Box, Sampled], ...] | None = found(self.key)
+        if parts is None:
             return ()
-        pieces = [Samples(sampled.values) for _, sampled in self.read()]
-        return (
-            held_if_room(
-                (*self.key, "trees"),
-                lambda: tuple(Tree.of(samples, metric) for samples in pieces),
-                nbytes=sum(map(tree_bytes, pieces)),
-                limit=self.hold,
-            )
-            or ()
+        pieces = [Samples(sampled.values) for _, sampled in parts]
+        made = held_if_room(
+            key,
+            lambda: tuple(Tree.of(samples, metric) for samples in pieces),
+            nbytes=sum(map(tree_bytes, pieces)),
+            limit=self.hold,
         )
+        return made or ()
 
     def _decode(self) -> Iterator[tuple[Box, Sampled]]:
         for box in pieces(self.box, self.source.info.chunks, PIECE):

@@ -59,7 +59,9 @@ def collect(
     if left:
         with phase("read", subject, left, watch) as told:
             for batch in saved.batches(left, engine.threads):
-                saved.add(batch, read(batch, told))
+                collected = read(batch, told)
+                bundles[0][0].source.check_unchanged()  # or others' pixels are kept as its own
+                saved.add(batch, collected)
     return settled(saved, watch)
 
 

@@ -309,11 +309,23 @@ def _read(
     with phase("read", SUBJECT, left, watch) as told:
         for batch in saved.batches(left, engine.threads):
             gathered = _gather(batch, engine, told)
-            if gathered.failures:
-                broken |= gathered.failures
+            if failures := gathered.failures or _changed(batch):
+                broken |= failures
             elif gathered.collected is not None:
                 saved.add(batch, gathered.collected)
     return broken
+
+
+def _changed(bundles: Sequence[Bundle]) -> Mapping[str, Exception]:
+    """Return those images, by id, whose files are not any more what was to be read."""
+    changed: dict[str, Exception] = {}
+    sources = {chunk.source.id: chunk.source for bundle in bundles for chunk in bundle}
+    for name, source in sources.items():
+        try:
+            source.check_unchanged()
+        except SourceError as error:
+            changed[name] = error
+    return changed
 
 
 def _gather(

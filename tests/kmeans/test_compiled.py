@@ -4,11 +4,13 @@ import os
 
 import numpy as np
 import pytest
+from numba.core.ccallback import CFunc
 
 from pipeline.kmeans import compiled, distinct, kernels, sums, tree
 from pipeline.kmeans.lloyd import Metric
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples
+from pipeline.kmeans.steps import STEPS
 from tests.kmeans.examples import CANONICAL, collect
 
 
@@ -52,6 +54,7 @@ def test_a_change_of_any_module_makes_all_stale(tmp_path, monkeypatch):
         (tmp_path / "exact.py").write_text(text)
         stamps.append(compiled.stamp.__wrapped__())
     assert len(set(stamps)) == 2
+    monkeypatch.undo()
     assert kernels._assign._cache._impl.locator.get_source_stamp() == compiled.stamp()
     assert kernels._assign._cache._cache_file._source_stamp == compiled.stamp()
 
@@ -79,3 +82,12 @@ def test_a_folder_that_others_can_write_to_is_not_used(tmp_path, monkeypatch):
 def test_without_any_place_it_is_compiled_all_the_same(monkeypatch):
     monkeypatch.setattr(compiled._Kept, "_locator_classes", [])
     assert compiled.compiled(function)() == 0
+
+
+@pytest.mark.parametrize("name", STEPS._fields)
+def test_a_step_allocates_nothing_as_its_errors_would_be_lost(name):
+    step = getattr(STEPS, name)
+    types = step.signature.args, step.signature.return_type
+    anew = CFunc(step.function, types, {}, {})  # what comes from the cache cannot be looked into
+    anew.compile()
+    assert "NRT_MemInfo_alloc" not in anew.inspect_llvm()

@@ -8,11 +8,14 @@ import pytest
 from pipeline import SourceError, open_image
 from pipeline.engines import hold
 from pipeline.grid import Box
+from pipeline.kmeans.lloyd import Metric
 from pipeline.sources.memory import MemoryImage
 from pipeline.steps import chunk as module
 from pipeline.steps.chunk import Chunk, open_input
+from pipeline.steps.iterate import sum_bundle
+from pipeline.steps.memory import cut
 from tests.steps.examples import source
-from tests.test_exactness import picture
+from tests.test_exactness import picture, some_means
 
 
 @pytest.fixture(autouse=True)
@@ -57,12 +60,30 @@ def test_what_is_held_is_read_once_and_what_does_not_fit_each_time(monkeypatch):
         MemoryImage, "decode", lambda self, *what: reads.append(1) or decode(self, *what)
     )
     image = source(picture("uint8", 1, (10, 10)))
-    for room, expected in ((100, 1), (99, 3)):
+    for room, expected in ((200, 1), (199, 3)):
         reads.clear()
         hold.clear()
         for _ in range(3):
             list(whole(image, room).read())
         assert len(reads) == expected
+
+
+@pytest.mark.parametrize(("room", "kept"), [(0, 0), (1400, 1), (2800, 2), (100_000, 4)])
+def test_a_pass_by_trees_decodes_what_is_not_held_once(monkeypatch, room, kept):
+    reads = []
+    decode = MemoryImage.decode
+    monkeypatch.setattr(
+        MemoryImage, "decode", lambda self, *what: reads.append(what) or decode(self, *what)
+    )
+    image = source(picture("float32", 3, (20, 20)))
+    bundle = tuple(cut(image, (10, 10), room, "array"))
+    metric, means = Metric(np.ones(3)), some_means(picture("float32", 3, (20, 20)), 3)
+    expected = sum_bundle(bundle, means, metric, trees=False)
+    for _ in range(3):
+        reads.clear()
+        assert sum_bundle(bundle, means, metric, trees=True).sums == expected.sums
+        assert len(reads) == 4 - kept
+    assert bool(bundle[0].trees(metric)) is (room == 100_000)
 
 
 def test_what_is_held_is_known_by_all_that_decides_it():
