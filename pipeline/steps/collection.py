@@ -289,7 +289,9 @@ def _chunks(member: Member, engine: Engine) -> Iterator[Chunk]:
     """Return the chunks of an image; raises a `ConfigError` if the memory is too small for it."""
     output = member.job.output
     layout = output.layout(member.source, member.job.settings.k)
-    shape, need = plan_chunks(member.source.info, layout, engine.size, output.mean_image)
+    # pixels are worked on in the one type of all images, which may be wider than the file's
+    info = replace(member.source.info, dtype=member.source.dtype)
+    shape, need = plan_chunks(info, layout, engine.size, output.mean_image)
     return cut(member.source, shape, need.hold, SUBJECT)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.engines.base import Size
 from pipeline.errors import ConfigError
 from pipeline.image import ImageInfo
+from pipeline.kmeans.samples import canonical
 from pipeline.results.layout import plan_labels
 from pipeline.steps import memory
 from pipeline.steps.memory import (
@@ -60,7 +61,7 @@ def test_chunks_keep_to_the_bound_or_are_refused(info, mib, workers, threads, me
     tasks = once + threads * task_bytes(info, layout, shape, mean_image)
     assert need.tasks == max(tasks, driver)
     # each thread may hold a chunk in its hands while all that may be held is
-    chunk = prod(shape) * info.channels * info.dtype.itemsize
+    chunk = prod(shape) * (info.channels * canonical(info.dtype).itemsize + 1)
     assert need.total + need.hold + threads * min(chunk, need.hold) <= need.bound
     for edge, block, side in zip(shape, layout.block, info.shape, strict=True):
         assert edge == side or edge % block == 0
