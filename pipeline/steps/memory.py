@@ -84,9 +84,9 @@ class Vectors:
         part, whole = kept_bytes(info, BUNDLE_PIXELS), kept_bytes(info, info.pixels)
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
-            over = 40 * min(info.pixels >> 8, possible)  # codes whose digits add up over 255
+            listed = 12 * min(info.pixels, possible // LISTED)
             fit = 36 * min(info.pixels, possible) + possible
-            return cls(2 * (part + possible), whole + over, fit)
+            return cls(2 * (part + possible), whole + 2 * listed, fit)
         n = min(info.pixels, LIMIT)
         task = SKETCH_BYTES + n * (3 * width // 2 + 66)
         return cls(task, n * (4 * width + 96), n * (3 * width + 96))
