@@ -132,7 +132,7 @@ def _times(value: float) -> str:
 def document(case: Case, image: Input, task: Task, scores: Sequence[Score]) -> dict[str, Any]:
     """Return everything as JSON values: machine, versions, settings, all rounds, targets."""
     settings = asdict(task)
-    for private in ("image", "output", "shape", "channels"):
+    for private in ("image", "output", "shape", "channels", "program", "means"):
         del settings[private]
     return {
         "case": case.name,

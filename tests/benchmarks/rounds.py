@@ -51,9 +51,12 @@ class Score:
         return float(median(known)) if known else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return everything but means as JSON values."""
+        rounds = [{**asdict(r.measured), **asdict(r.stats)} for r in self.rounds]
+        for one in rounds:
+            del one["means"]
         return {
-            "rounds": [{**asdict(r.measured), **asdict(r.stats)} for r in self.rounds],
+            "rounds": rounds,
             "failure": self.failure or None,
             "agreement": None if self.agreement is None else asdict(self.agreement),
         }
