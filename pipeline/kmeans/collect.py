@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.kmeans.distinct import Distinct, DistinctCounter
 from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples, Values, canonical
-from pipeline.kmeans.table import Table, TableCounter, fits
+from pipeline.kmeans.table import Table, fits, table_counter
 
 Vectors = Table | Distinct
 
@@ -103,7 +103,7 @@ class Collector:
         if dtype != canonical(dtype):
             raise TypeError(f"samples are collected as {canonical(dtype)}, found {dtype}")
         self.counter = (
-            TableCounter(dtype, channels)
+            table_counter(dtype, channels)
             if fits(dtype, channels)
             else DistinctCounter(dtype, channels)
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.kmeans.blocks import BLOCK, Floats, Ints, Values, reach_of, room_for
 from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.raw import F4, F8, I2, I8, U1, U2, Bytes, raw, read
-from pipeline.kmeans.steps import Addresses, addresses, steps_at
+from pipeline.kmeans.steps import Addresses, addresses, prune_block, steps_at
 
 
 def assign(
@@ -39,11 +39,9 @@ def _assign(
     found = np.empty(k, np.uint16)
     for start in range(0, len(raw), BLOCK):
         size = min(BLOCK, len(raw) - start)
-        turned = steps.bound(raw, kind, start, size, room.lanes, room.lo, room.hi) == 0
-        if turned:
-            steps.turn(raw, kind, start, size, room.turned, room.words)
-            steps.bound_turned(room.turned, size, room.work, room.lo, room.hi)
-        left = steps.prune(room.lo, room.hi, means, weights, reach, every, k, room.few)
+        left, turned = prune_block(
+            steps, raw, kind, start, size, means, weights, reach, every, room
+        )
         for j in range(left):
             found[j] = numbers[room.few[j]]
         part = out[start * width : (start + size) * width]
@@ -199,25 +197,33 @@ def encode(values: Values, offset: int, bits: int, codes: NDArray[np.uint32]) ->
 
 
 @compiled
-def count_codes(
-    values: Values, offset: int, bits: int, table: NDArray[np.uint8], full: NDArray[np.uint32]
+def count_narrow(values: Values, offset: int, bits: int, counts: Ints) -> None:
+    """Count integer samples of at most 16 bits, (n, 1) or (n, 2), by their codes as of `encode`."""
+    n, c = values.shape
+    if c == 1:
+        for p in range(n):
+            counts[np.uint32(np.int64(values[p, 0]) + offset)] += 1
+    else:
+        for p in range(n):
+            code = (np.int64(values[p, 0]) + offset) << bits
+            counts[np.uint32(code | (np.int64(values[p, 1]) + offset))] += 1
+
+
+@compiled
+def count_colours(
+    values: NDArray[np.uint8], table: NDArray[np.uint8], full: NDArray[np.uint32]
 ) -> int:
-    """Count integer samples of at most 24 bits by their codes as of `encode`.
+    """Count samples of three channels of 8 bits, (n, 3), by their codes as of `encode`.
 
     ``table[code]`` has the count modulo 256: so small a table stays in the cache. Codes are
     written to `full` each time they have come another 256 times; returns how many were written.
     """
-    n, c = values.shape
     written = 0
-    for p in range(n):
-        if c == 3:
-            code = (np.int64(values[p, 0]) + offset) << (2 * bits)
-            code |= (np.int64(values[p, 1]) + offset) << bits
-            code |= np.int64(values[p, 2]) + offset
-        else:
-            code = np.int64(0)
-            for ch in range(c):
-                code = (code << bits) | (np.int64(values[p, ch]) + offset)
+    for p in range(len(values)):
+        code = (np.uint32(values[p, 0]) << np.uint32(16)) | (
+            np.uint32(values[p, 1]) << np.uint32(8)
+        )
+        code |= np.uint32(values[p, 2])
         count = np.uint8(table[code] + np.uint8(1))
         table[code] = count
         if count == 0:

@@ -3,10 +3,11 @@
 from functools import cache
 from typing import Any, NamedTuple
 
-from pipeline.kmeans.blocks import bound, bound_turned, prune, turn
+from pipeline.kmeans.blocks import Floats, Indices, Room, bound, bound_turned, prune, turn
 from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.groups import add_all, add_block
 from pipeline.kmeans.nearest import distances, nearest
+from pipeline.kmeans.raw import Bytes
 
 Addresses = tuple[int, ...]
 
@@ -45,3 +46,20 @@ def steps_at(addresses: Addresses) -> Steps:
         prune_at(addresses[3]), nearest_at(addresses[4]), distances_at(addresses[5]),
         add_all_at(addresses[6]), add_block_at(addresses[7]),
     )  # fmt: skip
+
+
+@compiled
+def prune_block(
+    steps: Steps, raw: Bytes, kind: int, start: int, size: int, means: Floats, weights: Floats,
+    reach: Floats, every: Indices, room: Room,
+) -> tuple[int, bool]:  # fmt: skip
+    """Write to ``room.few`` which of `every` mean may be nearest to a sample of a block.
+
+    Returns how many they are, and whether the block had to be turned to find out.
+    """
+    turned = steps.bound(raw, kind, start, size, room.lanes, room.lo, room.hi) == 0
+    if turned:
+        steps.turn(raw, kind, start, size, room.turned, room.words)
+        steps.bound_turned(room.turned, size, room.work, room.lo, room.hi)
+    left = steps.prune(room.lo, room.hi, means, weights, reach, every, len(every), room.few)
+    return left, turned

@@ -9,7 +9,7 @@ from pipeline.kmeans.exact import CARRY_EVERY, add, add_square, add_times, carry
 from pipeline.kmeans.groups import FEW, NONE, Limbs, parts_of, quantum_of, sum_where
 from pipeline.kmeans.raw import Bytes, raw, read
 from pipeline.kmeans.samples import ONCE
-from pipeline.kmeans.steps import Addresses, addresses, steps_at
+from pipeline.kmeans.steps import Addresses, addresses, prune_block, steps_at
 
 
 def add_nearest(
@@ -45,11 +45,9 @@ def _add_nearest(
     flat = sums.reshape(-1)
     for start in range(0, len(raw), BLOCK):
         size = min(BLOCK, len(raw) - start)
-        turned = steps.bound(raw, kind, start, size, room.lanes, room.lo, room.hi) == 0
-        if turned:
-            steps.turn(raw, kind, start, size, room.turned, room.words)
-            steps.bound_turned(room.turned, size, room.work, room.lo, room.hi)
-        left = steps.prune(room.lo, room.hi, means, weights, reach, every, k, room.few)
+        left, turned = prune_block(
+            steps, raw, kind, start, size, means, weights, reach, every, room
+        )
         if left == 1 and sums.shape[2] == 1 and counts.size == 0:
             i = room.few[0]
             number[i] += size

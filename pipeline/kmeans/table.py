@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kmeans.compiled import compiled
-from pipeline.kmeans.kernels import count_codes, decode, encode, sparse
+from pipeline.kmeans.kernels import count_colours, count_narrow, decode, encode, sparse
 from pipeline.kmeans.samples import Ints, Samples, Values
 
 TABLE_BITS = 24
 """Integer vectors up to this width are counted densely."""
+
+NARROW_BITS = 16
+"""Vectors up to this width are counted in a number each, which together stay in the cache."""
 
 LISTED = 16
 """Of so many possible codes one may be listed; where more are, a plane takes less room: a listed
@@ -27,10 +30,8 @@ code takes 12 bytes, and two lists that are merged become a third."""
 AT_ONCE = 2**16
 """Codes whose digits are put together at a time."""
 
-STRETCH = 1024
-"""Codes of a plane that are looked at again if one of them is over."""
-
 Codes = NDArray[np.uint32]
+Planes = tuple[NDArray[np.uint8], ...]
 
 
 def fits(dtype: np.dtype[Any], channels: int) -> bool:
@@ -46,7 +47,7 @@ class Table:
     possible code, and the rest is in a list of the codes that have one.
     """
 
-    planes: tuple[NDArray[np.uint8], ...]
+    planes: Planes
     """Digits of the counts of all codes, the lowest first."""
     codes: Codes
     """Those that have a rest, (n,), ascending: the lexicographic order of the vectors."""
@@ -78,23 +79,21 @@ class Table:
         return int(2 ** (8 * self.dtype.itemsize * self.channels))
 
     def merge(self, other: "Table") -> "Table":
-        """Return the table of both parts together."""
-        number = max(len(self.planes), len(other.planes))
-        one, two = self.with_planes(number), other.with_planes(number)
-        planes = []
-        codes, over = np.empty(0, np.uint32), np.empty(0, np.int64)
-        for a, b in zip(one.planes, two.planes, strict=True):
-            plane, full = np.empty_like(a), np.empty(len(a), np.uint32)  # full: touched as written
-            full = full[: add_planes(a, b, plane, full)].copy()
-            kept = add_digits(plane, codes, over)
-            codes, over = merge_sorted(full, np.ones(len(full), np.int64), codes[kept], over[kept])
-            planes.append(plane)
-        for table in (one, two):
-            codes, over = merge_sorted(codes, over, table.codes, table.rest)
-        merged = replace(
-            self, planes=tuple(planes), codes=codes, rest=over, pixels=self.pixels + other.pixels
-        )
-        return merged.compact()
+        """Return the table of both parts together.
+
+        What is over in one plane goes into the next at once: what is over in the last is few.
+        """
+        parts, pixels = (self, other), self.pixels + other.pixels
+        number = max(len(part.planes) for part in parts)
+        if number:
+            number = max(number, planes_of(pixels, self.size))
+        planes = tuple(np.empty(self.size, np.uint8) for _ in range(number))
+        codes = add_planes(self.planes, other.planes, planes)
+        rest = np.ones(len(codes), np.int64)
+        for part in parts:
+            more = add_list(part.codes, part.rest, planes[len(part.planes) :])
+            codes, rest = merge_sorted(codes, rest, *more)
+        return replace(self, planes=planes, codes=codes, rest=rest, pixels=pixels).compact()
 
     def compact(self) -> "Table":
         """Return the same with as many planes as make the list short."""
@@ -105,13 +104,9 @@ class Table:
 
     def with_planes(self, number: int) -> "Table":
         """Return the same with at least so many planes."""
-        planes, codes, rest = list(self.planes), self.codes, self.rest
-        while len(planes) < number:
-            plane, over = np.zeros(self.size, np.uint8), rest.copy()
-            kept = add_digits(plane, codes, over)
-            codes, rest = codes[kept], over[kept]
-            planes.append(plane)
-        return replace(self, planes=tuple(planes), codes=codes, rest=rest)
+        more = tuple(np.zeros(self.size, np.uint8) for _ in range(number - len(self.planes)))
+        codes, rest = add_list(self.codes, self.rest, more)
+        return replace(self, planes=self.planes + more, codes=codes, rest=rest)
 
     def listed(self) -> "Table":
         """Return the same without planes: a list of the codes that occur, and their counts."""
@@ -186,18 +181,59 @@ def planes_of(pixels: int, size: int) -> int:
     return planes
 
 
+def counting_bytes(size: int) -> int:
+    """Return how many bytes a task takes to count vectors, beside what it has counted."""
+    return size * (8 if size <= 2**NARROW_BITS else 1)
+
+
+def merged_bytes(pixels: int, size: int) -> int:
+    """Return how many bytes the merging of two tables takes beside them, at most.
+
+    That is of so many pixels together: the planes of both, and lists, with copies on their way.
+    """
+    return planes_of(pixels, size) * size + 48 * min(pixels, size // LISTED)
+
+
 def offset(dtype: np.dtype[Any]) -> int:
     """Return what makes every number of an integer `dtype` unsigned when added."""
     return -int(np.iinfo(dtype).min)
 
 
-class TableCounter:
-    """Counts vectors as samples come: few are sorted, many are counted densely."""
+def table_counter(dtype: np.dtype[Any], channels: int) -> "NarrowCounter | ColourCounter":
+    """Return what counts vectors that `fits` says have a table."""
+    if 8 * dtype.itemsize * channels <= NARROW_BITS:
+        return NarrowCounter(dtype, channels)
+    return ColourCounter()
+
+
+class NarrowCounter:
+    """Counts vectors of at most 16 bits as samples come, in a number for every possible code."""
+
+    rest = None
 
     def __init__(self, dtype: np.dtype[Any], channels: int) -> None:
-        self.rest = None
         self._dtype, self._channels = dtype, channels
         self._bits = 8 * dtype.itemsize
+        self._counts = np.zeros(2 ** (self._bits * channels), np.int64)
+
+    def add(self, values: Values) -> None:
+        """Count the samples (n, c)."""
+        count_narrow(values, offset(self._dtype), self._bits, self._counts)
+
+    def result(self) -> Table:
+        """Return what was counted."""
+        codes = np.flatnonzero(self._counts).astype(np.uint32)
+        counts = self._counts[codes]
+        pixels = int(counts.sum())
+        return Table((), codes, counts, pixels, self._dtype, self._channels).compact()
+
+
+class ColourCounter:
+    """Counts colours of 24 bits as samples come: few are sorted, many are counted densely."""
+
+    rest = None
+
+    def __init__(self) -> None:
         self._dense = np.empty(0, np.uint8)
         self._full: list[Codes] = []
         self._few: list[Codes] = []
@@ -205,20 +241,19 @@ class TableCounter:
         self._done: Table | None = None
 
     def add(self, values: Values) -> None:
-        """Count the samples (n, c)."""
-        size = 2 ** (self._bits * self._channels)
-        if not self._dense.size and self._since + len(values) < size // LISTED:
+        """Count the samples (n, 3)."""
+        if not self._dense.size and self._since + len(values) < 2**TABLE_BITS // LISTED:
             codes = np.empty(len(values), np.uint32)
-            encode(values, offset(self._dtype), self._bits, codes)
+            encode(values, 0, 8, codes)
             self._few.append(codes)
             self._since += len(values)
             return
         if not self._dense.size:
             self._done, self._few, self._since = self.result(), [], 0
-            self._dense = np.zeros(size, np.uint8)
+            self._dense = np.zeros(2**TABLE_BITS, np.uint8)
         self._since += len(values)
         full = np.empty(len(values), np.uint32)  # touched as far as it is written
-        written = count_codes(values, offset(self._dtype), self._bits, self._dense, full)
+        written = count_colours(values, self._dense, full)
         self._full.append(full[:written].copy())
 
     def result(self) -> Table:
@@ -235,34 +270,46 @@ class TableCounter:
             return table.compact()
         return self._done.merge(table)
 
-    def _table(
-        self, planes: tuple[NDArray[np.uint8], ...], codes: Codes, rest: NDArray[Any]
-    ) -> Table:
+    def _table(self, planes: Planes, codes: Codes, rest: NDArray[Any]) -> Table:
         rest = rest.astype(np.int64, copy=False)
-        return Table(planes, codes, rest, self._since, self._dtype, self._channels)
+        return Table(planes, codes, rest, self._since, np.dtype(np.uint8), 3)
+
+
+def add_planes(a: Planes, b: Planes, total: Planes) -> Codes:
+    """Write the sum of two tables' planes; return the codes at which it is over in the last one.
+
+    Of a plane that is not there all digits are zero.
+    """
+    over, none = [np.empty(0, np.uint32)], np.zeros(AT_ONCE, np.uint8)
+    for start in range(0, len(total[0]) if total else 0, AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        carry = np.zeros(len(total[0][here]), np.uint8)
+        for i, plane in enumerate(total):
+            x, y = (part[i][here] if i < len(part) else none[: len(carry)] for part in (a, b))
+            add_plane(x, y, carry, plane[here])
+        over.append((start + np.flatnonzero(carry.view(bool))).astype(np.uint32))
+    return np.concatenate(over)
+
+
+def add_list(codes: Codes, rest: Ints, planes: Planes) -> tuple[Codes, Ints]:
+    """Add listed counts to planes, lowest digits to the first; return what they cannot hold."""
+    if planes:
+        rest = rest.copy()
+    for plane in planes:
+        kept = add_digits(plane, codes, rest)
+        codes, rest = codes[kept], rest[kept]
+    return codes, rest
 
 
 @compiled
-def add_planes(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], total: NDArray[np.uint8], full: Codes
-) -> int:
-    """Write the sum of two planes, and the codes at which it is over 255; return how many."""
-    found = 0
-    for start in range(0, len(a), STRETCH):
-        x, y, z = (
-            a[start : start + STRETCH],
-            b[start : start + STRETCH],
-            total[start : start + STRETCH],
-        )
-        over = np.uint8(0)
-        for i in range(len(x)):
-            z[i] = np.uint8(x[i] + y[i])
-            over |= np.uint8(z[i] < x[i])
-        if over:
-            for i in range(len(x)):
-                full[found] = start + i  # stays if the next one does not replace it
-                found += 1 if z[i] < x[i] else 0
-    return found
+def add_plane(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], carry: NDArray[np.uint8], total: NDArray[np.uint8]
+) -> None:
+    """Add the digits of two planes and what was carried, 0 or 1 each; leave what is carried on."""
+    for i in range(len(a)):
+        digits = np.uint16(a[i]) + np.uint16(b[i]) + np.uint16(carry[i])
+        total[i] = np.uint8(digits & 255)
+        carry[i] = np.uint8(digits >> 8)
 
 
 @compiled
@@ -315,11 +362,20 @@ def count_sorted(codes: Codes) -> tuple[Codes, Ints]:
     return whole[:found].copy(), counts[:found].copy()
 
 
-@compiled
 def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     """Merge two ascending lists of codes, adding the counts of codes in both."""
-    codes = np.empty(len(a) + len(b), np.uint32)
-    counts = np.empty(len(a) + len(b), np.int64)
+    if not len(a) or not len(b):
+        return (a, na) if len(a) else (b, nb)
+    codes, counts = np.empty(len(a) + len(b), np.uint32), np.empty(len(a) + len(b), np.int64)
+    n = write_merged(a, na, b, nb, codes, counts)
+    for array in (codes, counts):
+        array.resize(n, refcheck=False)  # in place: a copy would take as much again
+    return codes, counts
+
+
+@compiled
+def write_merged(a: Codes, na: Ints, b: Codes, nb: Ints, codes: Codes, counts: Ints) -> int:
+    """Write what two ascending lists make together; return how many codes there are."""
     i = j = n = 0
     while i < len(a) and j < len(b):  # no branch but this one: which list comes next is a toss-up
         x, y = a[i], b[j]
@@ -335,4 +391,4 @@ def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     for rest in range(j, len(b)):
         codes[n], counts[n] = b[rest], nb[rest]
         n += 1
-    return codes[:n].copy(), counts[:n].copy()
+    return n

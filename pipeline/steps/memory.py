@@ -17,7 +17,7 @@ from pipeline.grid import Box, chunk_shape, pieces, split
 from pipeline.image import ImageInfo
 from pipeline.kmeans.distinct import LIMIT
 from pipeline.kmeans.samples import canonical
-from pipeline.kmeans.table import LISTED, fits, planes_of
+from pipeline.kmeans.table import LISTED, counting_bytes, fits, merged_bytes, planes_of
 from pipeline.results.layout import LabelLayout
 from pipeline.steps.chunk import PIECE, Bundle, Chunk, Input
 
@@ -81,12 +81,12 @@ class Vectors:
         """Return the figures of an image."""
         dtype = canonical(info.dtype)
         width = info.channels * dtype.itemsize
-        part, whole = kept_bytes(info, BUNDLE_PIXELS), kept_bytes(info, info.pixels)
+        part = kept_bytes(info, BUNDLE_PIXELS)
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
-            listed = 12 * min(info.pixels, possible // LISTED)
             fit = 36 * min(info.pixels, possible) + possible
-            return cls(2 * (part + possible), whole + 2 * listed, fit)
+            task = 2 * (part + counting_bytes(possible))
+            return cls(task, merged_bytes(info.pixels, possible), fit)
         n = min(info.pixels, LIMIT)
         task = SKETCH_BYTES + n * (3 * width // 2 + 66)
         return cls(task, n * (4 * width + 96), n * (3 * width + 96))

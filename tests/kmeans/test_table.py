@@ -1,5 +1,6 @@
 """The table of integer vectors against `np.unique`."""
 
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from functools import reduce
@@ -9,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kmeans.table import LISTED, Table, TableCounter, fits, merge_sorted
+from pipeline.kmeans.table import (
+    LISTED,
+    Table,
+    fits,
+    merge_sorted,
+    merged_bytes,
+    planes_of,
+    table_counter,
+)
 from tests import strategies
 from tests.kmeans.examples import parts, same_samples, table_of
 
@@ -18,7 +27,7 @@ FITTING = [("u1", 1), ("u1", 2), ("u1", 3), ("u2", 1), ("i2", 1)]
 
 def count(values, pieces=None):
     """Table of samples, counted piece by piece by one counter."""
-    counter = TableCounter(values.dtype, values.shape[1])
+    counter = table_counter(values.dtype, values.shape[1])
     for piece in [values] if pieces is None else pieces:
         counter.add(piece)
     return counter.result()
@@ -73,15 +82,15 @@ def test_many_samples_are_counted_as_few_are(dtype, channels, n):
 
 
 def test_counts_go_beyond_32_bits():
-    counter = TableCounter(np.dtype("u1"), 1)
-    full = np.full((5000, 1), 7, np.uint8)
+    counter = table_counter(np.dtype("u1"), 3)
+    full = np.full((2**20, 3), 7, np.uint8)
     counter.add(full)
-    counter._full.append(np.full(2**16, 7, np.uint32))  # as if that many times 256 had come
+    counter._full.append(np.full(2**16, 0x070707, np.uint32))  # as if so many times 256 had come
     counter._since += 2**24
     once = counter.result()
-    assert once.samples().counts.tolist() == [2**24 + 5000]
+    assert once.samples().counts.tolist() == [2**24 + 2**20]
     table = reduce(Table.merge, [once] * 300)
-    assert table.samples().counts.tolist() == [300 * (2**24 + 5000)]
+    assert table.samples().counts.tolist() == [300 * (2**24 + 2**20)]
 
 
 COUNTS = st.dictionaries(
@@ -133,6 +142,40 @@ def test_a_table_of_every_vector_takes_a_byte_for_each_digit():
     assert [len(table.planes) for table in (every, merged)] == [1, 2]
     assert (len(every.codes), len(merged.codes)) == (0, 0)
     assert same_samples(merged.samples(), replace(every.samples(), counts=np.full(2**16, 400)))
+
+
+def worst(pixels, *, planes=0, listed=0, full=0, first=0):
+    """Table of RGB colours, `listed` of them in the list, `full` of them 255 times in the plane."""
+    digits = [np.zeros(2**24, np.uint8) for _ in range(planes)]
+    if full:
+        digits[0][:: 2**24 // full] = 255
+    codes = np.arange(first, 2 * listed, 2, dtype=np.uint32)
+    return Table(tuple(digits), codes, np.ones(listed, int), pixels, np.dtype("u1"), 3)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [worst(2**20, listed=2**20), worst(2**20, listed=2**20, first=1)],
+        [worst(2**20, listed=2**20), worst(2**27, planes=1, listed=2**19, first=1)],
+        [worst(2**27, planes=1, listed=2**19, first=n) for n in range(2)],
+        [worst(2**27, planes=1, full=2**19) for _ in range(2)],
+        [worst(2**28, planes=1, listed=2**20, first=n) for n in range(2)],
+        [worst(2**28, planes=1, full=2**20) for _ in range(2)],
+        [worst(2**35, planes=2, listed=2**19, first=n) for n in range(2)],
+    ],
+    ids=["lists", "list and plane", "lists beside planes", "full planes", "lists that get a plane",
+         "full planes that get one", "two planes"],
+)  # fmt: skip
+def test_merging_takes_no_more_memory_than_is_planned(parts):
+    a, b = parts
+    planned = merged_bytes(a.pixels + b.pixels, a.size)
+    tracemalloc.start()
+    merged = a.merge(b)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(merged.planes) <= planes_of(merged.pixels, a.size)
+    assert peak <= planned + 2**20
 
 
 @given(*[st.dictionaries(st.integers(0, 9), st.integers(1, 2**40))] * 2)
