@@ -78,12 +78,18 @@ class Distinct:
 
 def by_hash(values: Values, hashes: Hashes) -> Ints:
     """Return the order of vectors by hash, different vectors of one hash lexicographically."""
-    order = np.argsort(hashes, kind="stable")
+    order = np.argsort(hashes)
     ordered = hashes[order]
     twins = np.flatnonzero(ordered[1:] == ordered[:-1])
     if (values[order[twins]] != values[order[twins + 1]]).any():
         order = np.lexsort((*values.T[::-1], hashes))
     return order
+
+
+def lowest(values: Values, hashes: Hashes) -> Ints:
+    """Return the rows of a sketch's vectors, in any order; sorts only if hashes are the same."""
+    rows = np.flatnonzero(hashes <= np.partition(hashes, SKETCH - 1)[SKETCH - 1])
+    return rows if len(rows) == SKETCH else by_hash(values, hashes)[:SKETCH]
 
 
 class DistinctCounter:
@@ -97,7 +103,7 @@ class DistinctCounter:
         self._seen = 0
         self._highest = np.uint64(2**64 - 1)
         self._found = 0
-        self._make_room(SKETCH, None)
+        self._make_room(SKETCH)
 
     def add(self, values: Values) -> None:
         """Count the samples (n, c)."""
@@ -121,42 +127,40 @@ class DistinctCounter:
 
     def result(self) -> Distinct:
         """Return what was counted."""
-        counted = self._known()
+        values, counts, hashes = self._entered()
+        order = by_hash(values, hashes)
+        counted = Distinct(values[order], counts[order], hashes[order], self.complete)
         return counted if self.complete else counted.sketch()
 
     def _overflow(self, seen: int) -> None:
         """Double the room, or go over to the sketch where vectors repeat too little for it."""
-        known = self._known()
-        size = 2 * len(self._hashes)
-        if self.complete and (size > LIMIT or 2 * self._found > seen):
+        values, counts, hashes = self._entered()
+        size = 2 * len(hashes)
+        if self.complete and (size > LIMIT or 2 * len(hashes) > seen):
             self.complete = False
-            self._count_rest(Samples(known.values, known.counts))
+            self._count_rest(Samples(values, counts))
         if self.complete:
-            self._make_room(size, known)
+            rows = np.arange(len(hashes))
         else:
-            known = known.sketch()
-            self._highest = known.hashes[-1]
-            self._make_room(2 * SKETCH, known)
+            size, rows = 2 * SKETCH, lowest(values, hashes)
+            self._highest = hashes[rows].max()
+        self._make_room(size)
+        self._found = len(rows)
+        for new, old in zip(self._entered(), (values, counts, hashes), strict=True):
+            new[:] = old[rows]
+        place(self._hashes, self._found, self._slots)
 
-    def _make_room(self, size: int, known: Distinct | None) -> None:
-        """Take new arrays of `size` vectors and enter the `known` ones."""
+    def _make_room(self, size: int) -> None:
+        """Take new arrays of `size` vectors."""
         self._values: Values = np.empty((size, self._channels), self._dtype)
         self._counts: Ints = np.empty(size, np.int64)
         self._hashes: Hashes = np.empty(size, np.uint64)
         self._slots: NDArray[np.int32] = np.full(4 * size, -1, np.int32)
-        self._found = 0 if known is None else len(known.counts)
-        if known is not None:
-            self._values[: self._found] = known.values
-            self._counts[: self._found] = known.counts
-            self._hashes[: self._found] = known.hashes
-            place(self._hashes, self._found, self._slots)
 
-    def _known(self) -> Distinct:
-        """Return the vectors found so far, in order."""
-        values, hashes = self._values[: self._found], self._hashes[: self._found]
-        order = by_hash(values, hashes)
-        counts = self._counts[: self._found]
-        return Distinct(values[order], counts[order], hashes[order], self.complete)
+    def _entered(self) -> tuple[Values, Ints, Hashes]:
+        """Return the vectors found so far, their counts and hashes, as they came."""
+        found = slice(self._found)
+        return self._values[found], self._counts[found], self._hashes[found]
 
     def _count_rest(self, samples: Samples) -> None:
         more = Moments.of(samples)

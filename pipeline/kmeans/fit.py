@@ -54,8 +54,8 @@ class Settings:
     scale: Literal["none", "standard", "range"] | tuple[float, ...] = "none"
 
 
-PATIENCE = 2
-"""Passes over samples after which a tree of them is made: it costs about five."""
+FEW_ITERATIONS = 5
+"""Up to so many are allowed, a tree of the samples is not made: it costs as many plain passes."""
 
 
 class TablePixels:
@@ -69,18 +69,20 @@ class TablePixels:
         How far they are apart.
     threads
         How many work on them.
+    trees
+        Whether trees of them are worth their making.
     """
 
-    def __init__(self, table: Samples, metric: Metric, threads: int = 1) -> None:
-        self.table, self.metric = table, metric
+    def __init__(
+        self, table: Samples, metric: Metric, threads: int = 1, *, trees: bool = True
+    ) -> None:
+        self.table, self.metric, self.trees = table, metric, trees
         self._parts = _cut(table, threads)
         self._trees: list[Tree] = []
-        self._passes = 0
 
     def sums(self, means: Floats) -> PartialSums:
         """Return exact sums and counts by nearest mean."""
-        self._passes += 1
-        if self._passes > PATIENCE and not self._trees:
+        if self.trees and not self._trees:
             self._trees = self._each(self._parts, lambda part: Tree.of(part, self.metric))
         if self._trees:
             parts = self._each(self._trees, lambda tree: tree.partial_sums(means, self.metric))

@@ -32,9 +32,6 @@ LEAF = 512
 LEARNED = 8
 """Samples for each leaf that its cuts are learned from."""
 
-ROUTED = 64
-"""Samples that go down the tree side by side."""
-
 
 @dataclass(frozen=True)
 class Tree:
@@ -177,20 +174,19 @@ def route(
 ) -> None:  # fmt: skip
     """Find the leaf of each sample, (n, c) to (n,), and add to the size of each leaf."""
     steps = steps_at(places)
-    inner = len(cuts)
-    nodes = np.zeros(ROUTED, np.int64)
-    room, rows = room_for(c, 1, kind), np.empty((ROUTED, c))
-    for start in range(0, len(raw), ROUTED):
-        size = min(ROUTED, len(raw) - start)
+    room = room_for(c, 1, kind)
+    flat = room.turned.reshape(-1)
+    rows = (channels * BLOCK).astype(np.uint32)  # unsigned: an index that may be negative is slow
+    nodes, inner = np.empty(BLOCK, np.uint32), np.uint32(len(cuts))
+    for start in range(0, len(raw), BLOCK):
+        size = min(BLOCK, len(raw) - start)
         steps.turn(raw, kind, start, size, room.turned, room.words)
-        for ch in range(c):
-            for q in range(size):
-                rows[q, ch] = room.turned[ch, q]
         nodes[:] = 0
         for _ in range(depth):
             for q in range(size):
                 node = nodes[q]
-                nodes[q] = 2 * node + 1 + np.int64(rows[q, channels[node]] > cuts[node])
+                right = flat[rows[node] + np.uint32(q)] > cuts[node]
+                nodes[q] = np.uint32(2) * node + np.uint32(1) + np.uint32(right)
         for q in range(size):
             leaf[start + q] = nodes[q] - inner
             sizes[nodes[q] - inner] += 1

@@ -8,7 +8,7 @@ from pipeline.engines.base import Engine
 from pipeline.engines.machine import cores
 from pipeline.events import Iterated, Watcher
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import PATIENCE, Fit, Settings, TablePixels, fit
+from pipeline.kmeans.fit import FEW_ITERATIONS, Fit, Settings, TablePixels, fit
 from pipeline.kmeans.lloyd import Far, Metric, PartialSums, Pixels
 from pipeline.kmeans.model import Iteration
 from pipeline.kmeans.samples import Floats, Samples
@@ -58,14 +58,12 @@ class ChunkPixels:
     metric: Metric
     subject: str
     watch: Watcher
-    passes: int = 0
-    """How often the pixels were gone through; trees are made when it looks like going on."""
+    trees: bool = True
+    """Whether trees of what is held are worth their making."""
 
     def sums(self, means: Floats) -> PartialSums:
         """Return exact sums and counts by nearest mean; one pass over the pixels."""
-        self.passes += 1
-        trees = self.passes > PATIENCE
-        task = partial(sum_bundle, means=means, metric=self.metric, trees=trees)
+        task = partial(sum_bundle, means=means, metric=self.metric, trees=self.trees)
         with phase("iterate", self.subject, self.bundles, self.watch) as told:
             return self.engine.map_reduce(
                 task, self.bundles, PartialSums.merge, name="iterate", near=bundle_key, watch=told
@@ -94,11 +92,12 @@ def iterate(
 
     Goes on where a run before came, as far as that was `saved`, and saves how far this one is.
     """
+    trees = settings.max_iterations > FEW_ITERATIONS
 
     def pixels(metric: Metric) -> Pixels:
         if collected.complete:
-            return TablePixels(collected.samples(), metric, cores())
-        return ChunkPixels(engine, bundles, metric, subject, watch)
+            return TablePixels(collected.samples(), metric, cores(), trees=trees)
+        return ChunkPixels(engine, bundles, metric, subject, watch, trees)
 
     def told(restart: int, iteration: Iteration) -> None:
         watch(Iterated(subject, restart, iteration.index, iteration.residual, iteration.inertia))
