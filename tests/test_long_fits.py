@@ -165,13 +165,13 @@ FITS_OF = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("which", FITS_OF)
-def test_a_fit_stopped_after_any_iteration_goes_on_to_the_same_bits(folder, each_saved, which):
+def goes_on_after(which, numbers):
+    """Stop a fit after its iterations of some `numbers`, of how many it has, and go on."""
     way, scope, kmeans = FITS_OF[which]
     few_images(scope)
     undisturbed = ran(way, out="clean", scope=scope, kmeans=kmeans).iterations
     assert len(undisturbed) > 5
-    for number in range(1, len(undisturbed) + 1):
+    for number in numbers(len(undisturbed)):
         Store("out").delete("")
         assert stopped(Iterated, number, way, scope=scope, kmeans=kmeans)
         again = ran(way, scope=scope, kmeans=kmeans)
@@ -180,6 +180,19 @@ def test_a_fit_stopped_after_any_iteration_goes_on_to_the_same_bits(folder, each
         assert not again.collected or scope != "collection"
         same_results()
         assert not list(Path("out", FITS).rglob("*.json"))
+
+
+@pytest.mark.parametrize("which", FITS_OF)
+def test_a_fit_stopped_after_its_first_a_middle_or_its_last_iteration_goes_on_to_the_same_bits(
+    folder, each_saved, which
+):
+    goes_on_after(which, lambda last: (1, last // 2, last))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", FITS_OF)
+def test_a_fit_stopped_after_any_iteration_goes_on_to_the_same_bits(folder, each_saved, which):
+    goes_on_after(which, lambda last: range(1, last + 1))
 
 
 @pytest.mark.parametrize("scope", ["image", "collection", "group"])
