@@ -236,21 +236,23 @@ def inertia(partial: PartialSums, means: Floats, whole: Moments, metric: Metric)
     The exact value of ``sum over channels of w**2 (Q - 2 sum(m S) + sum(n m**2))``, with Q the
     sum of squares of all samples, rounded once.
     """
-    c = means.shape[1]
+    k, c = means.shape
     sums, squares = partial.sums.integers, whole.squares.integers
     low, low_squares = partial.sums.exponent, whole.squares.exponent
     counts = partial.counts.tolist()
+    integers, e = dyadics(means.T.ravel().tolist())
     terms = []
-    for ch, (weight, column) in enumerate(
-        zip(metric.weights.tolist(), means.T.tolist(), strict=True)
-    ):
-        integers, e = dyadics(column)
-        mixed = sum(map(mul, integers, sums[ch::c]))
-        spread = sum(n * m * m for n, m in zip(counts, integers, strict=True))
-        parts = (squares[ch], low_squares), (-2 * mixed, e + low), (spread, 2 * e)
-        total, exponent = add_dyadics(parts)
-        w, e = dyadic(weight)
-        terms.append((total * w * w, exponent + 2 * e))
+    for ch, weight in enumerate(metric.weights.tolist()):
+        column = integers[ch * k : (ch + 1) * k]
+        mixed = sum(map(mul, column, sums[ch::c]))
+        spread = sum(map(mul, counts, map(mul, column, column)))
+        w, scale = dyadic(weight)
+        w, scale = w * w, 2 * scale
+        terms += [
+            (w * squares[ch], scale + low_squares),
+            (-2 * w * mixed, scale + e + low),
+            (w * spread, scale + 2 * e),
+        ]
     return rounded(*add_dyadics(terms))
 
 

@@ -8,13 +8,16 @@ from pipeline.engines.base import Engine
 from pipeline.engines.machine import cores
 from pipeline.events import Iterated, Watcher
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import PATIENCE, Fit, Settings, TablePixels, fit
+from pipeline.kmeans.fit import Fit, Settings, TablePixels, fit
 from pipeline.kmeans.lloyd import Far, Metric, PartialSums, Pixels
 from pipeline.kmeans.model import Iteration
 from pipeline.kmeans.samples import Floats, Samples
 from pipeline.steps.chunk import Bundle, Chunk, bundle_key
 from pipeline.steps.saved import SavedFit
 from pipeline.steps.watching import phase
+
+PATIENCE = 2
+"""Passes over pixels after which trees of what is held are made: they cost about five."""
 
 
 def sum_bundle(bundle: Bundle, means: Floats, metric: Metric, trees: bool) -> PartialSums:
