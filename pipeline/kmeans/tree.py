@@ -128,9 +128,7 @@ def tree_bytes(samples: Samples) -> int:
     c = values.shape[1]
     limbs = 1 if values.dtype.itemsize <= 2 else form(values.dtype).sum_limbs
     of_leaf = 2 * 2 * c * 8 + c * limbs * 8 + 2 * 8  # two nodes' boxes, sums, number, start
-    return int(
-        values.nbytes + samples.weights.nbytes + columns_bytes(samples) + leaves * of_leaf
-    )
+    return int(values.nbytes + samples.weights.nbytes + columns_bytes(samples) + leaves * of_leaf)
 
 
 @compiled

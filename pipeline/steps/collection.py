@@ -17,7 +17,7 @@ from pipeline.errors import ChunkmeansError, ClusterError, SourceError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher
 from pipeline.features import common
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import LARGEST, Fit
+from pipeline.kmeans.fit import LARGEST
 from pipeline.kmeans.model import Model
 from pipeline.kmeans.moments import Moments
 from pipeline.results.catalog import Row

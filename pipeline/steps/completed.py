@@ -12,7 +12,7 @@ from time import monotonic
 
 from pipeline.errors import ResultError
 from pipeline.results.catalog import Row
-from pipeline.results.marks import Mark, complete
+from pipeline.results.marks import complete
 from pipeline.results.store import Store
 from pipeline.steps.ending import Ending, reason_of
 

@@ -30,7 +30,7 @@ def test_a_table_equals_a_plain_pass_however_often_its_samples_occur(dtype, most
             [middle, middle],
             [upper, lower, middle + 1.5 * off],
             [middle, lower, upper, middle],
-            [upper, lower, middle, lower, middle + [0, off, 0]],
+            [upper, lower, middle, lower, [*lower[:2], upper[2]]],
         ):
             agree(samples, np.array(means), metric, tree)
 

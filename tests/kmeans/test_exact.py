@@ -163,9 +163,7 @@ class TestAlgebra:
         assert a + b == b + a
         assert (a + b) - b == a
         assert a + (a - a) == a
-        assert (a + b).integers == [
-            x + y for x, y in zip(a.integers, b.integers, strict=True)
-        ]
+        assert (a + b).integers == [x + y for x, y in zip(a.integers, b.integers, strict=True)]
 
     @given(limb_rows)
     def test_total_is_the_sum_over_the_first_axis(self, a):
