@@ -26,7 +26,7 @@ MOMENTS = (
     (NpyImage, "decode"),
     (LabelWriter, "write"),
     (LabelWriter, "write_upper"),
-    (LabelWriter, "finish"),
+    (LabelWriter, "mark"),
     (Store, "write_lines"),
     (Store, "create_text"),
     (Store, "delete"),

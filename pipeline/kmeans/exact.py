@@ -9,6 +9,7 @@ accumulator" of Kulisch, *Computer Arithmetic and Validity*, 2nd ed., chapter 8.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Form:
     square_exponent: int
 
 
+@cache
 def form(dtype: np.dtype[Any]) -> Form:
     """Return the limbs that hold 2**60 pixels of a canonical `dtype` without overflow.
 
@@ -52,7 +54,7 @@ def form(dtype: np.dtype[Any]) -> Form:
     return Form(70, -1074, 135, -2148)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Exact:
     """Exact sums of any shape: ``sum(limbs[..., j] * 2**(32 * j)) * 2**exponent``."""
 
@@ -90,8 +92,9 @@ class Exact:
 
     __hash__ = None  # type: ignore[assignment]
 
+    @cached_property
     def integers(self) -> list[int]:
-        """Return the sums in units of ``2**exponent``, in C order."""
+        """The sums in units of ``2**exponent``, in C order; not to be changed."""
         rows = self.limbs.reshape(-1, self.limbs.shape[-1])
         if 2 < rows.shape[1] <= FEW_LIMBS:
             first, second, *others = rows.T.tolist()
@@ -108,7 +111,7 @@ class Exact:
     def floats(self) -> NDArray[np.float64]:
         """Return the sums, each rounded once to the nearest float64."""
         exponent = self.exponent
-        values = [float(i) if exponent == 0 else rounded(i, exponent) for i in self.integers()]
+        values = [float(i) if exponent == 0 else rounded(i, exponent) for i in self.integers]
         return np.array(values, np.float64).reshape(self.limbs.shape[:-1])
 
     def total(self) -> "Exact":

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -54,12 +54,10 @@ class Settings:
     scale: Literal["none", "standard", "range"] | tuple[float, ...] = "none"
 
 
-FEW_ITERATIONS = 5
-"""Up to so many are allowed, a tree of the samples is not made: it costs as many plain passes."""
-
-
 class TablePixels:
-    """`Pixels` that are a table in memory, worked on by threads.
+    """`Pixels` that are a table in memory, as trees, worked on by threads.
+
+    A tree costs as much as five plain passes and pays from the fourth on: fits take more.
 
     Parameters
     ----------
@@ -69,25 +67,19 @@ class TablePixels:
         How far they are apart.
     threads
         How many work on them.
-    trees
-        Whether trees of them are worth their making.
     """
 
-    def __init__(
-        self, table: Samples, metric: Metric, threads: int = 1, *, trees: bool = True
-    ) -> None:
-        self.table, self.metric, self.trees = table, metric, trees
+    def __init__(self, table: Samples, metric: Metric, threads: int = 1) -> None:
+        self.table, self.metric = table, metric
         self._parts = _cut(table, threads)
-        self._trees: list[Tree] = []
+
+    @cached_property
+    def _trees(self) -> list[Tree]:
+        return self._each(self._parts, lambda part: Tree.of(part, self.metric))
 
     def sums(self, means: Floats) -> PartialSums:
         """Return exact sums and counts by nearest mean."""
-        if self.trees and not self._trees:
-            self._trees = self._each(self._parts, lambda part: Tree.of(part, self.metric))
-        if self._trees:
-            parts = self._each(self._trees, lambda tree: tree.partial_sums(means, self.metric))
-        else:
-            parts = self._each(self._parts, lambda part: self.metric.sums(part, means))
+        parts = self._each(self._trees, lambda tree: tree.partial_sums(means, self.metric))
         return reduce(PartialSums.merge, parts)
 
     def farthest(self, means: Floats, number: int) -> Far:

@@ -8,6 +8,7 @@ given means with exact `PartialSums`, from a table, from pixels in memory or fro
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import fsum, sqrt
 from operator import mul
 from typing import Any, Literal, Protocol
@@ -82,14 +83,14 @@ class Pixels(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Metric:
     """How far two samples are apart: Euclidean, each channel's difference times its weight."""
 
     weights: Floats
     """(c,), positive."""
 
-    @property
+    @cached_property
     def scaled(self) -> bool:
         """Whether any weight is not one."""
         return bool((self.weights != 1.0).any())
@@ -200,10 +201,9 @@ def turn(
 ) -> Iteration:
     """Return one iteration: sums, new means, residual and inertia."""
     partial = pixels.sums(means)
-    filled = partial.counts > 0
-    emptied = np.flatnonzero(~filled)
-    moved = means.copy()
-    moved[filled] = partial.sums.floats()[filled] / partial.counts[filled, None].astype(np.float64)
+    counts = partial.counts[:, None]
+    moved = np.divide(partial.sums.floats(), counts, out=means.copy(), where=counts > 0)
+    emptied = np.flatnonzero(partial.counts == 0)
     refilled: tuple[int, ...] = ()
     if len(emptied) and empty == "error":
         raise ChunkError(
@@ -236,21 +236,23 @@ def inertia(partial: PartialSums, means: Floats, whole: Moments, metric: Metric)
     The exact value of ``sum over channels of w**2 (Q - 2 sum(m S) + sum(n m**2))``, with Q the
     sum of squares of all samples, rounded once.
     """
-    c = means.shape[1]
-    sums, squares = partial.sums.integers(), whole.squares.integers()
+    k, c = means.shape
+    sums, squares = partial.sums.integers, whole.squares.integers
     low, low_squares = partial.sums.exponent, whole.squares.exponent
     counts = partial.counts.tolist()
+    integers, e = dyadics(means.T.ravel().tolist())
     terms = []
-    for ch, (weight, column) in enumerate(
-        zip(metric.weights.tolist(), means.T.tolist(), strict=True)
-    ):
-        integers, e = dyadics(column)
-        mixed = sum(map(mul, integers, sums[ch::c]))
-        spread = sum(n * m * m for n, m in zip(counts, integers, strict=True))
-        parts = (squares[ch], low_squares), (-2 * mixed, e + low), (spread, 2 * e)
-        total, exponent = add_dyadics(parts)
-        w, e = dyadic(weight)
-        terms.append((total * w * w, exponent + 2 * e))
+    for ch, weight in enumerate(metric.weights.tolist()):
+        column = integers[ch * k : (ch + 1) * k]
+        mixed = sum(map(mul, column, sums[ch::c]))
+        spread = sum(map(mul, counts, map(mul, column, column)))
+        w, scale = dyadic(weight)
+        w, scale = w * w, 2 * scale
+        terms += [
+            (w * squares[ch], scale + low_squares),
+            (-2 * w * mixed, scale + e + low),
+            (w * spread, scale + 2 * e),
+        ]
     return rounded(*add_dyadics(terms))
 
 

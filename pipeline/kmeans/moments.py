@@ -69,7 +69,7 @@ class Moments:
         """
         k, c = self.sums.limbs.shape[:2]
         out = np.zeros((k, c))
-        sums, squares = self.sums.integers(), self.squares.integers()
+        sums, squares = self.sums.integers, self.squares.integers
         shift = 2 * self.sums.exponent
         for i, n in enumerate(self.counts.tolist()):
             for ch in range(c if n else 0):

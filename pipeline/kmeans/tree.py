@@ -12,6 +12,7 @@ learned from a part of the samples: the widest channel, at the average.
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import ceil, log2
 from typing import Any
 
@@ -19,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.kmeans.blocks import BLOCK, Indices, reach_of, room_for
+from pipeline.kmeans.columns import columns_bytes, columns_of, move_nearer
 from pipeline.kmeans.compiled import compiled
 from pipeline.kmeans.exact import Limbs, carry, form
+from pipeline.kmeans.groups import FEW
 from pipeline.kmeans.lloyd import Metric, PartialSums, partial_sums, sums_of_groups
 from pipeline.kmeans.raw import Bytes, raw, read
 from pipeline.kmeans.samples import Floats, Ints, Samples
@@ -48,12 +51,14 @@ class Tree:
     """Samples of each leaf, by count, (leaves,)."""
     sums: Limbs = field(repr=False)
     """Their exact sums, as of `sums_of_groups`, (leaves, c, limbs)."""
+    columns: Floats = field(repr=False)
+    """The samples as of `columns_of`."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of everything."""
         arrays = (self.samples.values, self.samples.weights, self.starts, self.lo, self.hi)
-        return sum(a.nbytes for a in (*arrays, self.number, self.sums))
+        return sum(a.nbytes for a in (*arrays, self.number, self.sums, self.columns))
 
     @classmethod
     def of(cls, samples: Samples, metric: Metric) -> "Tree":
@@ -87,18 +92,26 @@ class Tree:
             sums,
             exponent,
         )
-        return cls(ordered, starts, lo, hi, number, sums)
+        return cls(ordered, starts, lo, hi, number, sums, columns_of(ordered))
 
     def partial_sums(self, means: Floats, metric: Metric) -> PartialSums:
         """Return the exact sums and counts of the samples by nearest mean, (k, c)."""
         values = self.samples.values
         number, sums, exponent = sums_of_groups(len(means), values)
         walk(
-            addresses(), *raw(values), read(self.samples.weights), read(self.starts), read(self.lo),
-            read(self.hi), read(self.number), read(self.sums), read(means), read(metric.weights),
-            metric.scaled, number, sums, exponent,
+            addresses(), *self._read, read(means), read(metric.weights), metric.scaled, number,
+            sums, exponent,
         )  # fmt: skip
         return partial_sums(number, sums, values.dtype)
+
+    @cached_property
+    def _read(self) -> tuple[Any, ...]:
+        """Everything as loops take it."""
+        arrays = (
+            self.samples.weights, self.columns, self.starts, self.lo, self.hi, self.number,
+            self.sums,
+        )  # fmt: skip
+        return (*raw(self.samples.values), *map(read, arrays))
 
 
 def depth_of(samples: Samples) -> int:
@@ -112,7 +125,7 @@ def tree_bytes(samples: Samples) -> int:
     c = values.shape[1]
     limbs = 1 if values.dtype.itemsize <= 2 else form(values.dtype).sum_limbs
     of_leaf = 2 * 2 * c * 8 + c * limbs * 8 + 2 * 8  # two nodes' boxes, sums, number, start
-    return int(values.nbytes + samples.weights.nbytes + leaves * of_leaf)
+    return int(values.nbytes + samples.weights.nbytes + columns_bytes(samples) + leaves * of_leaf)
 
 
 @compiled
@@ -265,9 +278,9 @@ def describe(
 
 @compiled
 def walk(
-    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
-    leaf_number: Ints, leaf_sums: Limbs, means: Floats, factors: Floats, scaled: bool,
-    number: Ints, sums: Limbs, exponent: int,
+    places: Addresses, raw: Bytes, kind: int, weights: Ints, columns: Floats, starts: Ints,
+    lo: Floats, hi: Floats, leaf_number: Ints, leaf_sums: Limbs, means: Floats, factors: Floats,
+    scaled: bool, number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add all samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means."""
     steps = steps_at(places)
@@ -294,12 +307,18 @@ def walk(
         left[level + 1] = steps.prune(
             room.lo, room.hi, means, factors, reach, lists[level], left[level], few
         )
-        if left[level + 1] == 1:
+        apart = level == depth and left[level + 1] <= FEW and columns.shape[1] > 0
+        if left[level + 1] == 1 or apart:
             first = ((node + 1) << (depth - level)) - leaves
             for leaf in range(first, first + (1 << (depth - level))):
                 number[few[0]] += leaf_number[leaf]
                 for q in range(width):
                     flat[few[0] * width + q] += leaf_flat[leaf * width + q]
+            if left[level + 1] > 1:
+                move_nearer(
+                    columns, starts[first], starts[first + 1], means, few, left[level + 1],
+                    factors, scaled, room.work, room.label, number, flat,
+                )  # fmt: skip
         elif level < depth:
             nodes[waiting], nodes[waiting + 1] = 2 * node + 2, 2 * node + 1
             levels[waiting] = levels[waiting + 1] = level + 1

@@ -18,7 +18,7 @@ from pipeline.results.store import CATALOG, LABELS, Store
 STATES = ("done", "warned", "failed", "skipped")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """What became of one input. None where there is no such number."""
 
@@ -84,7 +84,7 @@ def means_by_label(averages: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(() if any(m != m for m in row) else tuple(row) for row in averages.tolist())
 
 
-def write_catalog(store: Store, rows: Iterable[Row]) -> None:
+def write_catalog(store: Store, rows: Sequence[Row]) -> None:
     """Write `rows`, in their order, as the catalogue; the file appears whole or not at all.
 
     Names stand in it as they are: a spreadsheet may take one that begins with ``=`` for a
@@ -95,10 +95,10 @@ def write_catalog(store: Store, rows: Iterable[Row]) -> None:
     ResultError
         If the output cannot be written.
     """
-    store.write_lines(CATALOG, catalog_lines(list(rows)))
+    store.write_lines(CATALOG, catalog_lines(rows))
 
 
-def write_labels_table(store: Store, rows: Iterable[Row]) -> None:
+def write_labels_table(store: Store, rows: Sequence[Row]) -> None:
     """Write what each label of each image is: ``labels.csv``; whole or not at all.
 
     Columns: ``id``, ``label`` (from 1, dark to bright), ``pixels``, ``fraction`` of all pixels of
@@ -110,7 +110,7 @@ def write_labels_table(store: Store, rows: Iterable[Row]) -> None:
     ResultError
         If the output cannot be written.
     """
-    store.write_lines(LABELS, labels_lines(list(rows)))
+    store.write_lines(LABELS, labels_lines(rows))
 
 
 def labels_lines(rows: Sequence[Row]) -> Iterator[str]:
@@ -151,9 +151,12 @@ def catalog_text(rows: Sequence[Row]) -> str:
 
 def catalog_lines(rows: Sequence[Row]) -> Iterator[str]:
     """Yield what `catalog_text` returns, line by line."""
-    extra = list(dict.fromkeys(name for row in rows for name in row.extra))
+    extra: dict[str, None] = {}
+    odd = False
+    for row in rows:
+        extra |= dict.fromkeys(row.extra)
+        odd = odd or any("\r" in text for text in (*row.extra, *_texts(row)))
     heads = [f"{_THEIRS}{name}" if name in COLUMNS else name for name in extra]
-    odd = any("\r" in text for row in rows for text in (*extra, *_texts(row)))
     cells = (
         [_cell(getattr(row, name)) for name in COLUMNS] + [row.extra.get(n, "") for n in extra]
         for row in rows

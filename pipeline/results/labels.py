@@ -1,7 +1,7 @@
-"""Label images on disk: made once, written shard by shard by any number of tasks, then finished.
+"""Label images on disk: made once, written shard by shard by any number of tasks, then completed.
 
 A store under way is a zarr group without OME metadata and with ``complete: false``; the one
-write that turns it into an image is the last.
+write that turns it into an image, its mark, is the last (`pipeline.results.marks`).
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from pipeline.grid import Box, split
 from pipeline.image import ImageInfo
 from pipeline.kmeans.model import Floats, Model
 from pipeline.results.layout import LabelLayout
+from pipeline.results.marks import Mark
 from pipeline.results.model_store import FORMAT, group_json, numbers, write_model_at
 from pipeline.results.objects import create_array, object_names, read_part, write_part
 from pipeline.results.ome import MOST_NUMBERS, channel_axis, label_metadata, mean_metadata
-from pipeline.results.plain import plain
 from pipeline.results.pyramid import halve
 from pipeline.results.store import METADATA, Store, image_path
 
@@ -101,8 +101,8 @@ class LabelWriter:
                 )
         self._put(level, box, labels, table)
 
-    def finish(self, model: Model, attributes: Mapping[str, Any]) -> None:
-        """Check that nothing is missing, sync it to disk, and mark the image complete.
+    def mark(self, model: Model, attributes: Mapping[str, Any]) -> Mark:
+        """Check that nothing is missing, write what is left, and return the mark to be set.
 
         Parameters
         ----------
@@ -138,20 +138,12 @@ class LabelWriter:
             "complete": True,
             "image": self._image(),
             "model": {"stored": LARGE_MODEL} if large else model.to_dict(),
-            **plain(attributes),
+            **attributes,
         }
         if self.info.tags:
-            own["source"] = {**own.get("source", {}), "tags": plain(self.info.tags)}
-        self.store.sync(self.path)
-        self.store.write_text(
-            f"{self.path}/{METADATA}",
-            group_json(
-                {
-                    "ome": label_metadata(name, self.layout, self.info, model),
-                    "chunkmeans": own,
-                }
-            ),
-        )
+            own["source"] = {**own.get("source", {}), "tags": self.info.tags}
+        ome = label_metadata(name, self.layout, self.info, model)
+        return Mark(self.path, group_json({"ome": ome, "chunkmeans": own}))
 
     # -- inside ---------------------------------------------------------------------------------
 

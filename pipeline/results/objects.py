@@ -9,6 +9,7 @@ else, reading results above all, is left to zarr.
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Any
@@ -29,10 +30,12 @@ _CHECK = 4
 """Bytes of the checksum that ends an index."""
 
 Shape = tuple[int, ...]
+Axes = str | tuple[str, ...]
 
 
+@lru_cache(64)  # images of a database are often of one size
 def array_json(
-    shape: Shape, dtype: np.dtype[Any], chunk: Shape, shard: Shape | None, axes: Sequence[str]
+    shape: Shape, dtype: np.dtype[Any], chunk: Shape, shard: Shape | None, axes: Axes
 ) -> str:
     """Return the ``zarr.json`` of an array whose missing pixels are 0.
 
@@ -85,7 +88,7 @@ def create_array(
     dtype: np.dtype[Any],
     chunk: Shape,
     shard: Shape | None,
-    axes: Sequence[str],
+    axes: Axes,
 ) -> None:
     """Create the array at `path`, without any pixel; parameters as of `array_json`."""
     text = array_json(shape, dtype, chunk, shard, axes)

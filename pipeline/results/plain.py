@@ -15,7 +15,10 @@ def to_json(value: Any, indent: int | None = None) -> str:
     ``"-Infinity"``, as in zarr's metadata; `float` reads them again. NumPy's numbers and arrays
     become plain ones; finite floats are written so that they are read again to the last bit.
     """
-    return json.dumps(plain(value), indent=indent, allow_nan=False)
+    try:
+        return json.dumps(value, indent=indent, allow_nan=False, default=plain)
+    except (ValueError, TypeError):  # a number that JSON does not know, a key that is no text
+        return json.dumps(plain(value), indent=indent, allow_nan=False)
 
 
 def plain(value: Any) -> Any:

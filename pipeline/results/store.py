@@ -8,18 +8,17 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.request import url2pathname
-from uuid import uuid4
 
 from pipeline.errors import ConfigError, ResultError
+from pipeline.results.disk import PARTIAL, sync_under, write_whole
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
@@ -34,10 +33,6 @@ FITS = "fits"
 IMAGES = "images"
 LOGS = "logs"
 METADATA = "zarr.json"
-PARTIAL = ".partial"
-"""How the names of temporary files end, zarr's own too."""
-_SYNCED_AT_ONCE = 16
-"""Files: a disk writes its journal once for all that wait for it, and once for each otherwise."""
 _ONE_PUT = 8 * 2**20
 """Bytes that an object store is given at once, at most."""
 
@@ -100,7 +95,7 @@ class Store:
                 "give it in results.storage_options"
             )
 
-    @property
+    @cached_property
     def folder(self) -> Path | None:
         """The root on a local disk; None where the root is a URL of something else."""
         if self.path.startswith("file://"):
@@ -163,7 +158,7 @@ class Store:
         """
         path = self.join(name)
         if self.folder is not None:
-            _write_whole(Path(path), (data,), synced=False)
+            write_whole(path, (data,), synced=False)
             return
         fs, path = self._remote(name)
         fs.pipe_file(path, data)
@@ -197,7 +192,7 @@ class Store:
         encoded = (line.encode("utf-8", "surrogateescape") for line in lines)
         if self.folder is not None:
             with self.naming(name, "cannot be written"):
-                _write_whole(Path(path), encoded, synced=True)
+                write_whole(path, encoded, synced=True)
             return
         with self.naming(name, "cannot be written"), TemporaryFile() as file:
             fs, path = self._remote(name)
@@ -235,8 +230,9 @@ class Store:
         root = self.join(name)
         with self.naming(name, "cannot be listed"):
             if self.folder is not None:
+                above = f"{root.rstrip('/')}/"
                 return sorted(
-                    os.path.relpath(os.path.join(folder, file), root)
+                    os.path.join(folder, file).removeprefix(above)
                     for folder, _, files in os.walk(root)
                     for file in files
                 )
@@ -300,21 +296,20 @@ class Store:
             self.delete(f"{name}/{file}" if name else file)
         return left
 
-    def sync(self, name: str) -> None:
-        """Return once every file and folder under `name` is on the disk.
+    def sync(self, *names: str) -> None:
+        """Return once every file and folder under each of `names` is on the disk.
 
         An object store keeps what it acknowledged, so there is nothing to do there.
+
+        Raises
+        ------
+        ResultError
+            If the disk refuses.
         """
-        if self.folder is None:
+        if self.folder is None or not names:
             return
-        with (
-            self.naming(name, "cannot be synced to disk"),
-            ThreadPoolExecutor(_SYNCED_AT_ONCE) as pool,
-        ):
-            root = self.join(name)
-            for sync, paths in ((_sync, _files(root)), (_sync_folder, _folders(root))):
-                while batch := list(islice(paths, 64 * _SYNCED_AT_ONCE)):
-                    list(pool.map(sync, batch))
+        with self.naming(names[0] if len(names) == 1 else "", "cannot be synced to disk"):
+            sync_under(map(self.join, names))
 
     def zarr(self, name: str, *, read_only: bool = False) -> "ZarrStore":
         """Return the zarr store at `name`."""
@@ -367,67 +362,3 @@ class Store:
                 f"{self.path}: fsspec cannot open this URL: {error}; "
                 "install the package of its scheme (s3fs for s3, gcsfs for gs, adlfs for abfs)"
             ) from error
-
-
-def _write_whole(path: Path, parts: Iterable[bytes], *, synced: bool) -> None:
-    """Write a file under another name and rename it; synced: name and content are on the disk."""
-    partial = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
-    try:
-        with _new_file(partial) as file:
-            file.writelines(parts)
-            if synced:
-                file.flush()
-                os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    if synced:
-        _sync_folder(path.parent)
-
-
-def _new_file(path: Path) -> BinaryIO:
-    """Open a new file, making its folder if there is none."""
-    try:
-        return path.open("xb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
-
-
-def _walk(root: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield a folder and all under it, with the files in each; one that cannot be listed raises."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    for folder, _, names in os.walk(root, onerror=refuse):
-        yield folder, names
-
-
-def _files(root: str) -> Iterator[str]:
-    """Yield the files under a folder, without what a killed writer left: it is nothing to keep."""
-    for folder, names in _walk(root):
-        yield from (os.path.join(folder, name) for name in names if not name.endswith(PARTIAL))
-
-
-def _folders(root: str) -> Iterator[str]:
-    """Yield a folder and all under it."""
-    return (folder for folder, _ in _walk(root))
-
-
-def _sync_folder(path: str | Path) -> None:
-    try:
-        _sync(path)
-    except OSError as error:
-        # some network file systems know no sync of folders; they keep names safe themselves
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-
-
-def _sync(path: str | Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -22,6 +22,7 @@ from pipeline.sources.search import Found, find
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = ("stem", "name", "parent", "id")
+_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def collect_entries(
             else row.mask,
             channels=row.channels if row else None,
             group=row.group if row else None,
-            extra=row.extra if row else {},
+            extra=row.extra if row else _NOTHING,
         )
         for id, (found, row) in zip(ids, rows, strict=True)
     ]

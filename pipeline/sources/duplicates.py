@@ -5,11 +5,11 @@ those whose blocks are equal are read whole.
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from pipeline.sources.content import files, whole
@@ -84,11 +84,9 @@ def _equal(groups: Sequence[Sequence[int]], marks: Any) -> list[Sequence[int]]:
     """Return the members of each group whose marks are equal and known, two at least."""
     found: list[Sequence[int]] = []
     for group in groups:
-        by_mark: dict[Any, list[int]] = defaultdict(list)
-        for i in group:
-            if marks[i] is not None:
-                by_mark[marks[i]].append(i)
-        found += [members for members in by_mark.values() if len(members) > 1]
+        known = sorted((i for i in group if marks[i] is not None), key=marks.__getitem__)
+        alike = (list(members) for _, members in groupby(known, key=marks.__getitem__))
+        found += sorted(members for members in alike if len(members) > 1)
     return found
 
 

@@ -21,10 +21,10 @@ from pipeline.results.model_store import model_attributes
 from pipeline.results.open import Run, open_image, open_run
 from pipeline.results.plain import to_json
 from pipeline.results.store import METADATA, RECORD, Store
-from pipeline.steps.collection import Member, label_members, open_members
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
 from pipeline.steps.image import Job
+from pipeline.steps.members import Member, label_members, open_members
 
 SUBJECT = "collection"
 KINDS = {"u": "unsigned integers", "i": "signed integers", "f": "floats"}

@@ -7,48 +7,37 @@ cannot be read has no part in them: where one fails, the others are read again w
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from time import perf_counter
 from typing import Any, Protocol
 
 from pipeline.engines.attempt import attempt
 from pipeline.engines.base import Engine, Outcome, WorkerKilled
-from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ChunkmeansError, ClusterError, SourceError
-from pipeline.events import PhaseFinished, PhaseStarted, Watcher, ignore
+from pipeline.events import PhaseFinished, PhaseStarted, Watcher
 from pipeline.features import common
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import LARGEST, Fit
+from pipeline.kmeans.fit import LARGEST
 from pipeline.kmeans.model import Model
 from pipeline.kmeans.moments import Moments
 from pipeline.results.catalog import Row
 from pipeline.results.plain import plain
 from pipeline.results.record import fingerprint
-from pipeline.results.store import image_path
-from pipeline.sources.hearing import hearing
 from pipeline.steps.chunk import Bundle, Chunk, Input
 from pipeline.steps.collect import collect_bundle, settled
 from pipeline.steps.earlier import POOL, pool_of
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
-from pipeline.steps.image import Job, plan_bundles, row_of, skipped, write_labels
+from pipeline.steps.image import Job, skipped
 from pipeline.steps.iterate import iterate
 from pipeline.steps.label import merge_counted
-from pipeline.steps.memory import bundled, cut, most_pixels_of_a_task, plan_chunks
+from pipeline.steps.members import Member, label_members, open_members
+from pipeline.steps.memory import bundled, cut, plan_chunks
 from pipeline.steps.saved import Saved, subject_of
 from pipeline.steps.saved_samples import SavedSamples
 from pipeline.steps.watching import phase
 
 SUBJECT = "collection"
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An image of the collection that could be opened."""
-
-    job: Job
-    source: Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +53,6 @@ class Gathered:
         both = [c for c in (self.collected, other.collected) if c is not None]
         collected = both[0].merge(both[1]) if len(both) == 2 else both[0] if both else None
         return Gathered(collected, {**self.failures, **other.failures})
-
-
-def open_members(jobs: tuple[Job, ...]) -> tuple[Member | Ending, ...]:
-    """Open a few images, headers only: what one task does."""
-    return tuple(_open_member(job) for job in jobs)
-
-
-def _open_member(job: Job) -> Member | Ending:
-    begin = perf_counter()
-    try:
-        return Member(job, job.open())
-    except Exception as error:  # one bad image never stops the others
-        return failed(job, error, begin)
 
 
 def gather_bundle(bundle: Bundle) -> Gathered:
@@ -348,54 +324,3 @@ def _gather(
         if not killers:
             raise
         return Gathered(None, killers)
-
-
-# -- labels ---------------------------------------------------------------------------------------
-
-
-def label_members(
-    members: Sequence[Member], fit: Fit, engine: Engine, watch: Watcher
-) -> Iterator[tuple[Ending, Moments | None]]:
-    """Label images by means that are there; yields how each ended, and its exact totals."""
-    most = most_pixels_of_a_task(len(members), engine.size)
-    small = [m for m in members if m.source.info.pixels <= most]
-    task = partial(label_small, fit=fit, memory=engine.size.of_one_task().memory)
-    for outcome in one_by_one(engine, task, small, name="label"):
-        if outcome.error is not None:
-            yield failed(outcome.item[0].job, outcome.error, again=True), None
-        else:
-            yield from outcome.unwrap()
-    for member in members:
-        if member.source.info.pixels > most:
-            yield label_member(member, fit, engine, watch)
-
-
-def label_small(
-    members: tuple[Member, ...], fit: Fit, memory: int
-) -> tuple[tuple[Ending, Moments | None], ...]:
-    """Label a few small images whole: what one task does."""
-    engine = SerialEngine(memory=memory)
-    return tuple(label_member(member, fit, engine, ignore) for member in members)
-
-
-def label_member(
-    member: Member, fit: Fit, engine: Engine, watch: Watcher
-) -> tuple[Ending, Moments | None]:
-    """Write the labels of one image by means that are there; never raises for the image."""
-    begin = perf_counter()
-    job, source = member.job, member.source
-    try:
-        layout = job.output.layout(source, job.settings.k)
-        chunks = plan_bundles(source, layout, engine, job.output.mean_image, hold=False)
-        with hearing():
-            done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
-            seconds = perf_counter() - begin
-            if not done.model.counts.any():
-                job.output.store.delete(image_path(job.id))
-                return Ending(skipped(job, source, seconds), source.info.nbytes), None
-            row = row_of(job, source, done, seconds, pooled=True)
-        return Ending(row, source.info.nbytes), done.written
-    except ClusterError:
-        raise
-    except Exception as error:  # one bad image never stops the others
-        return failed(job, error, begin, again=True), None

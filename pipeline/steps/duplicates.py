@@ -1,6 +1,6 @@
 """Which images of a run have the same content, for the catalogue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
 
 from pipeline.results.catalog import Row
@@ -13,19 +13,20 @@ BUDGET = 2**32
 """Bytes that are read to compare files of one size, at most."""
 
 
-def with_duplicates(jobs: Sequence[Job], rows: Mapping[str, Row]) -> dict[str, Row]:
-    """Return `rows` with the id of the first image of the same content in each that repeats one.
+def mark_duplicates(jobs: Sequence[Job], rows: MutableMapping[str, Row]) -> None:
+    """Put the id of the first image of the same content into each of `rows` that repeats one.
 
     Files on this machine's file systems are compared: by size, then, if sizes are equal, by three
     blocks, then by all bytes, within `BUDGET`. Of an object store every comparison would be a
     download, so those are compared by their fingerprints only, where these are of the content.
     Masks do not count.
     """
-    ended = [job for job in jobs if job.id in rows]
     first: dict[str, str] = {}
     marks: dict[str, str] = {}
     local = []
-    for job in ended:
+    for job in jobs:
+        if job.id not in rows:
+            continue
         mark = rows[job.id].fingerprint.partition(" mask ")[0]
         if mark.startswith(CONTENT):
             original = marks.setdefault(mark, job.id)
@@ -35,9 +36,7 @@ def with_duplicates(jobs: Sequence[Job], rows: Mapping[str, Row]) -> dict[str, R
             local.append(job)
     found = find_duplicates([job.path for job in local], budget=BUDGET).first
     first |= {local[i].id: local[original].id for i, original in found.items()}
-    return {
-        name: replace(row, duplicate_of=now)
-        if row.duplicate_of != (now := first.get(name, ""))
-        else row
-        for name, row in rows.items()
-    }
+    for name, row in rows.items():
+        now = first.get(name, "")
+        if row.duplicate_of != now:
+            rows[name] = replace(row, duplicate_of=now)  # of a name that is there

@@ -17,6 +17,7 @@ from pipeline.engines.base import OutOfMemory, OutOfTime
 from pipeline.errors import ChunkmeansError, ClusterError, ConfigError, LimitError, ResultError
 from pipeline.events import Advanced, ImageFinished
 from pipeline.results.catalog import Row, fractions, means_by_label
+from pipeline.results.marks import Mark
 from pipeline.results.open import SegmentedImage
 from pipeline.results.totals import averages, totals_of
 from pipeline.sources.content import content_of
@@ -34,6 +35,8 @@ class Ending:
     """Decoded bytes of its image; 0 if it failed."""
     detail: str = ""
     """Traceback of a failure, for the log."""
+    mark: Mark | None = None
+    """Of its image's store, still to be set: until then it is no ending (`completed`)."""
 
     @property
     def event(self) -> ImageFinished:
@@ -54,14 +57,11 @@ def failed(
     again
         Whether the next run tries it again though the file is the same: it was read well before.
     """
-    reason = str(error)
-    if not isinstance(error, ChunkmeansError) or not reason:
-        reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
     row = Row(
         id=job.id,
         source=job.path,
         state="failed",
-        reason=" ".join(reason.split()),
+        reason=reason_of(error),
         seconds=None if begin is None else perf_counter() - begin,
         fingerprint=""
         if again or not is_its_own(error)
@@ -69,6 +69,18 @@ def failed(
         extra=job.manifest,
     )
     return Ending(row, detail="".join(traceback.format_exception(error)))
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a row says of an error, one line.
+
+    >>> reason_of(KeyError("width")), reason_of(ChunkmeansError("no such codec"))
+    ("KeyError: 'width'", 'no such codec')
+    """
+    reason = str(error)
+    if not isinstance(error, ChunkmeansError) or not reason:
+        reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
+    return " ".join(reason.split())
 
 
 def is_its_own(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""One image from its pixels to its finished store: read, iterate, label, pyramid, finish.
+"""One image from its pixels to its written store: read, iterate, label, pyramid, mark.
 
 The same function segments a huge image across a cluster and, with a serial engine inside one
 task, a small one: only the engine differs.
@@ -22,6 +22,7 @@ from pipeline.kmeans.moments import Moments
 from pipeline.results.catalog import Row, fractions, means_by_label
 from pipeline.results.labels import LabelWriter, create_labels
 from pipeline.results.layout import LabelLayout, Pyramid, plan_labels
+from pipeline.results.marks import Mark
 from pipeline.results.store import Store, image_path
 from pipeline.results.totals import averages, totals_attributes
 from pipeline.sources.base import ReadOptions
@@ -54,7 +55,7 @@ class Output:
         return plan_labels(source.info, k, chunk=self.chunk, shard=self.shard, pyramid=self.pyramid)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class Job:
     """What it takes to segment one image, before it is opened; pickles."""
 
@@ -114,6 +115,8 @@ class Labelled:
     model: Model
     written: Moments
     """Exact totals of its labelled pixels, by mean of the fit."""
+    mark: Mark
+    """Makes its store complete."""
 
 
 def segment_image(
@@ -122,8 +125,11 @@ def segment_image(
     engine: Engine,
     watch: Watcher = ignore,
     saved: Saved | None = None,
-) -> Row:
-    """Segment one image with means of its own, and return its row of the catalogue.
+) -> tuple[Row, Mark | None]:
+    """Segment one image with means of its own.
+
+    Returns its row of the catalogue, and the mark that makes its store complete: to be set, if
+    there is one, before the row is true.
 
     Parameters
     ----------
@@ -141,15 +147,13 @@ def segment_image(
     try:
         collected = collect(engine, bundles, source.id, watch, saved.samples if saved else None)
         if not collected.pixels:
-            return skipped(job, source, perf_counter() - begin)
+            return skipped(job, source, perf_counter() - begin), None
         going = saved.fit(job.settings) if saved else None
         fit = iterate(engine, bundles, collected, job.settings, source.id, watch, going)
         done = write_labels(job, source, fit, collected, layout, bundles, engine, watch)
-        if saved is not None:
-            saved.finish()
     finally:
         engine.release(source.id)
-    return row_of(job, source, done, perf_counter() - begin)
+    return row_of(job, source, done, perf_counter() - begin), done.mark
 
 
 def plan_bundles(
@@ -171,7 +175,7 @@ def write_labels(
     engine: Engine,
     watch: Watcher,
 ) -> Labelled:
-    """Write the labels of an image, all levels, and mark it complete.
+    """Write the labels of an image, all levels; what is left to be done is to set its mark.
 
     With the image's own table in `collected` the totals by label come from it, else they are
     counted while labelling.
@@ -190,11 +194,11 @@ def write_labels(
             "reservations": reservations(job, source, model, pooled=pooled),
             **totals_attributes(output.store, writer.path, counted, model, pooled=pooled),
         }
-        writer.finish(model, {**output.attributes, **told})
+        mark = writer.mark(model, {**output.attributes, **told})
     except BaseException:
         output.store.delete(image_path(job.id))
         raise
-    return Labelled(model, counted)
+    return Labelled(model, counted, mark)
 
 
 def write_level(item: tuple[int, Box], writer: LabelWriter, colours: Floats) -> None:

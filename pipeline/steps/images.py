@@ -14,6 +14,7 @@ from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ClusterError
 from pipeline.events import PhaseFinished, PhaseStarted, Watcher
 from pipeline.sources.hearing import hearing
+from pipeline.steps.completed import completed
 from pipeline.steps.ending import Ending, advanced, failed
 from pipeline.steps.few import one_by_one
 from pipeline.steps.image import Job, segment_image
@@ -22,30 +23,46 @@ from pipeline.steps.saved import Saved, subject_of_image
 
 
 @dataclass(frozen=True, slots=True)
-class Large:
-    """An image that is too large for one task."""
+class Few:
+    """What became of a few images."""
 
-    job: Job
+    endings: tuple[Ending, ...]
+    large: tuple[Job, ...]
+    """Those that are too large for one task."""
 
 
-def segment_small(jobs: tuple[Job, ...], memory: int, most: int) -> tuple[Ending | Large, ...]:
+def segment_small(jobs: tuple[Job, ...], memory: int, most: int) -> Few:
     """Segment those of a few images that have at most `most` pixels: what one task does."""
-    return tuple(segment_if_small(job, memory, most) for job in jobs)
+    large: list[Job] = []
+
+    def written() -> Iterator[Ending]:
+        for job in jobs:
+            ending = segment_if_small(job, memory, most)
+            if ending is None:
+                large.append(job)
+            else:
+                yield ending
+
+    endings = tuple(completed(jobs[0].output.store, written()))
+    return Few(endings, tuple(large))
 
 
-def segment_if_small(job: Job, memory: int, most: int) -> Ending | Large:
-    """Segment one image with `memory` bytes, unless it is large; never raises for the image."""
+def segment_if_small(job: Job, memory: int, most: int) -> Ending | None:
+    """Segment one image with `memory` bytes; None if it is large; never raises for the image.
+
+    Its mark is not set yet.
+    """
     begin = perf_counter()
     try:
         with hearing():
             quick = job.fingerprint == "stat"
             source = job.open() if quick else job.look()
             if source.info.pixels > most:
-                return Large(job)
+                return None
             if not quick:
                 source = job.open()
-            row = segment_image(job, source, SerialEngine(memory=memory))
-        return Ending(row, source.info.nbytes)
+            row, mark = segment_image(job, source, SerialEngine(memory=memory))
+        return Ending(row, source.info.nbytes, mark=mark)
     except Exception as error:  # one bad image never stops the others
         return failed(job, error, begin)
 
@@ -58,8 +75,11 @@ def segment_large(job: Job, engine: Engine, watch: Watcher) -> Ending:
             source = job.open()
             output, subject = job.output, subject_of_image(job.id)
             saved = Saved(output.store, subject, watch, samples=output.samples, most=1)
-            row = segment_image(job, source, engine, watch, saved)
-        return Ending(row, source.info.nbytes)
+            row, mark = segment_image(job, source, engine, watch, saved)
+        (ending,) = completed(output.store, [Ending(row, source.info.nbytes, mark=mark)])
+        if ending.row.state != "failed":
+            saved.finish()
+        return ending
     except ClusterError:
         raise
     except Exception as error:  # one bad image never stops the others
@@ -71,12 +91,11 @@ def segment_images(jobs: Sequence[Job], engine: Engine, watch: Watcher) -> Itera
     large: list[Job] = []
     begin = perf_counter()
     watch(PhaseStarted("images", "collection", 0, len(jobs)))
-    for ending in _small(jobs, engine):
-        if isinstance(ending, Large):
-            large.append(ending.job)
-            continue
-        watch(advanced(ending))
-        yield ending
+    for few in _small(jobs, engine):
+        large += few.large
+        for ending in few.endings:
+            watch(advanced(ending))
+            yield ending
     for job in large:
         ending = segment_large(job, engine, watch)
         watch(advanced(ending))
@@ -84,12 +103,12 @@ def segment_images(jobs: Sequence[Job], engine: Engine, watch: Watcher) -> Itera
     watch(PhaseFinished("images", "collection", perf_counter() - begin))
 
 
-def _small(jobs: Sequence[Job], engine: Engine) -> Iterator[Ending | Large]:
-    """Yield how small images ended, and the large ones as they are."""
+def _small(jobs: Sequence[Job], engine: Engine) -> Iterator[Few]:
+    """Yield what became of the images, a few at a time."""
     most = most_pixels_of_a_task(len(jobs), engine.size)
     task = partial(segment_small, memory=engine.size.of_one_task().memory, most=most)
     for outcome in one_by_one(engine, task, jobs, name="segment"):
         if outcome.error is not None:
-            yield failed(outcome.item[0], outcome.error)
+            yield Few((failed(outcome.item[0], outcome.error),), ())
         else:
-            yield from outcome.unwrap()
+            yield outcome.unwrap()

@@ -8,13 +8,19 @@ from pipeline.engines.base import Engine
 from pipeline.engines.machine import cores
 from pipeline.events import Iterated, Watcher
 from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.fit import FEW_ITERATIONS, Fit, Settings, TablePixels, fit
+from pipeline.kmeans.fit import Fit, Settings, TablePixels, fit
 from pipeline.kmeans.lloyd import Far, Metric, PartialSums, Pixels
 from pipeline.kmeans.model import Iteration
 from pipeline.kmeans.samples import Floats, Samples
 from pipeline.steps.chunk import Bundle, Chunk, bundle_key
 from pipeline.steps.saved import SavedFit
 from pipeline.steps.watching import phase
+
+PATIENCE = 2
+"""Passes over pixels after which trees of what is held are made: they cost about five."""
+
+FEW_ITERATIONS = 5
+"""Where no more are allowed, no trees are made of pixels: one costs as many plain passes."""
 
 
 def sum_bundle(bundle: Bundle, means: Floats, metric: Metric, trees: bool) -> PartialSums:
@@ -96,7 +102,7 @@ def iterate(
 
     def pixels(metric: Metric) -> Pixels:
         if collected.complete:
-            return TablePixels(collected.samples(), metric, cores(), trees=trees)
+            return TablePixels(collected.samples(), metric, cores())
         return ChunkPixels(engine, bundles, metric, subject, watch, trees)
 
     def told(restart: int, iteration: Iteration) -> None:

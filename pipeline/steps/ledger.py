@@ -48,6 +48,7 @@ from pipeline.results.record import (
     read_record,
     write_record,
 )
+from pipeline.results.rows import Rows
 from pipeline.results.store import (
     CATALOG,
     FITS,
@@ -60,7 +61,7 @@ from pipeline.results.store import (
     image_path,
 )
 from pipeline.results.totals import totals_of
-from pipeline.steps.duplicates import with_duplicates
+from pipeline.steps.duplicates import mark_duplicates
 from pipeline.steps.earlier import (
     Earlier,
     earlier_groups,
@@ -86,7 +87,7 @@ class Ledger:
     store: Store
     jobs: Sequence[Job]
     record: RunRecord
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: Rows = field(default_factory=Rows)
     """By id: of `jobs` that have ended, and of earlier images that are none of them."""
     why: Mapping[str, str] = field(default_factory=dict)
     """Why images that had ended are done again, by id."""
@@ -188,11 +189,11 @@ class Ledger:
         self._saved = monotonic()
         self._pause = PAUSES * (self._saved - begin)
 
-    def ordered(self) -> list[Row]:
+    def ordered(self) -> Sequence[Row]:
         """Return the rows in the order of the inputs; those of earlier images last."""
-        named = dict.fromkeys(job.id for job in self.jobs)
-        order = [*named, *(name for name in self.rows if name not in named)]
-        return [self.rows[name] for name in order if name in self.rows]
+        named = {job.id for job in self.jobs}
+        order = [job.id for job in self.jobs if job.id in self.rows]
+        return self.rows.listed([*order, *(name for name in self.rows if name not in named)])
 
     def counts(self) -> dict[str, int]:
         """Return the number of inputs by state, of the catalogue as it stands."""
@@ -204,13 +205,13 @@ class Ledger:
             self.lease.refuse_lost()
         self.record = replace(self.record, memory_peak=peak.nbytes)
         if state == "finished" and self._ended:
-            self.rows = with_duplicates(self.jobs, self.rows)
+            mark_duplicates(self.jobs, self.rows)
         write_catalog(self.store, self.ordered())
         write_labels_table(self.store, self.ordered())
         self._record(state)
 
     def _record(self, state: State = "running") -> None:
-        ended = [row for row in self.rows.values() if row.store]
+        with_store = (row for row in self.rows.values() if row.store)
         self.record = replace(
             self.record,
             state=state,
@@ -219,7 +220,7 @@ class Ledger:
             pending=len(self.pending),
             ended=self._ended,
             problems=tuple(self.problems),
-            pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in ended),
+            pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in with_store),
             nbytes=self.nbytes,
             seconds=self.seconds,
         )
@@ -305,7 +306,7 @@ def ledger(
             fingerprint=fingerprint(settings),
             memory_planned=planned,
         )
-        book = Ledger(store, jobs, record, dict(found.rows), found.why, lease)
+        book = Ledger(store, jobs, record, Rows(found.rows.values()), found.why, lease)
         book.problems.extend((r.id, r.reason) for r in found.rows.values() if r.state == "failed")
         begin(book, found, pooled=config.kmeans.scope != "image")
         state: State = "failed"

@@ -27,6 +27,7 @@ from pipeline.events import ignore
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
 from pipeline.kmeans.fit import Settings
+from pipeline.results.marks import complete
 from pipeline.results.store import Store
 from pipeline.sources.base import Image, ReadOptions
 from pipeline.steps.chunk import Input, open_input
@@ -104,7 +105,8 @@ def image(engine: Engine, count: int) -> None:
     with TemporaryDirectory() as folder:
         output = Output(Store(folder), chunk=EDGE, shard=EDGE, pyramid="none")
         job = Job(source.id, "", None, ReadOptions(), None, Settings(k=3), output)
-        row = segment_image(job, source, engine)
+        row, mark = segment_image(job, source, engine)
+        complete(output.store, [mark] if mark else [])
     if row.state != "done" or row.pixels != source.info.pixels:
         raise RuntimeError(f"{row.state}, {row.pixels} of {source.info.pixels} pixels")
 

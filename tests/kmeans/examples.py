@@ -43,7 +43,7 @@ def table_of(values: NDArray[Any]) -> Samples:
 
 def exactly(sums: Exact) -> list[Fraction]:
     """Exact sums as fractions, in C order."""
-    return [Fraction(i) * Fraction(2) ** sums.exponent for i in sums.integers()]
+    return [Fraction(i) * Fraction(2) ** sums.exponent for i in sums.integers]
 
 
 def parts(values: NDArray[Any]) -> st.SearchStrategy[list[NDArray[Any]]]:

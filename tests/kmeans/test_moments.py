@@ -50,7 +50,7 @@ class TestTotals:
     def test_more_pixels_than_an_int64_holds_go_into_limbs(self):
         values, often = np.full((50, 2), 65535, np.uint16), np.full(50, 2**40)
         squares = Moments.of(Samples(values, often)).squares
-        assert squares.integers() == [50 * 65535**2 * 2**40] * 2
+        assert squares.integers == [50 * 65535**2 * 2**40] * 2
 
     def test_as_many_squares_as_are_added_at_once_fit_an_int64(self):
         assert moments.AT_ONCE * 65535**2 < 2**63
@@ -110,4 +110,4 @@ def test_partial_totals_of_large_tables_stay_exact():
     table = Samples(column(1, 65535, dtype="u2"), np.array([2**44, 2**45]))
     found = reduce(Moments.merge, [Moments.of(table)] * 5)
     assert found.counts.tolist() == [5 * (2**44 + 2**45)]
-    assert found.squares.integers() == [5 * (2**44 + 2**45 * 65535**2)]
+    assert found.squares.integers == [5 * (2**44 + 2**45 * 65535**2)]

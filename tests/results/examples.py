@@ -14,6 +14,7 @@ from pipeline.image import ImageInfo
 from pipeline.kmeans.model import Model, Start
 from pipeline.results.labels import LabelWriter, create_labels
 from pipeline.results.layout import plan_labels
+from pipeline.results.marks import complete
 from pipeline.results.store import Store
 
 
@@ -82,8 +83,13 @@ def finished(store, info, labels, k=4, image="a", mean_image=False, attributes=N
     fit = model(k, info.channels, counts=counts(labels, k))
     writer = begin(store, info, k, image, mean_image, **layout)
     write_all(writer, labels, fit.means)
-    writer.finish(fit, attributes or {"source": {"path": "a.tif"}})
+    finish(writer, fit, attributes or {"source": {"path": "a.tif"}})
     return fit
+
+
+def finish(writer, fit, attributes):
+    """Complete the image that was written."""
+    complete(writer.store, [writer.mark(fit, attributes)])
 
 
 def stored_bytes(store, path="images/a.ome.zarr"):

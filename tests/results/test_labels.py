@@ -23,6 +23,7 @@ from tests.results.examples import (
     brute_mode,
     counts,
     damaged,
+    finish,
     finished,
     image_info,
     image_labels,
@@ -122,7 +123,7 @@ def test_any_grouping_and_order_of_blocks_gives_the_same_bytes(tmp_path_factory,
         shuffle.shuffle(tasks)
         for n, box in tasks:
             writer.write_upper(n, box, fit.means)
-    writer.finish(fit, {"source": {"path": "a.tif"}})
+    finish(writer, fit, {"source": {"path": "a.tif"}})
 
     one, other = stored_bytes(store), stored_bytes(store, "images/b.ome.zarr")
     for name in ("zarr.json", "mean/zarr.json"):  # they hold the image's name
@@ -148,7 +149,7 @@ def test_tasks_may_write_at_the_same_time(tmp_path, kind):
         list(pool.map(writer.write, boxes, parts))
         for tasks in writer.upper():
             list(pool.map(writer.write_upper, *zip(*tasks, strict=True)))
-    writer.finish(model(counts=counts(labels)), {"source": {"path": "a.tif"}})
+    finish(writer, model(counts=counts(labels)), {"source": {"path": "a.tif"}})
     assert stored_bytes(store) == expected
 
 
@@ -221,9 +222,9 @@ def test_counts_of_another_image_are_noticed(tmp_path):
     writer = begin(Store(str(tmp_path)), image_info((8, 8)))
     writer.write(Box.whole((8, 8)), np.zeros((8, 8), np.uint8))
     with pytest.raises(ValueError, match="counts 65 pixels, the image has 64"):
-        writer.finish(model(counts=[60, 5, 0, 0]), {})
+        finish(writer, model(counts=[60, 5, 0, 0]), {})
     with pytest.raises(ValueError, match="complete, model are not for the caller"):
-        writer.finish(model(), {"complete": True, "model": 1})
+        finish(writer, model(), {"complete": True, "model": 1})
 
 
 # -- what is not finished -----------------------------------------------------------------------
@@ -267,10 +268,10 @@ def test_the_mark_of_completion_waits_for_the_disk(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", refuse)
         with pytest.raises(ResultError, match="cannot be synced"):
-            writer.finish(fit, {})
+            finish(writer, fit, {})
     with pytest.raises(ResultError, match="is incomplete"):
         open_image(store, PATH)
-    writer.finish(fit, {})
+    finish(writer, fit, {})
     open_image(store, PATH).check(read=True)
 
 
@@ -282,7 +283,7 @@ def test_an_image_with_a_hole_is_not_finished(any_store, name):
     write_all(writer, labels, fit.means)
     any_store.delete(f"{PATH}/{name}")
     with pytest.raises(ResultError, match=f"1 of .* missing, the first is {name}"):
-        writer.finish(fit, {})
+        finish(writer, fit, {})
     with pytest.raises(ResultError, match="is incomplete"):
         open_image(any_store, PATH)
 
@@ -314,7 +315,7 @@ def test_writing_again_heals_a_truncated_object(tmp_path, shard, keep):
             path = tmp_path / PATH / name
             path.write_bytes(path.read_bytes()[:keep])
     write_all(writer, labels, fit.means)
-    writer.finish(fit, {"source": {"path": "a.tif"}})
+    finish(writer, fit, {"source": {"path": "a.tif"}})
     assert stored_bytes(store) == expected
 
 
@@ -373,7 +374,7 @@ def test_a_full_disk_is_an_error_that_names_the_image(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.results.store._write_whole", full)
+        patch.setattr("pipeline.results.store.write_whole", full)
         with pytest.raises(ResultError, match=r"a\.ome\.zarr: labels cannot be written: No space"):
             writer.write(box, labels[box.slices])
     writer.write(box, labels[box.slices])
@@ -386,7 +387,7 @@ def test_a_failure_that_may_pass_is_left_to_the_engine(tmp_path, monkeypatch):
     def late(*_, **__):
         raise TimeoutError(errno.ETIMEDOUT, "timed out")
 
-    monkeypatch.setattr("pipeline.results.store._write_whole", late)
+    monkeypatch.setattr("pipeline.results.store.write_whole", late)
     with pytest.raises(TimeoutError):
         writer.write(Box((0, 0), (8, 8)), labels[:8, :8])
 

@@ -20,6 +20,7 @@ from pipeline.results.store import Store
 from tests.results.examples import (
     assert_same_model,
     begin,
+    finish,
     finished,
     image_info,
     image_labels,
@@ -104,7 +105,7 @@ def test_an_image_keeps_a_large_model_as_arrays_and_nobody_notices(any_store, k)
     fit = model(k, 3, iterations, counts=np.bincount(labels.ravel(), minlength=k + 1)[1:])
     writer = begin(any_store, image_info((40, 30)), k)
     write_all(writer, labels)
-    writer.finish(fit, {})
+    finish(writer, fit, {})
     image = open_image(any_store, "images/a.ome.zarr")
     assert numbers(fit) > 65_536
     assert image.attributes["model"] == {"stored": "model"}

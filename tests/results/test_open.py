@@ -14,6 +14,7 @@ from pipeline.results.store import Store, image_path
 from tests.results.examples import (
     assert_same_model,
     begin,
+    finish,
     finished,
     image_info,
     image_labels,
@@ -120,7 +121,7 @@ def test_a_missing_object_is_found_in_every_level(any_store, mean_image):
     for n in range(4):
         writer = begin(any_store, image_info((33, 20)), mean_image=mean_image, chunk=4, shard=8)
         write_all(writer, labels, fit.means)
-        writer.finish(fit, {})
+        finish(writer, fit, {})
         image = open_image(any_store, writer.path)
         image.check()
         gone = f"mean/{n}/c/2/0/0" if mean_image else f"{n}/c/0/0"

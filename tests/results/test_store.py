@@ -1,7 +1,6 @@
 import errno
 import os
 import pickle
-from pathlib import Path
 
 import pytest
 
@@ -135,11 +134,9 @@ def test_a_file_where_a_folder_is_needed_is_an_error(tmp_path):
 
 def test_a_text_reaches_the_disk_before_its_name_does(tmp_path, monkeypatch):
     steps = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
     monkeypatch.setattr("os.fsync", lambda handle: (steps.append("sync"), fsync(handle)))
-    monkeypatch.setattr(
-        Path, "replace", lambda self, to: (steps.append("rename"), replace(self, to))
-    )
+    monkeypatch.setattr("os.replace", lambda old, new: (steps.append("rename"), replace(old, new)))
     Store(str(tmp_path)).write_text("run.json", "x")
     assert steps == ["sync", "rename", "sync"]
 

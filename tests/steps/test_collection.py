@@ -14,7 +14,7 @@ from pipeline.errors import ChunkError, ClusterError, ConfigError, ResultError
 from pipeline.events import ignore
 from pipeline.grid import Box
 from pipeline.sources.npy import NpyImage
-from pipeline.steps import collection, memory
+from pipeline.steps import collection, members, memory
 from pipeline.steps.chunk import Chunk
 from pipeline.steps.collect import collect_bundle
 from pipeline.steps.collection import Gathered, segment_collection
@@ -172,14 +172,14 @@ def test_of_no_image_that_can_be_read_nothing_is_left(tmp_path):
 
 def test_an_image_that_cannot_be_labelled_is_not_in_the_totals(tmp_path, monkeypatch):
     all_jobs = jobs(tmp_path)
-    write_labels = collection.write_labels
+    write_labels = members.write_labels
 
     def full(job, *rest):
         if job.id == "image1":
             raise ChunkError("no room")
         return write_labels(job, *rest)
 
-    monkeypatch.setattr(collection, "write_labels", full)
+    monkeypatch.setattr(members, "write_labels", full)
     found, model = pooled(all_jobs)
 
     assert found["image1"].state == "failed"

@@ -13,9 +13,16 @@ import pipeline.steps.duplicates
 from pipeline import make_config, run
 from pipeline.results.catalog import Row, read_catalog
 from pipeline.results.store import Store
-from pipeline.steps.duplicates import with_duplicates
+from pipeline.steps.duplicates import mark_duplicates
 from pipeline.steps.jobs import jobs_of
 from tests.steps.examples import config, save_images
+
+
+def with_duplicates(jobs, rows):
+    """Return rows by id with what they repeat."""
+    marked = dict(rows)
+    mark_duplicates(jobs, marked)
+    return marked
 
 
 def column(store):

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from pipeline.engines.serial import SerialEngine
-from pipeline.steps.few import MOST_PER_TASK, one_by_one
+from pipeline.steps.few import LEAST_PER_TASK, MOST_PER_TASK, bundles, one_by_one
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 1000])
@@ -16,6 +16,16 @@ def test_every_thing_is_done_once(number, threads):
     assert done == Counter(range(number))
     assert sum(outcome.unwrap() for outcome in outcomes) == sum(range(number))
     assert all(len(outcome.item) <= MOST_PER_TASK for outcome in outcomes)
+
+
+@pytest.mark.parametrize("number", [1, 5, 40, 200, 5000])
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_bundles_shrink_so_that_no_thread_waits_long_for_the_last(number, threads):
+    sizes = [len(bundle) for bundle in bundles(range(number), threads)]
+    assert sum(sizes) == number
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] <= max(1, number // (4 * threads))
+    assert sizes[-1] <= LEAST_PER_TASK
 
 
 def test_an_error_is_of_a_single_thing_and_the_others_of_its_task_are_done():

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import ChunkmeansError
 from pipeline.engines.serial import SerialEngine
+from pipeline.results.marks import complete
 from pipeline.results.open import open_image
 from pipeline.steps.image import segment_image
 from tests.judge import assert_equal_to_oracle
@@ -19,8 +20,15 @@ def job(tmp_path):
     return jobs(tmp_path, 1)[0]
 
 
+def segmented(job):
+    """Segment an image and complete its store; returns its row."""
+    row, mark = segment_image(job, job.open(), SerialEngine())
+    complete(job.output.store, [mark] if mark else [])
+    return row
+
+
 def test_the_row_tells_what_the_store_holds(job):
-    row = segment_image(job, job.open(), SerialEngine())
+    row = segmented(job)
 
     found = open_image(job.output.store, row.store)
     image = np.load(job.path)
@@ -44,7 +52,7 @@ def test_the_row_tells_what_the_store_holds(job):
 )
 def test_a_result_with_a_reservation_is_warned(job, change, reason):
     job = replace(job, settings=replace(job.settings, **change))
-    row = segment_image(job, job.open(), SerialEngine())
+    row = segmented(job)
 
     assert row.state == "warned"
     assert re.fullmatch(reason, row.reason)
@@ -53,7 +61,7 @@ def test_a_result_with_a_reservation_is_warned(job, change, reason):
 
 def test_an_image_without_a_valid_pixel_is_skipped_and_has_no_store(job):
     np.save(job.path, np.full((3, 4, 1), 7, np.uint8))
-    row = segment_image(replace(job, nodata=(7,)), replace(job, nodata=(7,)).open(), SerialEngine())
+    row = segmented(replace(job, nodata=(7,)))
 
     assert (row.state, row.pixels, row.nodata, row.store) == ("skipped", 0, 12, "")
     assert not job.output.store.exists("images")
@@ -63,5 +71,5 @@ def test_a_group_that_must_not_be_empty_fails_the_image(job):
     start = np.array([[10.0], [1e9]])
     job = replace(job, settings=replace(job.settings, init=start, k=2, empty="error"))
     with pytest.raises(ChunkmeansError, match="empt"):
-        segment_image(job, job.open(), SerialEngine())
+        segmented(job)
     assert not job.output.store.exists("images/image0.ome.zarr")

@@ -38,7 +38,7 @@ def test_pixels_answer_as_their_table_does(image, edge, number):
 
     a, b = pixels.sums(means), table.sums(means)
     np.testing.assert_array_equal(a.counts, b.counts)
-    assert a.sums.integers() == b.sums.integers()
+    assert a.sums.integers == b.sums.integers
     far, same = pixels.farthest(means, number), table.farthest(means, number)
     np.testing.assert_array_equal(far.values, same.values)
     np.testing.assert_array_equal(far.distances, same.distances)

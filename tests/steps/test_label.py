@@ -44,7 +44,7 @@ def test_labels_and_totals_are_those_of_brute_force(image, counted, edge):
     np.testing.assert_array_equal(canvas.labels, expected)
     by_mean = np.bincount(expected.ravel(), minlength=4)[fit.numbers]
     np.testing.assert_array_equal(total.counts, by_mean)
-    assert total.sums.integers() == [
+    assert total.sums.integers == [
         int(image[expected == number][:, channel].sum(dtype=np.int64))
         for number in fit.numbers
         for channel in range(2)
