@@ -150,7 +150,7 @@ def _run(
         engine = stack.enter_context(
             open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
         )
-        planned = refuse_hopeless(jobs, engine)
+        planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)
         peak = stack.enter_context(PeakMemory())
         opened = ledger(
             config,

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.engines.base import Size
 from pipeline.errors import ChunkmeansError
 from pipeline.grid import Box, pieces, split
+from pipeline.kmeans.samples import canonical
 from pipeline.results.layout import plan_labels
 from pipeline.sources import open_image
 from pipeline.steps.memory import plan_chunks
@@ -51,7 +52,7 @@ def read(path: str) -> Read:
         info = image.info
         image.fingerprint()
         layout = plan_labels(info, 3)
-        chunk, _ = plan_chunks(info, layout, Size(1, 1, MEMORY), False)
+        chunk, _ = plan_chunks(info, canonical(info.dtype), layout, Size(1, 1, MEMORY), False)
         for _, box in zip(range(CHUNKS), split(Box.whole(info.shape), chunk), strict=False):
             for part in pieces(box, info.chunks, 2**22):
                 pixels = image.read(part)

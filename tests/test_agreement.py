@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline import make_config, open_run, run, segment
 from pipeline.engines.base import Size
 from pipeline.kmeans import distinct
+from pipeline.kmeans.samples import canonical
 from pipeline.results.layout import plan_labels
 from pipeline.results.store import IMAGES
 from pipeline.sources.memory import MemoryImage
@@ -252,7 +253,9 @@ def least(way):
     with way.taken():
         layout = plan_labels(info, 4, chunk=4, shard=8)
         size = Size(1, 1, 2**40)
-        return memory.plan_chunks(info, layout, size, mean_image=True)[1].tasks
+        return memory.plan_chunks(info, canonical(info.dtype), layout, size, mean_image=True)[
+            1
+        ].tasks
 
 
 def test_what_a_worker_held_of_another_run_is_not_taken_for_this_one(tmp_path, clusters):

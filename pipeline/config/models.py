@@ -171,6 +171,11 @@ class KMeans(_Section):
     seed: int = Field(0, ge=0, lt=2**63)
     """Of the random choice of first means."""
 
+    @property
+    def pooled(self) -> bool:
+        """Whether images share their means."""
+        return self.scope != "image"
+
     @model_validator(mode="before")
     @classmethod
     def _k_of_given_means(cls, section: Any) -> Any:

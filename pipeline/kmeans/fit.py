@@ -209,12 +209,15 @@ def fit(
     samples, whole, answering = collected.seeds(), collected.moments(), pixels(metric)
     restarts = settings.restarts if isinstance(settings.init, str) else 1
     progress = Progress() if before is None else before
+    begun = len(progress.starts) + (progress.running.means is not None)
+    drawn = {  # all before the first pass: drawing, and the trees of samples, take much room each
+        restart: initial_means(samples, settings, metric, restart)
+        for restart in range(begun, restarts)
+    }
     while (restart := len(progress.starts)) < restarts:
         course = progress.running
         if not _ended(course, settings):
-            means = course.means
-            if means is None:
-                means = initial_means(samples, settings, metric, restart)
+            means = drawn[restart] if course.means is None else course.means
             for iteration in lloyd(
                 means, answering, whole, metric, first=len(course) + 1,
                 threshold=settings.threshold, max_iterations=settings.max_iterations,

@@ -231,23 +231,32 @@ def _opened(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list
         return []
     channels = _usual([m.source.info.channels for m in ordered])
     example = next(m.job.path for m in ordered if m.source.info.channels == channels)
-    fitting = []
+    alike = []
     for member in ordered:
+        if member.source.info.channels == channels:
+            alike.append(member)
+        else:
+            error = SourceError(
+                f"{member.job.path}: has {member.source.info.channels} channels, most of the "
+                f"collection has {channels} (as {example}); choose images.channels, or take it out"
+            )
+            yield failed(member.job, error)
+    fitting = []
+    for member in _of_one_type(alike):
         try:
-            if member.source.info.channels != channels:
-                raise SourceError(
-                    f"{member.job.path}: has {member.source.info.channels} channels, most of the "
-                    f"collection has {channels} (as {example}); choose images.channels, or take "
-                    "it out"
-                )
             _chunks(member, engine)
             fitting.append(member)
         except ChunkmeansError as error:
             yield failed(member.job, error)
-    if not fitting:
+    return _of_one_type(fitting)
+
+
+def _of_one_type(members: Sequence[Member]) -> list[Member]:
+    """Return images whose samples are of the one type that holds all of them."""
+    if not members:
         return []
-    dtype = common([m.source.info.dtype for m in fitting])
-    return [replace(m, source=replace(m.source, dtype=dtype)) for m in fitting]
+    dtype = common([member.source.info.dtype for member in members])
+    return [replace(m, source=replace(m.source, dtype=dtype)) for m in members]
 
 
 def _usual(channels: list[int]) -> int:
@@ -265,10 +274,9 @@ def _chunks(member: Member, engine: Engine) -> Iterator[Chunk]:
     """Return the chunks of an image; raises a `ConfigError` if the memory is too small for it."""
     output = member.job.output
     layout = output.layout(member.source, member.job.settings.k)
-    # pixels are worked on in the one type of all images, which may be wider than the file's
-    info = replace(member.source.info, dtype=member.source.dtype)
-    shape, need = plan_chunks(info, layout, engine.size, output.mean_image)
-    return cut(member.source, shape, need.hold, SUBJECT)
+    source = member.source
+    shape, need = plan_chunks(source.info, source.dtype, layout, engine.size, output.mean_image)
+    return cut(source, shape, need.hold, SUBJECT)
 
 
 def _read(

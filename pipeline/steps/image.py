@@ -160,7 +160,7 @@ def plan_bundles(
     source: Input, layout: LabelLayout, engine: Engine, mean_image: bool, *, hold: bool
 ) -> list[Bundle]:
     """Return the chunks of an image, cut to the memory there is, in bundles."""
-    shape, need = plan_chunks(source.info, layout, engine.size, mean_image)
+    shape, need = plan_chunks(source.info, source.dtype, layout, engine.size, mean_image)
     room = need.hold if hold else 0
     return bundled(list(cut(source, shape, room, source.id)), engine.size)
 

@@ -19,8 +19,8 @@ from pipeline.steps.watching import phase
 PATIENCE = 2
 """Passes over pixels after which trees of what is held are made: they cost about five."""
 
-FEW_ITERATIONS = 5
-"""Where no more are allowed, no trees are made of pixels: one costs as many plain passes."""
+FEW_PASSES = 3
+"""Where no more are allowed, no trees are made of pixels: one costs about as many plain passes."""
 
 
 def sum_bundle(bundle: Bundle, means: Floats, metric: Metric, trees: bool) -> PartialSums:
@@ -98,7 +98,7 @@ def iterate(
 
     Goes on where a run before came, as far as that was `saved`, and saves how far this one is.
     """
-    trees = settings.max_iterations > FEW_ITERATIONS
+    trees = settings.restarts * settings.max_iterations > FEW_PASSES
 
     def pixels(metric: Metric) -> Pixels:
         if collected.complete:

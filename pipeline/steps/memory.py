@@ -9,6 +9,9 @@ which all vectors differ.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from pipeline.engines.base import Size
 from pipeline.engines.bundle import bundles
@@ -16,10 +19,11 @@ from pipeline.errors import ConfigError
 from pipeline.grid import Box, chunk_shape, pieces, split
 from pipeline.image import ImageInfo
 from pipeline.kmeans.distinct import LIMIT
-from pipeline.kmeans.samples import canonical
 from pipeline.kmeans.table import LISTED, counting_bytes, fits, merged_bytes, planes_of
 from pipeline.results.layout import LabelLayout
 from pipeline.steps.chunk import PIECE, Bundle, Chunk, Input
+
+DType = np.dtype[Any]
 
 LIBRARIES = 230 * 2**20
 """Bytes of a worker process before it does anything: Python, NumPy, Numba, Dask, zarr."""
@@ -77,11 +81,10 @@ class Vectors:
     """Of the driver, which has all of them, decodes them and draws the first means."""
 
     @classmethod
-    def of(cls, info: ImageInfo) -> "Vectors":
-        """Return the figures of an image."""
-        dtype = canonical(info.dtype)
+    def of(cls, info: ImageInfo, dtype: DType) -> "Vectors":
+        """Return the figures of an image whose samples are of a type."""
         width = info.channels * dtype.itemsize
-        part = kept_bytes(info, BUNDLE_PIXELS)
+        part = kept_bytes(info, dtype, BUNDLE_PIXELS)
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
             fit = 36 * min(info.pixels, possible) + possible
@@ -92,9 +95,8 @@ class Vectors:
         return cls(task, n * (4 * width + 96), n * (3 * width + 96))
 
 
-def kept_bytes(info: ImageInfo, pixels: int) -> int:
+def kept_bytes(info: ImageInfo, dtype: DType, pixels: int) -> int:
     """Bytes of the distinct vectors of so many pixels of an image, until they are merged."""
-    dtype = canonical(info.dtype)
     width = int(info.channels * dtype.itemsize)
     n = min(pixels, info.pixels)
     if not fits(dtype, info.channels):
@@ -105,11 +107,10 @@ def kept_bytes(info: ImageInfo, pixels: int) -> int:
 
 
 def task_bytes(
-    info: ImageInfo, layout: LabelLayout, chunk: tuple[int, ...], mean_image: bool
+    info: ImageInfo, dtype: DType, layout: LabelLayout, chunk: tuple[int, ...], mean_image: bool
 ) -> int:
     """Bytes that one task needs at its hungriest step."""
     piece = max(box.size for box in pieces(Box.whole(chunk), info.chunks, PIECE))
-    dtype = canonical(info.dtype)
     pixel = info.channels * info.dtype.itemsize
     working = info.channels * dtype.itemsize
     checked = info.channels if info.nodata or info.dtype.kind == "f" else 0
@@ -122,47 +123,43 @@ def task_bytes(
     labels = prod(chunk) * layout.dtype.itemsize * 3
     if mean_image:
         labels += prod(chunk) * max(pixel * 3 // 2, info.dtype.itemsize * 3)
-    vectors = Vectors.of(info)
+    vectors = Vectors.of(info, dtype)
     return read + max(vectors.task, vectors.merge, labels)
 
 
-def process_bytes(info: ImageInfo, layout: LabelLayout, size: Size) -> int:
+def process_bytes(info: ImageInfo, dtype: DType, layout: LabelLayout, size: Size) -> int:
     """Bytes that a worker needs once, however many threads it has."""
-    vectors = Vectors.of(info)
+    vectors = Vectors.of(info, dtype)
     part = task_pixels(info.pixels, size)
     # all may come to wait on one worker, merged to twice as many pixels each, and one more is on
     # its way, there and as it travels
     waiting = [part] * (size.threads // size.workers + (2 if size.apart else 0))
     waiting += [part << level for level in range((info.pixels // part).bit_length())]
-    kept = sum(kept_bytes(info, pixels) for pixels in waiting)
+    kept = sum(kept_bytes(info, dtype, pixels) for pixels in waiting)
     merge = vectors.merge if size.threads > size.workers else 0  # beside the tasks
-    return info.undivided + kept + merge + _look_up(info, layout)
+    return info.undivided + kept + merge + _look_up(info, dtype, layout)
 
 
-def driver_bytes(info: ImageInfo, layout: LabelLayout) -> int:
+def driver_bytes(info: ImageInfo, dtype: DType, layout: LabelLayout) -> int:
     """Bytes that the driver needs for an image beside its libraries."""
-    vectors = Vectors.of(info)
-    return kept_bytes(info, info.pixels) + vectors.fit + _look_up(info, layout)
+    vectors = Vectors.of(info, dtype)
+    return kept_bytes(info, dtype, info.pixels) + vectors.fit + _look_up(info, dtype, layout)
 
 
-def _raw(info: ImageInfo) -> bool:
-    """Whether an image's vectors are too wide to be looked up."""
-    return not fits(canonical(info.dtype), info.channels)
-
-
-def _look_up(info: ImageInfo, layout: LabelLayout) -> int:
+def _look_up(info: ImageInfo, dtype: DType, layout: LabelLayout) -> int:
     """Bytes of the label of every possible vector, as sent, as received and as used."""
-    width = info.channels * canonical(info.dtype).itemsize
-    return 0 if _raw(info) else 3 * 2 ** (8 * width) * layout.dtype.itemsize
+    if not fits(dtype, info.channels):
+        return 0
+    return int(3 * 2 ** (8 * info.channels * dtype.itemsize) * layout.dtype.itemsize)
 
 
 def plan_chunks(
-    info: ImageInfo, layout: LabelLayout, size: Size, mean_image: bool
+    info: ImageInfo, dtype: DType, layout: LabelLayout, size: Size, mean_image: bool
 ) -> tuple[tuple[int, ...], Need]:
     """Return the shape of an image's chunks and what a worker needs for them.
 
     The driver, where it is a process of its own, takes what it needs of what there is for all; what
-    it leaves is the workers'.
+    it leaves is the workers'. `dtype` is that of the samples, which a collection has in common.
 
     Raises
     ------
@@ -173,14 +170,14 @@ def plan_chunks(
     threads = max(1, size.threads // size.workers)
     pixels = CHUNK_PIXELS
     smallest = prod(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
-    once, driver = process_bytes(info, layout, size), driver_bytes(info, layout)
+    once, driver = process_bytes(info, dtype, layout, size), driver_bytes(info, dtype, layout)
     room = size.memory
     if size.apart:
         left = (size.workers + 1) * size.memory - LIBRARIES - driver
         room = min(room, left // size.workers)
     while True:
         chunk = chunk_shape(info.shape, info.chunks, layout.block, pixels)
-        tasks = once + threads * task_bytes(info, layout, chunk, mean_image)
+        tasks = once + threads * task_bytes(info, dtype, layout, chunk, mean_image)
         if not size.apart:
             tasks = max(tasks, driver)
         if LIBRARIES + tasks <= room or pixels <= smallest:
@@ -198,7 +195,7 @@ def plan_chunks(
         )
     left = room - need
     # a chunk is decoded before it is known whether there is room to hold it
-    decoded = prod(chunk) * (info.channels * canonical(info.dtype).itemsize + 1)
+    decoded = prod(chunk) * (info.channels * dtype.itemsize + 1)
     hold = max(left - threads * decoded, left // (threads + 1))
     return chunk, Need(tasks, LIBRARIES, hold, room)
 
@@ -224,9 +221,9 @@ def _ways(info: ImageInfo, size: Size, threads: int, smallest: int) -> list[str]
     return ways
 
 
-def planned_bytes(info: ImageInfo, need: Need, tasks: int) -> int:
+def planned_bytes(info: ImageInfo, dtype: DType, need: Need, tasks: int) -> int:
     """Bytes that so many workers, or tasks of an image each, will use with what they hold."""
-    held = info.pixels * (info.channels * canonical(info.dtype).itemsize + 1)
+    held = int(info.pixels * (info.channels * dtype.itemsize + 1))
     return tasks * (need.total + min(need.hold, held))
 
 

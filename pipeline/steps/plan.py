@@ -4,15 +4,21 @@ Of many images a sample is looked at. A header that is refused is what will beco
 and no reason to refuse the run.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
+from typing import Any
+
+import numpy as np
 
 from pipeline.config import Config
 from pipeline.engines import engine_size
 from pipeline.engines.base import Engine, Size
 from pipeline.errors import ChunkmeansError, ConfigError, ResultError, SourceError
+from pipeline.features import common
 from pipeline.kmeans.fit import check_channels
 from pipeline.steps.image import Job
 from pipeline.steps.jobs import store_of
@@ -87,13 +93,11 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
     """Return the plan of a run; of more than `SAMPLE` images that many are looked at."""
     size = engine_size(config.cluster.kind, config.cluster.options, memory=config.memory)
     most = most_pixels_of_a_task(len(jobs), size)
-    images, errors, refused = [], [], []
-    looked = min(len(jobs), SAMPLE)
-    for number in range(looked):
-        job = jobs[number * len(jobs) // looked]
-        image, error = planned(job, size, most)
-        images.append(image)
-        errors.append(error)
+    looked, refused = min(len(jobs), SAMPLE), []
+    sample = [jobs[number * len(jobs) // looked] for number in range(looked)]
+    found = looks_at(sample, partial(planned, size=size, most=most), config.kmeans.pooled)
+    images = [image for image, _ in found if image]
+    errors = [error for _, error in found]
     unfit = [str(error) for error in errors if isinstance(error, ConfigError)]
     if unfit and len(unfit) == looked:
         refused += unfit
@@ -124,8 +128,49 @@ LOOKED_AT = 8
 """Images whose headers are looked at before a run starts."""
 
 
-def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansError | None]:
-    """Return what would become of one image, up to `most` pixels in one task, and its problem."""
+Look = tuple[PlannedImage | None, Exception | None]
+"""What would become of an image, and its problem."""
+
+
+def looks_at(
+    jobs: Sequence[Job],
+    look: Callable[..., Look],
+    pooled: bool,
+    each: Callable[[Callable[[Job], Look], Sequence[Job]], Iterable[Look]] = map,
+) -> list[Look]:
+    """Look at images; again at those of a pool that are worked on in a wider type than theirs.
+
+    Parameters
+    ----------
+    look
+        `planned`, of a machine.
+    pooled
+        Whether images, or those of a group, share their means.
+    each
+        Calls a function for every job.
+    """
+    found = list(each(look, jobs))
+    types = defaultdict(set)
+    for job, (image, _) in zip(jobs, found, strict=True):
+        if pooled and image and image.dtype:
+            types[job.group].add(np.dtype(image.dtype))
+    for group in [group for group, several in types.items() if len(several) > 1]:
+        places = [i for i, job in enumerate(jobs) if job.group == group]
+        with suppress(ConfigError):  # no type holds all: the run says so
+            wider = partial(look, dtype=common(sorted(types[group], key=str)))
+            again = each(wider, [jobs[i] for i in places])
+            for i, looked in zip(places, again, strict=True):
+                found[i] = looked
+    return found
+
+
+def planned(
+    job: Job, size: Size, most: int, dtype: np.dtype[Any] | None = None
+) -> tuple[PlannedImage, ChunkmeansError | None]:
+    """Return what would become of one image, up to `most` pixels in one task, and its problem.
+
+    `dtype` is that of its samples in a pool; None: its own.
+    """
     image = PlannedImage(job.id, job.path)
     tasks, bound = size.workers, size.memory * (size.workers + size.apart)
     apart = LIBRARIES if size.apart else 0
@@ -140,7 +185,8 @@ def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansEr
         layout = job.output.layout(source, job.settings.k)
         if info.pixels <= most:
             tasks, size = size.threads, size.of_one_task()
-        shape, need = plan_chunks(info, layout, size, job.output.mean_image)
+        dtype = source.dtype if dtype is None else dtype
+        shape, need = plan_chunks(info, dtype, layout, size, job.output.mean_image)
     except TooLittleMemory as error:
         return replace(image, need=error.need, problem=str(error)), error
     except ChunkmeansError as error:
@@ -149,17 +195,17 @@ def planned(job: Job, size: Size, most: int) -> tuple[PlannedImage, ChunkmeansEr
         reason = f"{job.path}: {type(error).__name__}: {error}"
         return replace(image, problem=reason), SourceError(reason)
     chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
-    driver = driver_bytes(info, layout) if tasks == size.workers else 0
+    driver = driver_bytes(info, dtype, layout) if tasks == size.workers else 0
     return replace(
         image,
         chunks=chunks,
         need=need.total,
-        planned=min(bound, planned_bytes(info, need, tasks) + (apart and apart + driver)),
+        planned=min(bound, planned_bytes(info, dtype, need, tasks) + (apart and apart + driver)),
         driver=driver,
     ), None
 
 
-def refuse_hopeless(jobs: Sequence[Job], engine: Engine) -> int:
+def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -> int:
     """Refuse a run before its start where the config fits none of its first images.
 
     Looks at a few headers, where the images will be read: one that kills its process, or never
@@ -174,8 +220,12 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine) -> int:
     """
     size = engine.size
     look = partial(planned, size=size, most=most_pixels_of_a_task(len(jobs), size))
-    looks = {o.item.id: o for o in engine.map(look, jobs[:LOOKED_AT], name="look")}
-    found = [looks[job.id].value or (None, looks[job.id].error) for job in jobs[:LOOKED_AT]]
+
+    def each(look: Callable[[Job], Look], some: Sequence[Job]) -> Iterable[Look]:
+        looks = {o.item.id: o for o in engine.map(look, some, name="look")}
+        return [looks[job.id].value or (None, looks[job.id].error) for job in some]
+
+    found = looks_at(jobs[:LOOKED_AT], look, pooled, each)
     errors = [error for _, error in found]
     first = errors[0] if errors else None
     if isinstance(first, ConfigError) and all(isinstance(e, ConfigError) for e in errors):

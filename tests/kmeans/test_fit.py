@@ -381,3 +381,14 @@ def test_a_finished_fit_is_a_fixed_point():
     again = next(lloyd(found.means, pixels, collect(values).moments(), found.metric))
     assert again.residual == 0.0
     assert again.inertia == model_of(found, values).inertia
+
+
+def test_all_starts_are_drawn_before_the_first_pass(monkeypatch):
+    told = []
+    draw = module.initial_means
+    monkeypatch.setattr(module, "initial_means", lambda *a: told.append("draw") or draw(*a))
+    sums = TablePixels.sums
+    monkeypatch.setattr(TablePixels, "sums", lambda *a: told.append("pass") or sums(*a))
+    fitted(column(1, 2, 5, 9, 30), Settings(2, init="kmeans++", restarts=3))
+    assert told[:4] == ["draw"] * 3 + ["pass"]
+    assert "draw" not in told[3:]

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline import open_run, run
 from pipeline.engines import attempt as attempts
+from pipeline.engines.base import Size
 from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ChunkError, ClusterError, ConfigError, ResultError
 from pipeline.events import ignore
@@ -18,6 +19,7 @@ from pipeline.steps import collection, members, memory
 from pipeline.steps.chunk import Chunk
 from pipeline.steps.collect import collect_bundle
 from pipeline.steps.collection import Gathered, segment_collection
+from pipeline.steps.plan import looks_at, planned
 from tests.judge import same_model
 from tests.steps.examples import config, in_many_tasks, jobs, source
 from tests.steps.poison import poisoned
@@ -243,6 +245,19 @@ def test_an_image_that_memory_is_too_small_for_fails_alone(tmp_path, monkeypatch
     assert "memory: a worker needs" in found["image2"].reason
     assert [found[f"image{i}"].state for i in (0, 1, 3)] == ["done"] * 3
     same_model(model, expected)
+
+
+def test_images_are_planned_in_the_type_that_all_are_worked_on_in(tmp_path):
+    all_jobs = jobs(tmp_path, 3)
+    for job in all_jobs[:2]:
+        np.save(job.path, picture("uint8", 1, (1500, 1500)))
+    np.save(all_jobs[2].path, picture("float64", 1, (20, 20)))
+    size = Size(1, 1, 300 * 2**20)
+    looks = looks_at(all_jobs, partial(planned, size=size, most=0), pooled=True)
+    rows, _ = pooled(all_jobs, SerialEngine(memory=size.memory))
+
+    assert [bool(image.problem) for image, _ in looks] == [True, True, False]
+    assert [rows[job.id].state for job in all_jobs] == ["failed", "failed", "done"]
 
 
 def mixed(folder):

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from pipeline.engines import hold
 from pipeline.engines.serial import SerialEngine
 from pipeline.events import Iterated, PhaseStarted, ignore
 from pipeline.kmeans import distinct
 from pipeline.kmeans.fit import Settings, TablePixels
 from pipeline.kmeans.lloyd import Metric
+from pipeline.kmeans.tree import Tree
 from pipeline.steps.collect import collect
 from pipeline.steps.iterate import ChunkPixels, iterate
 from pipeline.steps.memory import bundled, cut
@@ -22,9 +24,9 @@ def image():
     return picture("float32", 3, (19, 14), levels=25)
 
 
-def chunks(image, edge):
+def chunks(image, edge, room=0):
     engine = SerialEngine()
-    return engine, bundled(list(cut(source(image), (edge, edge), 0, "array")), engine.size)
+    return engine, bundled(list(cut(source(image), (edge, edge), room, "array")), engine.size)
 
 
 @pytest.mark.parametrize("edge", [3, 8, 100])
@@ -59,3 +61,35 @@ def test_one_pass_over_the_pixels_for_each_iteration_and_none_over_a_table(image
         assert sum(isinstance(e, PhaseStarted) for e in seen) == passes
         told = [e.residual for e in seen if isinstance(e, Iterated)]
         assert told == [turn.residual for turn in expected.iterations]
+
+
+@pytest.mark.parametrize(
+    ("restarts", "most", "made"), [(1, 3, False), (1, 4, True), (3, 1, False), (2, 2, True)]
+)
+def test_trees_of_held_pixels_are_made_once_where_passes_will_be_worth_them(
+    image, monkeypatch, restarts, most, made
+):
+    monkeypatch.setattr(distinct, "LIMIT", 8)
+    monkeypatch.setattr(distinct, "SKETCH", 8)
+    trees = []
+    monkeypatch.setattr(Tree, "of", watched(Tree.of, trees))
+    engine, bundles = chunks(image, 6, room=2**20)
+    collected = collect(engine, bundles, "array", ignore)
+    iterate(
+        engine,
+        bundles,
+        collected,
+        Settings(4, restarts=restarts, max_iterations=most),
+        "array",
+        ignore,
+    )
+    hold.release("array")
+    assert len(trees) == (sum(map(len, bundles)) if made else 0)
+
+
+def watched(of, made):
+    def noted(samples, metric):
+        made.append(of(samples, metric))
+        return made[-1]
+
+    return noted

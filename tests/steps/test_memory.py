@@ -50,15 +50,18 @@ def test_chunks_keep_to_the_bound_or_are_refused(info, mib, workers, threads, me
     layout = plan_labels(info, 5)
     size = Size(workers, workers * threads, mib * MIB)
     smallest = tuple(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
-    once, driver = process_bytes(info, layout, size), driver_bytes(info, layout)
-    least = once + threads * task_bytes(info, layout, smallest, mean_image)
+    once, driver = (
+        process_bytes(info, canonical(info.dtype), layout, size),
+        driver_bytes(info, canonical(info.dtype), layout),
+    )
+    least = once + threads * task_bytes(info, canonical(info.dtype), layout, smallest, mean_image)
     if LIBRARIES + max(least, driver) > size.memory:
         with pytest.raises(ConfigError, match=rf"has {mib} MiB; raise `memory`"):
-            plan_chunks(info, layout, size, mean_image)
+            plan_chunks(info, canonical(info.dtype), layout, size, mean_image)
         return
-    shape, need = plan_chunks(info, layout, size, mean_image)
+    shape, need = plan_chunks(info, canonical(info.dtype), layout, size, mean_image)
     assert need.total + need.hold <= need.bound == size.memory
-    tasks = once + threads * task_bytes(info, layout, shape, mean_image)
+    tasks = once + threads * task_bytes(info, canonical(info.dtype), layout, shape, mean_image)
     assert need.tasks == max(tasks, driver)
     # each thread may hold a chunk in its hands while all that may be held is
     chunk = prod(shape) * (info.channels * canonical(info.dtype).itemsize + 1)
@@ -73,7 +76,9 @@ def test_more_memory_never_makes_chunks_smaller(info, mib):
     sizes = []
     for factor in (1, 2, 8):
         try:
-            shape, _ = plan_chunks(info, layout, Size(1, 1, factor * mib * MIB), False)
+            shape, _ = plan_chunks(
+                info, canonical(info.dtype), layout, Size(1, 1, factor * mib * MIB), False
+            )
         except ConfigError:
             assert not sizes
         else:
@@ -124,33 +129,40 @@ def test_a_larger_image_needs_no_more_than_the_merging_of_its_parts(dtype, chann
     needs = []
     for edge in (2**14, 2**15, 2**17):
         info = ImageInfo("yx", (edge, edge), channels, np.dtype(dtype), (512, 512))
-        needs.append(plan_chunks(info, plan_labels(info, 5), Size(1, 2, 2**40), False)[1].tasks)
-    part = memory.kept_bytes(info, info.pixels)
+        needs.append(
+            plan_chunks(
+                info, canonical(info.dtype), plan_labels(info, 5), Size(1, 2, 2**40), False
+            )[1].tasks
+        )
+    part = memory.kept_bytes(info, canonical(info.dtype), info.pixels)
     assert needs[0] <= needs[1] <= needs[2] <= 2 * needs[0] + 6 * part  # counts of 64 bits
 
 
 def test_what_the_driver_needs_is_taken_from_the_workers_only_where_it_is_a_process_of_its_own():
     info, layout = flat(2**15)
-    driver = memory.LIBRARIES + driver_bytes(info, layout)
+    driver = memory.LIBRARIES + driver_bytes(info, canonical(info.dtype), layout)
     for workers, mib in product([1, 2, 5], [640, 700, 1000, 4000]):
         size = Size(workers, workers, mib * MIB, apart=True)
         try:
-            _, need = plan_chunks(info, layout, size, False)
+            _, need = plan_chunks(info, canonical(info.dtype), layout, size, False)
         except ConfigError:
             assert mib < 1000
             continue
         assert need.total + need.hold <= need.bound <= size.memory
         assert workers * need.bound + driver <= (workers + 1) * size.memory
     with pytest.raises(ConfigError, match=r"has 54\d MiB beside the 90\d MiB of the driver"):
-        plan_chunks(info, layout, Size(2, 2, 662 * MIB, apart=True), False)
+        plan_chunks(info, canonical(info.dtype), layout, Size(2, 2, 662 * MIB, apart=True), False)
 
 
 def test_what_decodes_as_a_whole_counts_once_for_all_threads_and_is_named_where_it_is_too_much():
     size = Size(1, 2, 2**40)
     (info, layout), (whole, _) = flat(8192), flat(8192, undivided=5 * 2**30)
-    assert process_bytes(whole, layout, size) == process_bytes(info, layout, size) + 5 * 2**30
-    assert task_bytes(whole, layout, (2048, 2048), False) <= task_bytes(
-        info, layout, (2048, 2048), False
+    assert (
+        process_bytes(whole, canonical(whole.dtype), layout, size)
+        == process_bytes(info, canonical(info.dtype), layout, size) + 5 * 2**30
+    )
+    assert task_bytes(whole, canonical(whole.dtype), layout, (2048, 2048), False) <= task_bytes(
+        info, canonical(info.dtype), layout, (2048, 2048), False
     )
     with pytest.raises(ConfigError, match=r"one piece, which takes 5120 MiB .* has 4096 MiB.*anew"):
-        plan_chunks(whole, layout, Size(1, 2, 2**32), False)
+        plan_chunks(whole, canonical(whole.dtype), layout, Size(1, 2, 2**32), False)

@@ -99,7 +99,7 @@ def test_threads_of_a_worker_share_its_memory(tmp_path):
     four, _ = planned(job, Size(1, 4, 2**40), 0)
     two_workers, _ = planned(replace(job), Size(2, 2, 2**40), 0)
 
-    assert two_workers.need - one.need < 1024  # parts that wait to be merged are smaller
+    assert 0 <= two_workers.need - one.need < 1024  # parts that wait to be merged are smaller
     assert four.need > two_workers.need
 
 
