@@ -4,12 +4,15 @@ The modules of kinds that need more (`jobs`, `ssh`, `kubernetes`) prepare the op
 `custom` and ``gateway`` hand them over as they are.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from distributed import Client, SpecCluster
+from distributed import Client, SpecCluster, Status
+from distributed.deploy.spec import ProcessInterface
 
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
@@ -73,6 +76,7 @@ def opened(
     planned: int,
     advice: str = ADVICE,
     scalable: bool = True,
+    tunnelled: bool = False,
 ) -> DaskEngine:
     """Open an engine on a new cluster.
 
@@ -88,6 +92,8 @@ def opened(
         What to do where no worker comes.
     scalable
         Whether the number of workers is to be set; False: the options say it.
+    tunnelled
+        Whether the options have the dashboard listen on loopback of the scheduler's machine.
 
     Raises
     ------
@@ -100,7 +106,7 @@ def opened(
     with ExitStack() as stack:
         stack.enter_context(configured(request))
         cluster = _started(request, options)
-        stack.callback(cluster.close)
+        stack.callback(_close, cluster)
         try:
             client = stack.enter_context(Client(cluster, set_as_default=False))
         except OSError as error:
@@ -119,6 +125,7 @@ def opened(
             planned=planned,
             memory=request.memory,
             replace=replace,
+            tunnelled=tunnelled,
             advice=advice,
         )
     if section.adapt is not None:
@@ -140,6 +147,19 @@ def _started(request: Request, options: Mapping[str, Any]) -> Any:
         ) from error
 
 
+def _close(cluster: Any) -> None:
+    """Let a cluster go.
+
+    Dask insists that every worker it made is closed or has failed, and dask-jobqueue notes neither
+    of its jobs: one that was lost, or could not even be submitted, would be an error here.
+    """
+    if isinstance(cluster, SpecCluster):
+        for worker in list(cluster._created):
+            if isinstance(worker, ProcessInterface):
+                worker.status = Status.failed
+    cluster.close()
+
+
 def _scale(request: Request, cluster: Any, amount: int | Mapping[str, Any]) -> None:
     """Ask for workers, and notice if asking fails: no `sbatch`, a queue that does not exist."""
     try:
@@ -156,9 +176,15 @@ def _scale(request: Request, cluster: Any, amount: int | Mapping[str, Any]) -> N
 
 
 async def _asked(cluster: SpecCluster, amount: int | Mapping[str, Any]) -> None:
-    """Scale, and wait until every worker is asked for."""
-    _call(cluster.scale, amount)  # only notes what is wanted, and would log what goes wrong
-    await cluster._correct_state()
+    """Scale, and wait until every worker is asked for; what goes wrong is raised, not logged."""
+    log = logging.getLogger("tornado.application")
+    before, log.disabled = log.disabled, True
+    try:
+        _call(cluster.scale, amount)
+        await cluster._correct_state()
+    finally:
+        await asyncio.sleep(0)
+        log.disabled = before
 
 
 def _adapt(request: Request, cluster: Any, engine: DaskEngine) -> None:

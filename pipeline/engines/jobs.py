@@ -48,7 +48,13 @@ def open_engine(request: Request) -> DaskEngine:
         f"see in the queue whether the jobs wait, {where} why they end, and by chunkmeans plan "
         "what they run; cluster.wait.timeout says how long to wait"
     )
-    return opened(request, options, planned=_workers(request, job), advice=advice)
+    return opened(
+        request,
+        options,
+        planned=_workers(request, job),
+        advice=advice,
+        tunnelled=not request.cluster.insecure,
+    )
 
 
 def size(request: Request) -> Size:

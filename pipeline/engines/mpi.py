@@ -4,7 +4,7 @@ Every rank runs the program. Rank 0 becomes the scheduler and the ranks from 2 o
 do nothing else; rank 1 goes on.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import dask
@@ -13,7 +13,7 @@ from distributed import Client, Security
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.machine import free_memory
-from pipeline.engines.opening import configured, engine_of
+from pipeline.engines.opening import configured, engine_of, words
 from pipeline.engines.options import OURS, arguments, refuse_unfit, refuse_unknown
 from pipeline.engines.request import Request
 from pipeline.engines.security import (
@@ -36,9 +36,7 @@ def open_engine(request: Request) -> DaskEngine:
     """
     options = _options(request)
     initialize = request.load()
-    from mpi4py import MPI
-
-    ranks = MPI.COMM_WORLD
+    ranks = _ranks()
     if ranks.size < LEAST:
         raise ConfigError(
             f"cluster.kind: mpi needs at least {LEAST} ranks, a scheduler, this program and a "
@@ -50,9 +48,16 @@ def open_engine(request: Request) -> DaskEngine:
         if not initialize(**options, exit=False):
             raise SystemExit(0)
         client = stack.enter_context(Client(set_as_default=False))
-        stack.callback(client.shutdown)
+        stack.callback(_end, client)
         workers = ranks.size - 2
-        return engine_of(client, stack, request, workers=workers, memory=request.memory)
+        return engine_of(
+            client,
+            stack,
+            request,
+            workers=workers,
+            memory=request.memory,
+            tunnelled=not request.cluster.insecure,
+        )
 
 
 def size(request: Request) -> Size:
@@ -66,6 +71,25 @@ def size(request: Request) -> Size:
 def script(request: Request) -> str:
     """Return nothing: the program itself is what a batch system starts."""
     return ""
+
+
+def _end(client: Client) -> None:
+    """End the other ranks."""
+    if client.status == "running":
+        with suppress(OSError):
+            client.shutdown()
+
+
+def _ranks() -> Any:
+    """Return the ranks that this program was started on."""
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:  # the latter where there is no MPI to load
+        raise ConfigError(
+            f"cluster.kind: mpi finds no MPI library: {words(error).splitlines()[0]}; load the "
+            "module of your site, or pip install mpich"
+        ) from error
+    return MPI.COMM_WORLD
 
 
 def _options(request: Request) -> dict[str, Any]:

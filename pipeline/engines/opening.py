@@ -8,12 +8,14 @@ from importlib import metadata
 from importlib.util import find_spec
 
 import dask
+import psutil
 from distributed import Client
 
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.link import ADVICE
 from pipeline.engines.machine import free_memory
 from pipeline.engines.request import Request
+from pipeline.engines.security import LOOPBACK
 from pipeline.engines.settings import Settings
 from pipeline.errors import ClusterError
 
@@ -35,6 +37,7 @@ def engine_of(
     memory: int | None = None,
     replace: Callable[[], object] | None = None,
     foreign: bool = True,
+    tunnelled: bool = False,
     advice: str = ADVICE,
 ) -> DaskEngine:
     """Return the engine of `client`, which closes what is on `stack`.
@@ -53,6 +56,8 @@ def engine_of(
         Starts workers for those that were given up.
     foreign
         Whether workers may have another chunkmeans than this process.
+    tunnelled
+        Whether the dashboard listens on loopback of the scheduler's machine, whatever its address.
     advice
         What to do where there is no worker.
     """
@@ -64,7 +69,7 @@ def engine_of(
         workers=wait.workers or workers,
         planned=planned,
         replace=replace,
-        dashboard=client.dashboard_link if find_spec("bokeh") else "",
+        dashboard=_dashboard(client, tunnelled) if find_spec("bokeh") else "",
         advice=advice,
     )
     if foreign:
@@ -74,6 +79,19 @@ def engine_of(
     engine.memory = smallest if memory is None else min(memory, smallest)
     engine.on_close = stack.pop_all().close
     return engine
+
+
+def _dashboard(client: Client, tunnelled: bool) -> str:
+    """Return where the dashboard is, and how to look at it if that is on another machine."""
+    port = client.scheduler_info()["services"].get("dashboard")
+    if not tunnelled or port is None:
+        return str(client.dashboard_link or "")
+    page = f"http://{LOOPBACK}:{port}/status"
+    host = str(client.scheduler.address).rpartition("://")[2].rpartition(":")[0].strip("[]")
+    here = {a.address for addresses in psutil.net_if_addrs().values() for a in addresses}
+    if host in here:
+        return page
+    return f"{page} of {host}: ssh -L {port}:{LOOPBACK}:{port} {host}"
 
 
 def _same_version(client: Client) -> None:

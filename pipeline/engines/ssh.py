@@ -41,6 +41,7 @@ def open_engine(request: Request) -> DaskEngine:
         options,
         planned=_workers(options),
         scalable=False,
+        tunnelled=not request.cluster.insecure,
         advice="see whether the hosts answer, and what Dask's workers say there",
     )
 

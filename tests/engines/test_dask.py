@@ -1,3 +1,4 @@
+import logging
 import os
 import random
 import threading
@@ -8,11 +9,12 @@ from functools import partial
 import dask
 import psutil
 import pytest
+from distributed import LocalCluster
 
 from pipeline.config import Cluster, Wait
 from pipeline.engines import open_engine
 from pipeline.engines.base import OutOfTime, WorkerKilled
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, ConfigError
 
 from . import tasks
 from .conformance import EngineTests
@@ -154,6 +156,43 @@ def test_a_lost_scheduler_is_an_error_and_no_hang():
         engine._link.client.cluster.close()
         with pytest.raises(ClusterError, match=r"lost the scheduler at tcp://127.0.0.1"):
             list(outcomes)
+
+
+def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_failed(caplog):
+    caplog.set_level(logging.INFO, "distributed.chunkmeans")
+    with (
+        dask.config.set({"distributed.worker.memory.pause": False}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        open_engine("address", {"address": cluster.scheduler_address}) as engine,
+    ):  # fmt: skip
+        list(engine.map(tasks.square_or_fail, range(4), name="collect"))
+    told = [record.getMessage() for record in caplog.records if record.name.endswith("chunkmeans")]
+    assert {f"collect {i}: begins" for i in range(4)} <= set(told)
+    assert any(line.startswith("collect ") and ": failed: " in line for line in told)
+
+
+def test_a_performance_report_is_a_page_of_what_was_done(tmp_path):
+    pytest.importorskip("bokeh", reason="Dask's reports need bokeh (extra dashboard)")
+    page = tmp_path / "report.html"
+    with (
+        open_engine("local", {"processes": False, "threads_per_worker": 1}, tasks=1) as engine,
+        engine.reported(str(page)),
+    ):
+        list(engine.map(tasks.square, range(4), name="iterate"))
+    assert "iterate" in page.read_text()
+
+
+def test_a_performance_report_without_bokeh_is_an_error_that_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("pipeline.engines.dask.find_spec", lambda name: None)
+    with (
+        open_engine("local", {"processes": False, "threads_per_worker": 1}, tasks=1) as engine,
+        pytest.raises(ConfigError, match=r"needs bokeh; pip install 'chunkmeans\[dashboard\]'"),
+        engine.reported("report.html"),
+    ):
+        pass
 
 
 @pytest.mark.slow
