@@ -151,13 +151,19 @@ def _close(cluster: Any) -> None:
     """Let a cluster go.
 
     Dask insists that every worker it made is closed or has failed, and dask-jobqueue notes neither
-    of its jobs: one that was lost, or could not even be submitted, would be an error here.
+    of its jobs: one that was lost, or could not even be submitted, would be an error here. The
+    files of temporary certificates it would leave to the garbage collector, which may never come.
     """
     if isinstance(cluster, SpecCluster):
         for worker in list(cluster._created):
             if isinstance(worker, ProcessInterface):
                 worker.status = Status.failed
-    cluster.close()
+    try:
+        cluster.close()
+    finally:
+        for name in ("_job_ca_file", "_job_cert", "_job_key"):
+            if hasattr(cluster, name):
+                getattr(cluster, name).close()
 
 
 def _scale(request: Request, cluster: Any, amount: int | Mapping[str, Any]) -> None:

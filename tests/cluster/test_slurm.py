@@ -51,6 +51,7 @@ def test_the_preset_gives_the_bytes_of_the_serial_engine(slurm, reference, tmp_p
     assert "done      6" in said.stdout
     assert results_of(tmp_path / "out") == reference
     assert soon(lambda: not jobs(slurm), 30), "the run leaves jobs behind"
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "logs"}, "certificates are gone"
     logs = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
     for name in ("coffee", "retina", "camera"):
         assert name in logs, "the log of a worker tells what it works on"
