@@ -105,7 +105,7 @@ def _options(request: Request, security: Security | None) -> dict[str, Any]:
     if security is not None:
         options |= {"security": security, "protocol": "tls://"}
         # where keys of temporary certificates wait for the workers, readable by their user only
-        options.setdefault("shared_temp_directory", given("shared_temp_directory") or os.getcwd())
+        options["shared_temp_directory"] = given("shared_temp_directory") or os.getcwd()
     return options
 
 

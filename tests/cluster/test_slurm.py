@@ -1,5 +1,6 @@
 """Workers that are jobs of a real Slurm: the preset, jobs that end, and jobs that never come."""
 
+import signal
 import subprocess
 import time
 
@@ -35,13 +36,18 @@ def jobqueue():
     pytest.importorskip("dask_jobqueue", reason="needs pip install 'chunkmeans[hpc]'")
 
 
-def jobs(slurm):
-    """Ids of the jobs that run."""
+def queue(slurm, *options):
+    """Ids of the jobs in the queue."""
     asked = subprocess.run(
-        ["squeue", "-h", "-t", "R", "-o", "%i"], env=slurm, capture_output=True, text=True,
+        ["squeue", "-h", "-o", "%i", *options], env=slurm, capture_output=True, text=True,
         timeout=30, check=True,
     )  # fmt: skip
     return set(asked.stdout.split())
+
+
+def jobs(slurm):
+    """Ids of the jobs that run."""
+    return queue(slurm, "-t", "R")
 
 
 def test_the_preset_gives_the_bytes_of_the_serial_engine(slurm, reference, tmp_path):
@@ -101,9 +107,27 @@ def test_jobs_that_never_come_end_the_run_with_code_3_and_a_hint(slurm, tmp_path
     assert "no worker for 3 seconds; see in the queue whether the jobs wait" in said.stderr
     assert "logs in logs" in said.stderr
     assert not (tmp_path / "out").exists()
-    asked = ["squeue", "-h", "-o", "%i"]
-    left = subprocess.run(asked, env=slurm, capture_output=True, text=True, timeout=30, check=True)
-    assert left.stdout == "", "a run that gives up takes its jobs back"
+    assert queue(slurm) == set(), "a run that gives up takes its jobs back"
+
+
+def test_ctrl_c_takes_the_jobs_back_and_says_how_to_go_on(slurm, tmp_path):
+    (tmp_path / "site.yaml").write_text(LOOPBACK)
+    process = subprocess.Popen(
+        command(
+            "run", QUICKSTART, "--cluster", "site.yaml",
+            "--set", 'cluster.options.job_extra_directives=["--hold"]', out=tmp_path / "out",
+        ),
+        cwd=tmp_path, env=slurm, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        assert soon(lambda: queue(slurm), 60)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        end(process)
+    assert process.returncode == 130, said
+    assert "the same command resumes" in said
+    assert soon(lambda: queue(slurm) == set(), 30)
 
 
 def test_a_job_that_slurm_refuses_is_told_in_its_words(slurm, tmp_path):
