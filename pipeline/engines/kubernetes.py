@@ -11,7 +11,7 @@ from distributed.deploy import Cluster as DaskCluster
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import first, opened, planned
-from pipeline.engines.opening import configured
+from pipeline.engines.opening import configured, words
 from pipeline.engines.options import (
     OURS,
     arguments,
@@ -23,7 +23,7 @@ from pipeline.engines.options import (
 from pipeline.engines.request import Request
 from pipeline.engines.security import refuse_exposed
 from pipeline.engines.settings import environment
-from pipeline.errors import ConfigError
+from pipeline.errors import ClusterError, ConfigError
 
 
 def open_engine(request: Request) -> DaskEngine:
@@ -31,13 +31,27 @@ def open_engine(request: Request) -> DaskEngine:
 
     Options are arguments of ``dask_kubernetes.operator.KubeCluster``.
     """
+    options = _options(request)
+    _ask_for_an_answer()
     return opened(
         request,
-        _options(request),
+        options,
         planned=planned(request),
         scalable=False,
         advice="see by kubectl describe whether the pods of the workers can be placed",
     )
+
+
+def _ask_for_an_answer() -> None:
+    """Refuse to begin where no Kubernetes answers: Dask's class would leave half of itself."""
+    import kr8s  # what dask-kubernetes speaks to it with
+
+    try:
+        kr8s.api().version()
+    except Exception as error:
+        raise ClusterError(
+            f"kubernetes: no cluster answers: {words(error)}; see what kubectl version says"
+        ) from error
 
 
 def size(request: Request) -> Size:

@@ -7,9 +7,9 @@ import dask
 import pytest
 
 from pipeline.config import Cluster, load_config
-from pipeline.engines import engine_size, job_script
+from pipeline.engines import engine_size, job_script, open_engine
 from pipeline.engines.registry import KINDS
-from pipeline.errors import ConfigError
+from pipeline.errors import ClusterError, ConfigError
 from tests.cluster.running import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -139,3 +139,10 @@ def test_no_script_has_a_credential_in_it(tmp_path, monkeypatch):
     with dask.config.set({"distributed.comm.tls.client.key": CANARY, "site.token": CANARY}):
         for name in (*JOBS, "kubernetes"):
             assert CANARY not in job_script(preset(name, *overrides))
+
+
+def test_kubernetes_that_does_not_answer_is_an_error_in_time(tmp_path, monkeypatch):
+    section = preset("kubernetes")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "gone"))
+    with pytest.raises(ClusterError, match=r"no cluster answers: .*; see what kubectl version says"):
+        open_engine(section)
