@@ -41,6 +41,7 @@ def run(
     *,
     overwrite: bool = False,
     retry_failed: bool = False,
+    performance_report: str | None = None,
     watch: Watcher = ignore,
 ) -> RunRecord:
     """Segment everything that a config names; the same call goes on where one was stopped.
@@ -54,6 +55,8 @@ def run(
     retry_failed
         Try images again that failed, though their files are the same as then. Where the failure
         may have been the machine's, the disk's or the network's, that is done anyway.
+    performance_report
+        File of HTML that Dask writes: what every worker did when, and what was sent.
     watch
         Told of everything that happens.
 
@@ -73,7 +76,15 @@ def run(
         If the machines are not there.
     """
     segment = segment_each if config.kmeans.scope == "image" else segment_pooled
-    return _run(config, jobs_of(config), segment, overwrite, retry_failed, watch)
+    return _run(
+        config,
+        jobs_of(config),
+        segment,
+        overwrite,
+        retry_failed,
+        watch,
+        performance_report=performance_report,
+    )
 
 
 def apply(
@@ -144,12 +155,13 @@ def _run(
     retry_failed: bool,
     watch: Watcher,
     settings: Mapping[str, Any] | None = None,
+    performance_report: str | None = None,
 ) -> RunRecord:
     """Open machines and output, do what is pending, and close them."""
     with ExitStack() as stack:
-        engine = stack.enter_context(
-            open_engine(config.cluster.kind, config.cluster.options, memory=config.memory)
-        )
+        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory))
+        if performance_report is not None:
+            stack.enter_context(engine.reported(performance_report))
         planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)
         peak = stack.enter_context(PeakMemory())
         opened = ledger(

@@ -30,12 +30,16 @@ Overrides = Annotated[
 ]
 ClusterName = Annotated[
     str | None,
-    typer.Option("--cluster", metavar="FILE|ADDRESS|KIND", help="Where to compute."),
+    typer.Option("--cluster", metavar="NAME|FILE|ADDRESS", help="Where to compute."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results of other settings.")]
 RetryFailed = Annotated[
     bool,
     typer.Option("--retry-failed", help="Try images again that failed, though unchanged."),
+]
+PerformanceReport = Annotated[
+    str | None,
+    typer.Option("--performance-report", metavar="FILE.html", help="Have Dask write one."),
 ]
 Output = Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="Results folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
@@ -68,13 +72,20 @@ def run(
     cluster: ClusterName = None,
     overwrite: Overwrite = False,
     retry_failed: RetryFailed = False,
+    performance_report: PerformanceReport = None,
     json: Json = False,
 ) -> None:
     """Segment what CONFIG asks for; the same command resumes an interrupted run."""
     with told(resumes=True, json=json):
         from pipeline.config import load_config
 
-        _run(load_config(config, overrides or (), cluster=cluster), overwrite, retry_failed, json)
+        _run(
+            load_config(config, overrides or (), cluster=cluster),
+            overwrite,
+            retry_failed,
+            json,
+            performance_report,
+        )
 
 
 @app.command()
@@ -150,12 +161,17 @@ def apply(
         _show(labelled, output, json)
 
 
-def _run(config: "Config", overwrite: bool, retry_failed: bool, json: bool) -> None:
+def _run(
+    config: "Config", overwrite: bool, retry_failed: bool, json: bool, report: str | None = None
+) -> None:
     """Run, show how it goes, and exit with 1 if an image failed."""
     from pipeline.api import run as run_config
 
     def segmented(watch: "Watcher") -> "RunRecord":
-        return run_config(config, overwrite=overwrite, retry_failed=retry_failed, watch=watch)
+        return run_config(
+            config, overwrite=overwrite, retry_failed=retry_failed, performance_report=report,
+            watch=watch,
+        )  # fmt: skip
 
     _show(segmented, config.results.path, json)
 

@@ -178,7 +178,7 @@ def plan_page(plan: "Plan") -> None:
     if plan.images:
         page.console.print()
     about = "about " if plan.unopened else ""
-    page.line("images", f"{inputs:,}, {about}{decimal(plan.nbytes, 'B')} decoded")
+    page.line("images", f"{inputs:,}, {about}{decimal(plan.nbytes, 'B')} decoded to read")
     if plan.unopened:
         page.line("", f"estimated from the headers of {len(plan.images):,}, spread over the list")
     page.line("tasks", f"{about}{plan.tasks:,}")
@@ -189,6 +189,9 @@ def plan_page(plan: "Plan") -> None:
     _problems(page, broken, {"failed": len(broken)})
     for problem in plan.problems:
         page.line("problem", problem, "bold red")
+    if plan.script:
+        page.console.print(f"\nWhat {plan.engine} would be given:\n", style="bold")
+        page.console.print(Text(plan.script.rstrip()), soft_wrap=True)
 
 
 def image_as_json(path: str, info: "ImageInfo") -> None:

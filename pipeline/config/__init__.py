@@ -2,6 +2,7 @@
 
 from pipeline.config.load import config_schema, load_config, make_config
 from pipeline.config.models import (
+    Certificates,
     Cluster,
     Config,
     EarlierResults,
@@ -10,10 +11,12 @@ from pipeline.config.models import (
     Images,
     KMeans,
     Results,
+    Wait,
 )
 from pipeline.config.values import parse_bytes
 
 __all__ = [
+    "Certificates",
     "Cluster",
     "Config",
     "EarlierResults",
@@ -22,6 +25,7 @@ __all__ = [
     "Images",
     "KMeans",
     "Results",
+    "Wait",
     "config_schema",
     "load_config",
     "make_config",

@@ -35,7 +35,8 @@ def load_config(
     overrides
         ``key.of.the.config=value`` each, the value in YAML; a later one wins.
     cluster
-        File, address or kind of the Dask cluster, in place of the key `cluster`.
+        In place of the key `cluster`: a preset's name or file, a kind, or the address or JSON file
+        of a scheduler that runs.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def load_config(
             f"{fspath(path)}:1:1: must hold keys such as images:, kmeans:, results:; "
             f"found {shown(document.values)}"
         )
-    return _config(document, overrides, cluster)
+    return _config(document, overrides, cluster, Path(path).parent)
 
 
 def make_config(*, overrides: Sequence[str] = (), cluster: Any = None, **sections: Any) -> Config:
@@ -63,7 +64,7 @@ def make_config(*, overrides: Sequence[str] = (), cluster: Any = None, **section
         As `load_config`, without file and line.
     """
     values = plain(sections) | ({} if cluster is None else {"cluster": plain(cluster)})
-    return _config(Document(values), overrides, None)
+    return _config(Document(values), overrides, None, Path())
 
 
 def config_schema() -> dict[str, Any]:
@@ -78,13 +79,15 @@ def config_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _config(document: Document, overrides: Sequence[str], cluster: str | None) -> Config:
+def _config(
+    document: Document, overrides: Sequence[str], cluster: str | None, folder: Path
+) -> Config:
     if cluster is not None:
         document.put(("cluster",), Document(cluster, {(): f"--cluster {cluster}"}))
-    _write_out_cluster(document)
+    _write_out_cluster(document, folder)
     for override in overrides:
         _override(document, override)
-        _write_out_cluster(document)
+        _write_out_cluster(document, folder)
     try:
         return Config.model_validate(document.values)
     except ValidationError as error:
@@ -101,8 +104,7 @@ def _override(document: Document, text: str) -> None:
     key = tuple(part.strip() for part in name.split("."))
     if not equals or not all(key):
         raise ConfigError(f"--set {text}: must be KEY=VALUE, such as --set kmeans.k=8")
-    # the value of a storage option may be a password
-    secret = "storage_options" in key
+    secret = _secret(key)
     long = len(text) > 80
     option = f"--set {name}=..." if secret or long else f"--set {text}"
     try:
@@ -121,32 +123,51 @@ def _override(document: Document, text: str) -> None:
     document.put(key, parsed)
 
 
-def _write_out_cluster(document: Document) -> None:
-    """Replace a cluster that is a text by what it names."""
+def _write_out_cluster(document: Document, folder: Path) -> None:
+    """Replace a cluster that is a text by what it names; `folder` is that of the config."""
     text = document.values.get("cluster")
     if not isinstance(text, str):
         return
     place = document.place(("cluster",))
-    if _ADDRESS.fullmatch(text):
-        values = {"kind": "address", "options": {"address": text}}
-        document.put(("cluster",), Document(values, {(): place}))
-    elif text.endswith((".yaml", ".yml")) or "/" in text or Path(text).is_file():
-        try:
-            file = read(Path(text).expanduser())
-        except ConfigError as error:
-            raise ConfigError(_at(place, f"cluster: {error}")) from error
-        inner = file.values
-        if isinstance(inner, dict) and set(inner) == {"cluster"}:
-            places = {k[1:]: v for k, v in file.places.items() if k[:1] == ("cluster",)}
-            file = Document(inner["cluster"], places)
-        document.put(("cluster",), file)
-    elif _WORD.fullmatch(text):
-        document.put(("cluster",), Document({"kind": text}, {(): place}))
-    else:
+    preset = _preset(text, folder)
+    if text.endswith(".json"):
+        values = {"kind": "scheduler_file", "options": {"scheduler_file": text}}
+        named = Document(values, {(): place})
+    elif preset is None and _ADDRESS.fullmatch(text):
+        named = Document({"kind": "address", "options": {"address": text}}, {(): place})
+    elif preset is None and _WORD.fullmatch(text):
+        named = Document({"kind": text}, {(): place})
+    elif preset is None and not text.endswith((".yaml", ".yml")) and "/" not in text:
         raise ConfigError(
             _at(place, f"cluster: must be a YAML file, an address such as tcp://host:8786, or a "
                 f"kind such as local; found {text!r}")
         )  # fmt: skip
+    else:
+        try:
+            named = read(preset or Path(text).expanduser())
+        except ConfigError as error:
+            raise ConfigError(_at(place, f"cluster: {error}")) from error
+        inner = named.values
+        if isinstance(inner, dict) and set(inner) == {"cluster"}:
+            places = {k[1:]: v for k, v in named.places.items() if k[:1] == ("cluster",)}
+            named = Document(inner["cluster"], places)
+    document.put(("cluster",), named)
+
+
+def _preset(text: str, folder: Path) -> Path | None:
+    """Return the file that describes the cluster `text`; None if there is none.
+
+    A path is one of the current folder, or else of the config's; a name alone is also looked for
+    in ``clusters/`` beside the config and in ``configs/clusters/``.
+    """
+    path = Path(text).expanduser()
+    found = [path, folder / path]
+    if _WORD.fullmatch(text):
+        found = []
+        path = Path(f"{text}.yaml")
+    if path.name == str(path):
+        found += [folder / "clusters" / path, Path("configs/clusters") / path]
+    return next((p for p in found if p.suffix != ".json" and p.is_file()), None)
 
 
 def _placed(document: Document, error: ErrorDetails) -> tuple[str, str]:
@@ -165,6 +186,11 @@ def _placed(document: Document, error: ErrorDetails) -> tuple[str, str]:
     return place, f"{dotted(key)}: {_what(error)}" if key else _what(error)
 
 
+def _secret(key: Key) -> bool:
+    """Whether a value there may be a password, or hold one."""
+    return bool({"storage_options", "options", "dask_config"}.intersection(key))
+
+
 def _at(place: str, message: str) -> str:
     return f"{place}: {message}" if place else message
 
@@ -172,8 +198,7 @@ def _at(place: str, message: str) -> str:
 def _what(error: ErrorDetails) -> str:
     """Return what was wrong, for people."""
     context = error.get("ctx", {})
-    # the value of a storage option may be a password
-    secret = "storage_options" in error["loc"]
+    secret = _secret(error["loc"])
     found = "" if secret else f", found {shown(error['input'])}"
     match error["type"]:
         case "missing":

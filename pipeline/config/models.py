@@ -235,13 +235,75 @@ class Results(_Section):
         return shard
 
 
+class Wait(_Section):
+    """Workers to wait for, and how long."""
+
+    workers: int | None = Field(default=None, ge=1)
+    """With how many to begin, if they come in time; one is enough in the end. Null: all of a
+    cluster on this machine, one of any other."""
+    timeout: float = Field(default=300.0, gt=0, allow_inf_nan=False)
+    """Seconds to wait, at the start and whenever there is no worker at all; then the run ends."""
+
+
+class Certificates(_Section):
+    """Files of PEM that everybody of the cluster shows and checks; the paths hold on all hosts."""
+
+    ca: Annotated[str, BeforeValidator(values.location)]
+    """Certificate of the authority that signed the others."""
+    cert: Annotated[str, BeforeValidator(values.location)]
+    """Certificate of scheduler, workers and this process."""
+    key: Annotated[str, BeforeValidator(values.location)]
+    """Its private key."""
+
+
+def _security(value: Any) -> Any:
+    if not isinstance(value, Mapping) or set(value) != {"ca", "cert", "key"}:
+        if value == "temporary" or isinstance(value, Certificates):
+            return value
+        keys = f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else None
+        raise ValueError(
+            "must be temporary, or {ca: ..., cert: ..., key: ...}, files of PEM; "
+            f"found {keys or shown(value)}"
+        )
+    files = dict(values.each_of(value, values.location))
+    return Certificates.model_construct(ca=files["ca"], cert=files["cert"], key=files["key"])
+
+
 class Cluster(_Section):
     """Which machines compute."""
 
     kind: str = Field("local", pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$")
-    """local (Dask on this machine), threads (of this process), serial, address."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Handed to the Dask cluster class; for kind address: ``{address: tcp://host:8786}``."""
+    """local (Dask on this machine), threads (of this process), serial, address, scheduler_file,
+    slurm, pbs, sge, lsf, htcondor, oar, ssh, mpi, kubernetes, gateway, custom."""
+    options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """Handed to the Dask cluster class; for kind address ``{address: tcp://host:8786}``, for
+    custom ``{module: ..., class: ..., kwargs: {...}}``. Never written to results or logs."""
+    scale: Annotated[
+        int | dict[str, Any] | None,
+        _or_null(values.workers),
+        WithJsonSchema({"type": ["integer", "object", "null"], "minimum": 1}),
+    ] = None
+    """How many workers, or what the class's ``scale`` takes, such as ``{jobs: 4}``."""
+    adapt: dict[str, Any] | None = None
+    """As many workers as there is work for: what the class's ``adapt`` takes, such as
+    ``{minimum: 1, maximum: 16}``."""
+    wait: Annotated[Wait, BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=Wait
+    )
+    """When to begin, and when to give up."""
+    dask_config: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """Dask's own settings for this run, such as ``{distributed.comm.timeouts.connect: 60s}``."""
+    security: Annotated[Literal["temporary"] | Certificates | None, _or_null(_security)] = None
+    """TLS: certificates, or temporary ones, which local, mpi and batch systems can have."""
+    insecure: bool = False
+    """Whether scheduler, workers and dashboard may listen on a network without TLS."""
+
+    @field_validator("adapt")
+    @classmethod
+    def _scaled_one_way(cls, adapt: Any, info: ValidationInfo) -> Any:
+        if adapt is not None and info.data.get("scale") is not None:
+            raise ValueError("clashes with cluster.scale; give one of the two")
+        return adapt
 
 
 class Config(_Section):
@@ -263,8 +325,8 @@ class Config(_Section):
     """Bytes the whole run may use on this machine, or each worker of a cluster; null: a share of
     what is free."""
     cluster: Cluster
-    """Which machines compute; a text names a file with `kind` and `options`, an address or a
-    kind."""
+    """Which machines compute; a text names a file of this section, a kind, or a scheduler that
+    runs: its address or its JSON file."""
 
     @model_validator(mode="before")
     @classmethod
@@ -304,6 +366,8 @@ class Config(_Section):
         for section in ("images", "results"):
             options = config[section]["storage_options"]
             config[section]["storage_options"] = dict.fromkeys(options, HIDDEN)
+        for name in ("options", "dask_config"):  # a password of ssh, a token of a gateway
+            config["cluster"][name] = dict.fromkeys(config["cluster"][name], HIDDEN)
         return config
 
     def settings(self) -> dict[str, Any]:

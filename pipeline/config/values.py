@@ -7,7 +7,7 @@ with a message that follows the name of the key: "must be ..., found ...".
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -229,11 +229,33 @@ def _edge(value: Any) -> int:
     return value
 
 
+def workers(value: Any) -> int | dict[str, Any]:
+    """Return a number of workers, or what a Dask cluster takes for one."""
+    if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+        return value
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"must be workers, a whole number from 1, or such as {{jobs: 4}}; found {shown(value)}"
+        )
+    return value
+
+
 def _is_finite(value: Any) -> bool:
     try:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     except OverflowError:  # an integer that no float can hold
         return False
+
+
+def each_of(
+    values: Mapping[str, Any], parse: Callable[[Any], Value]
+) -> Iterator[tuple[str, Value]]:
+    """Yield every key with its value parsed; an error leads to the key that is wrong."""
+    for key, value in values.items():
+        try:
+            yield key, parse(value)
+        except ValueError as error:
+            raise InsideError(str(error), (key, *getattr(error, "inside", ()))) from error
 
 
 def _each(values: Iterable[Any], parse: Callable[[Any], Value]) -> Iterator[Value]:

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
 from pipeline.engines import hold
-from pipeline.errors import ChunkError
+from pipeline.errors import ChunkError, ConfigError
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -125,6 +126,18 @@ class Engine(ABC):
     def release(self, family: str) -> None:
         """Let go of what workers hold of a family (see `pipeline.engines.hold`)."""
         hold.release(family)
+
+    def reported(self, file: str) -> AbstractContextManager[None]:
+        """Return a context of which a report on time and transfers is written to `file`.
+
+        Raises
+        ------
+        ConfigError
+            If this engine keeps no such record.
+        """
+        raise ConfigError(
+            "a performance report is Dask's; use another cluster.kind than serial and threads"
+        )
 
     def close(self) -> None:
         """Let the workers go."""

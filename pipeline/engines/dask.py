@@ -7,23 +7,24 @@ that the innocent around it are not lost with it.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import reduce
+from importlib.util import find_spec
 from itertools import chain, islice
 from sys import intern
 from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future, KilledWorker, performance_report
 from distributed.protocol import pickle
 
 from pipeline.engines import hold
 from pipeline.engines.attempt import without_value
 from pipeline.engines.base import Engine, Item, Outcome, Value, tree
-from pipeline.engines.link import Link, release
+from pipeline.engines.link import ADVICE, Link, release
 from pipeline.engines.window import Window, join
-from pipeline.errors import ChunkError
+from pipeline.errors import ChunkError, ConfigError
 
 HOMES = 2**18
 """Keys of which the last worker is remembered: the first ones of a family, as with `hold`."""
@@ -52,10 +53,14 @@ class DaskEngine(Engine):
         Seconds to wait for a worker while there is none.
     workers
         How many workers to wait for at the start, so long as `wait`.
+    planned
+        How many workers there will be: work is cut for them, though some are yet to come.
     replace
         Starts workers for those that were given up, see `Link`.
     dashboard
         URL of Dask's dashboard, "" without.
+    advice
+        What to do where there is no worker.
     on_close
         Called by `close`, to close client and cluster.
 
@@ -74,16 +79,20 @@ class DaskEngine(Engine):
         memory: int,
         wait: float = 300.0,
         workers: int = 1,
+        planned: int = 0,
         replace: Callable[[], object] | None = None,
         dashboard: str = "",
+        advice: str = ADVICE,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.memory, self.dashboard = memory, dashboard
         self.on_close = on_close
-        self._link = Link(client, wait, replace)
+        self._link = Link(client, wait, replace, advice)
         self._link.await_workers(workers)
-        self.workers = len(self._link.threads)
-        self.threads = sum(self._link.threads.values())
+        threads = self._link.threads.values()
+        missing = max(0, planned - len(threads))
+        self.workers = len(threads) + missing
+        self.threads = sum(threads) + missing * max(threads)
         self._homes: dict[Hashable, dict[int, str]] = {}  # by family, then hash: a key may be long
         self._remembered = 0
         self._lock = Lock()
@@ -135,6 +144,16 @@ class DaskEngine(Engine):
         with self._lock:
             self._remembered -= len(self._homes.pop(family, ()))
         self._link.tell(hold.release, family)
+
+    @contextmanager
+    def reported(self, file: str) -> Iterator[None]:
+        """Write Dask's performance report of what is done in here, a page of HTML."""
+        if find_spec("bokeh") is None:
+            raise ConfigError(
+                "a performance report needs bokeh; pip install 'chunkmeans[dashboard]'"
+            )
+        with self._link.client.as_current(), performance_report(filename=file):
+            yield
 
     def close(self) -> None:
         """Let the workers go. A second call does nothing."""

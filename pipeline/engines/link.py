@@ -22,6 +22,9 @@ TICK = 1.0
 TIDY = 2048
 """Submissions after which the scheduler is told to forget what it noted of them."""
 
+ADVICE = "start workers, or see in their logs why they end"
+"""What to do where there is no worker, if nobody knows better."""
+
 _LOST = (CancelledError, ClosedClientError, CommClosedError, NoValidWorkerError)
 
 
@@ -37,12 +40,18 @@ class Link:
     replace
         Called now and then while workers are missing, to start others for those that were given
         up; must do nothing where none was. None: somebody else sees to that.
+    advice
+        What to do where there is no worker, for the error that says so.
     """
 
     def __init__(
-        self, client: Client, wait: float, replace: Callable[[], object] | None = None
+        self,
+        client: Client,
+        wait: float,
+        replace: Callable[[], object] | None = None,
+        advice: str = ADVICE,
     ) -> None:
-        self.client, self.wait, self.replace = client, wait, replace
+        self.client, self.wait, self.replace, self.advice = client, wait, replace, advice
         self.notes = Notes(client)
         """What tasks tell of themselves."""
         self.wanted = 0
@@ -85,7 +94,7 @@ class Link:
         if monotonic() - since > self.wait:
             raise ClusterError(
                 f"the scheduler at {self.address} has had no worker for {self.wait:g} seconds; "
-                "start workers, or see in their logs why they end"
+                f"{self.advice}"
             )
         return since
 

@@ -6,36 +6,55 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, cast
 
+from pipeline.config import Cluster
 from pipeline.engines.base import Engine, Size
+from pipeline.engines.request import DaskClass, Request
 from pipeline.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Where the two functions of a kind of engines lie, imported when it is asked for."""
+    """A kind of engines."""
 
     module: str
-    open: str
-    """``(options, *, memory, tasks) -> Engine``."""
-    size: str
-    """``(options, *, memory) -> Size``, without starting anything."""
+    """Of this package; has `open_engine`, `size` and `script` (see `pipeline.engines.request`)."""
+    dask: DaskClass | None = None
+    """What of Dask starts its cluster."""
 
     def function(self, name: str) -> Any:
-        """Import one of the two."""
-        return getattr(import_module(self.module), name)
+        """Import one of the three."""
+        return getattr(import_module(f"pipeline.engines.{self.module}"), name)
+
+
+def _jobs(name: str) -> Kind:
+    return Kind("jobs", DaskClass("dask_jobqueue", name, "hpc"))
 
 
 KINDS = {
-    "local": Kind("pipeline.engines.cluster", "open_local", "size_local"),
-    "serial": Kind("pipeline.engines.serial", "open_serial", "size_serial"),
-    "threads": Kind("pipeline.engines.serial", "open_threads", "size_threads"),
-    "address": Kind("pipeline.engines.cluster", "open_address", "size_address"),
+    "local": Kind("local"),
+    "threads": Kind("serial"),
+    "serial": Kind("serial"),
+    "address": Kind("remote"),
+    "scheduler_file": Kind("remote"),
+    "slurm": _jobs("SLURMCluster"),
+    "pbs": _jobs("PBSCluster"),
+    "sge": _jobs("SGECluster"),
+    "lsf": _jobs("LSFCluster"),
+    "htcondor": _jobs("HTCondorCluster"),
+    "oar": _jobs("OARCluster"),
+    "ssh": Kind("ssh", DaskClass("distributed", "SSHCluster", "hpc", needs="asyncssh")),
+    "mpi": Kind("mpi", DaskClass("dask_mpi", "initialize", "hpc", needs="mpi4py")),
+    "kubernetes": Kind(
+        "kubernetes", DaskClass("dask_kubernetes.operator", "KubeCluster", "kubernetes")
+    ),
+    "gateway": Kind("deploy", DaskClass("dask_gateway", "GatewayCluster", "gateway")),
+    "custom": Kind("custom"),
 }
 """By the word of ``cluster.kind``."""
 
 
 def open_engine(
-    kind: str,
+    cluster: Cluster | str,
     options: Mapping[str, Any] | None = None,
     *,
     memory: int | None = None,
@@ -45,11 +64,10 @@ def open_engine(
 
     Parameters
     ----------
-    kind
-        One of `KINDS`.
+    cluster
+        The section, or its `kind` alone.
     options
-        What that kind takes: for local, arguments of ``distributed.LocalCluster``; for serial,
-        `threads`; for address, `address` and arguments of ``distributed.Client``.
+        Its `options`, where only the kind is given.
     memory
         Bytes for the run: on this machine for driver and workers together, on a cluster for
         each worker. None: a share of what is free.
@@ -59,29 +77,57 @@ def open_engine(
     Raises
     ------
     ConfigError
-        If the kind or an option does not exist or does not fit.
+        If the kind or an option does not exist or does not fit, or needs what is not installed.
     ClusterError
         If the machines are not there.
     """
-    found = _kind(kind)
-    return cast("Engine", found.function(found.open)(options or {}, memory=memory, tasks=tasks))
+    return cast("Engine", _asked("open_engine", cluster, options, memory, tasks))
 
 
 def engine_size(
-    kind: str, options: Mapping[str, Any] | None = None, *, memory: int | None = None
+    cluster: Cluster | str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    memory: int | None = None,
 ) -> Size:
     """Return what an engine would have to work with, without starting anything.
 
     Of a scheduler that runs already its workers are asked. Parameters and errors are those of
     `open_engine`.
     """
-    found = _kind(kind)
-    return cast("Size", found.function(found.size)(options or {}, memory=memory))
+    return cast("Size", _asked("size", cluster, options, memory))
 
 
-def _kind(kind: str) -> Kind:
-    if kind not in KINDS:
-        near = get_close_matches(str(kind), KINDS, n=1)
+def job_script(
+    cluster: Cluster | str,
+    options: Mapping[str, Any] | None = None,
+    *,
+    memory: int | None = None,
+) -> str:
+    """Return the job script, or specification, that a batch system would get; "" without one.
+
+    Nothing is submitted. Parameters and errors are those of `open_engine`.
+    """
+    return cast("str", _asked("script", cluster, options, memory))
+
+
+def _asked(
+    name: str,
+    cluster: Cluster | str,
+    options: Mapping[str, Any] | None,
+    memory: int | None,
+    tasks: int | None = None,
+) -> Any:
+    """Call a function of the kind that is asked for."""
+    if isinstance(cluster, str):
+        cluster = Cluster(kind=cluster, options=dict(options or {}))
+    kind = _kind(cluster.kind)
+    return kind.function(name)(Request(cluster, memory, tasks, kind.dask))
+
+
+def _kind(name: str) -> Kind:
+    if name not in KINDS:
+        near = get_close_matches(name, KINDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
-        raise ConfigError(f"cluster.kind: there is no kind {kind!r}; {hint}")
-    return KINDS[kind]
+        raise ConfigError(f"cluster.kind: there is no kind {name!r}; {hint}")
+    return KINDS[name]

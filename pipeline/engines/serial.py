@@ -4,15 +4,16 @@ With more than one thread it is also the engine of arrays that are in memory alr
 loops and decoders let other threads run.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
-from typing import Any
 
 from pipeline.engines.attempt import attempt, without_value
 from pipeline.engines.base import Engine, Item, Outcome, Size, Value, tree
 from pipeline.engines.machine import cores, free_memory
+from pipeline.engines.options import count, refuse_unfit
+from pipeline.engines.request import Request
 from pipeline.errors import ConfigError
 
 
@@ -84,44 +85,31 @@ def _values(
         yield outcome.unwrap()
 
 
-def open_serial(
-    options: Mapping[str, Any], *, memory: int | None = None, tasks: int | None = None
-) -> SerialEngine:
-    """Open the engine that ``cluster.kind: serial`` asks for: one task after the other."""
-    return _opened("serial", {"threads": 1, **options}, memory, tasks)
+def open_engine(request: Request) -> SerialEngine:
+    """Open the engine of ``cluster.kind: serial``, one task after the other, or ``threads``.
 
-
-def open_threads(
-    options: Mapping[str, Any], *, memory: int | None = None, tasks: int | None = None
-) -> SerialEngine:
-    """Open the engine that ``cluster.kind: threads`` asks for: all processors, one process.
-
-    The quickest way to segment one image: nothing has to be started, nothing is sent. It does not
-    survive what kills its process.
+    The latter, all processors in one process, is the quickest way to segment one image: nothing has
+    to be started, nothing is sent. It does not survive what kills its process. The one option is
+    `threads`.
     """
-    return _opened("threads", {"threads": cores(), **options}, memory, tasks)
-
-
-def size_serial(options: Mapping[str, Any], *, memory: int | None = None) -> Size:
-    """Return what `open_serial` would have to work with."""
-    return open_serial(options, memory=memory).size
-
-
-def size_threads(options: Mapping[str, Any], *, memory: int | None = None) -> Size:
-    """Return what `open_threads` would have to work with."""
-    return open_threads(options, memory=memory).size
-
-
-def _opened(
-    kind: str, options: Mapping[str, Any], memory: int | None, tasks: int | None
-) -> SerialEngine:
-    """Return an engine; `threads` is the one option it has."""
+    refuse_unfit(request, "scale", "adapt", "security", "dask_config")
+    options = request.cluster.options
     unknown = sorted(set(options) - {"threads"})
     if unknown:
         raise ConfigError(
-            f"cluster.options.{unknown[0]}: kind {kind} does not know it; it knows threads"
+            f"cluster.options.{unknown[0]}: kind {request.kind} does not know it; it knows threads"
         )
-    threads = options["threads"]
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise ConfigError(f"cluster.options.threads: {threads!r} is no count of threads")
-    return SerialEngine(threads if tasks is None else max(1, min(threads, tasks)), memory=memory)
+    threads = count(options.get("threads", 1 if request.kind == "serial" else cores()), "threads")
+    if request.tasks is not None:
+        threads = max(1, min(threads, request.tasks))
+    return SerialEngine(threads, memory=request.memory)
+
+
+def size(request: Request) -> Size:
+    """Return what `open_engine` would have to work with."""
+    return open_engine(request).size
+
+
+def script(request: Request) -> str:
+    """Return nothing: no batch system is asked."""
+    return ""

@@ -5,6 +5,7 @@ last one closes, so that a user's own Dask keeps its settings.
 """
 
 import multiprocessing.spawn as spawn
+from collections.abc import Mapping
 from contextlib import ExitStack
 from threading import Lock
 from typing import Any
@@ -30,6 +31,8 @@ SETTINGS: dict[str, Any] = {
     "distributed.admin.large-graph-warning-threshold": "1GB",  # a look-up table is no graph
 }
 """Dask's settings while an engine is open, where its defaults would hang, spill or give up."""
+
+_ENVIRON = "distributed.nanny.pre-spawn-environ."
 
 _WORKER = "Dask Worker process (from Nanny)"
 """The name that Dask gives to the processes of its workers."""
@@ -57,6 +60,32 @@ class Settings:
             _users -= 1
             if _users == 0:
                 _restore.close()
+
+
+def environment(more: Mapping[str, Any]) -> dict[str, str]:
+    """Return variables by which workers that are started elsewhere have our settings, and `more`.
+
+    In words, and what concerns workers only: Dask's own way is to hand over all that a user ever
+    set, in which secrets may be.
+    """
+    found: dict[str, str] = {}
+    for key, value in {**SETTINGS, **_flat(more)}.items():
+        if key.startswith(_ENVIRON):
+            found[key.removeprefix(_ENVIRON)] = str(value)
+        elif key.startswith(("distributed.worker.", "distributed.comm.")):
+            found["DASK_" + key.upper().replace(".", "__").replace("-", "_")] = str(value)
+    return found
+
+
+def _flat(nested: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return nested settings by their full names."""
+    found: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = value
+    return found
 
 
 _prepare = spawn.get_preparation_data

@@ -1,5 +1,6 @@
 """The items of one map that are on the cluster at a time, and what runs there."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -9,9 +10,11 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, Generic
 
-from distributed import Future, KilledWorker, get_worker
+from dask.utils import key_split
+from distributed import Future, KilledWorker, Worker, get_worker
 from distributed.protocol import pickle
 
+from pipeline.config.secrets import for_the_record
 from pipeline.engines.alone import alone
 from pipeline.engines.attempt import attempt, portable, without_value
 from pipeline.engines.base import Item, Outcome, OutOfMemory, OutOfTime, Value
@@ -19,6 +22,9 @@ from pipeline.engines.link import Link, release
 from pipeline.engines.notes import leave
 from pipeline.engines.overtime import spared
 from pipeline.errors import ClusterError
+
+_logger = logging.getLogger("distributed.chunkmeans")
+"""Below Dask's own, so that a worker's log has it where Dask writes its."""
 
 LARGE = 256 * 1024
 """Bytes from which on a task is sent once per worker instead of with every item."""
@@ -220,6 +226,7 @@ def run_task(
     called: Callable[[Item], Value] = pickle.loads(task) if isinstance(task, bytes) else task
     item: Item = pickle.loads(sent)
     worker = get_worker()
+    _log(worker, logging.INFO, item, "begins")
     begin = perf_counter()
 
     def over(error: OutOfTime) -> None:
@@ -231,10 +238,23 @@ def run_task(
     else:
         with spared(over) if worker.nanny is not None else nullcontext():
             outcome = attempt(called, item)
+    if outcome.error is not None:
+        _log(worker, logging.WARNING, item, f"failed: {outcome.error}")
     landed: Landed[Value] = Landed(replace(outcome, item=None), worker.address)  # type: ignore[arg-type]
     if keep:
         leave(worker, note, _lighten(landed))
     return landed
+
+
+def _log(worker: Worker, level: int, item: object, what: str) -> None:
+    """Tell the worker's log what is done: the phase, the image and which part of it.
+
+    Before it begins, so that the last line of a worker that died tells what it died of.
+    """
+    if _logger.isEnabledFor(level):
+        phase = key_split(worker.get_current_task())
+        subject = for_the_record(str(item)[:300])
+        _logger.log(level, "%s %s: %s", phase, subject, for_the_record(what))
 
 
 def join(merge: bytes, a: Landed[Value], b: Landed[Value]) -> Landed[Value]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config import Config
-from pipeline.engines import engine_size
+from pipeline.engines import engine_size, job_script
 from pipeline.engines.base import Engine, Size
 from pipeline.errors import ChunkmeansError, ConfigError, ResultError, SourceError
 from pipeline.features import common
@@ -82,6 +82,8 @@ class Plan:
     """Why the run would be refused; empty if it would not."""
     unopened: int = 0
     """Images of the run beyond those looked at."""
+    script: str = ""
+    """What a batch system would be given for each job, or Kubernetes for all; "" elsewhere."""
 
     @property
     def inputs(self) -> int:
@@ -91,7 +93,7 @@ class Plan:
 
 def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
     """Return the plan of a run; of more than `SAMPLE` images that many are looked at."""
-    size = engine_size(config.cluster.kind, config.cluster.options, memory=config.memory)
+    size = engine_size(config.cluster, memory=config.memory)
     most = most_pixels_of_a_task(len(jobs), size)
     looked, refused = min(len(jobs), SAMPLE), []
     sample = [jobs[number * len(jobs) // looked] for number in range(looked)]
@@ -118,6 +120,7 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
         nbytes=sum(image.nbytes for image in images) * len(jobs) // max(1, looked),
         problems=tuple(dict.fromkeys(refused)),
         unopened=len(jobs) - looked,
+        script=job_script(config.cluster, memory=config.memory),
     )
 
 

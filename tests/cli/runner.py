@@ -41,6 +41,7 @@ class Plan:
     nbytes: int = 6_000_000
     problems: tuple[str, ...] = ()
     unopened: int = 0
+    script: str = ""
 
 
 class Runner:
@@ -52,7 +53,8 @@ class Runner:
         self.planned = plan
         self.config = self.overwrite = self.retry_failed = None
 
-    def run(self, config, *, overwrite=False, retry_failed=False, watch):
+    def run(self, config, *, overwrite=False, retry_failed=False, performance_report=None, watch):
+        self.performance_report = performance_report
         self.config, self.overwrite, self.retry_failed = config, overwrite, retry_failed
         for event in self.events:
             watch(event)

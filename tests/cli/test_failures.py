@@ -90,7 +90,7 @@ def test_a_request_to_end_ends_the_program_as_ctrl_c_does(here, number):
     code = (
         "import sys, time, types\n"
         "module = types.ModuleType('pipeline.api')\n"
-        "def run(config, *, overwrite, retry_failed, watch):\n"
+        "def run(config, **options):\n"
         "    print('ready', file=sys.stderr, flush=True)\n"
         "    time.sleep(60)\n"
         "module.run = run\n"

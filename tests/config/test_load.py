@@ -1,5 +1,6 @@
 """From a file and options to a config, with errors that name the place."""
 
+import re
 import shlex
 
 import pytest
@@ -25,7 +26,8 @@ def test_a_key_of_another_section_is_named_there(write):
 
 def test_an_unknown_key_like_no_other_lists_the_valid_ones(write):
     assert message(load_config, write(LEAST + "cluster: {gpu: 1}\n")) == (
-        "c.yaml:7:11: cluster.gpu: there is no such key; known here: kind, options"
+        "c.yaml:7:11: cluster.gpu: there is no such key; known here: kind, options, scale, adapt, "
+        "wait, dask_config, security, insecure"
     )
 
 
@@ -152,6 +154,62 @@ def test_a_cluster_may_be_an_address(write, address):
     config = load_config(write(LEAST), cluster=address)
     assert config.cluster.kind == "address"
     assert config.cluster.options == {"address": address}
+
+
+def test_a_json_file_is_that_of_a_scheduler(write):
+    config = load_config(write(LEAST), cluster="scratch/scheduler.json")
+    assert config.cluster.kind == "scheduler_file"
+    assert config.cluster.options == {"scheduler_file": "scratch/scheduler.json"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("site.yaml", "site.yaml"),
+        ("clusters/site.yaml", "site.yaml"),
+        ("clusters/site.yaml", "site"),
+        ("clusters/site.yaml", "clusters/site.yaml"),
+    ],
+)
+def test_a_cluster_is_found_beside_the_config(write, tmp_path, monkeypatch, file, text):
+    (tmp_path / "clusters").mkdir()
+    write("kind: local\noptions: {n_workers: 2}\n", file)
+    config = write(LEAST)
+    monkeypatch.chdir("/")
+    assert load_config(tmp_path / config, cluster=text).cluster.options == {"n_workers": 2}
+
+
+@pytest.mark.parametrize("text", ["site", "site.yaml", "configs/clusters/site.yaml"])
+def test_a_cluster_is_found_among_the_presets_of_the_current_folder(write, tmp_path, text):
+    (tmp_path / "configs/clusters").mkdir(parents=True)
+    write("kind: local\noptions: {n_workers: 2}\n", "configs/clusters/site.yaml")
+    assert load_config(write(LEAST), cluster=text).cluster.options == {"n_workers": 2}
+
+
+def test_a_preset_of_its_name_stands_for_a_kind(write, tmp_path):
+    assert load_config(write(LEAST), cluster="slurm").cluster.options == {}
+    (tmp_path / "clusters").mkdir()
+    write("kind: slurm\noptions: {cores: 2}\n", "clusters/slurm.yaml")
+    assert load_config(write(LEAST), cluster="slurm").cluster.options == {"cores": 2}
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        ("scale: 0", "cluster.scale: must be workers, a whole number from 1, or such as"),
+        ("scale: many", "cluster.scale: must be workers"),
+        ("{scale: 2, adapt: {maximum: 3}}", "cluster.adapt: clashes with cluster.scale"),
+        ("wait: {timeout: 0}", "cluster.wait.timeout: Input should be greater than 0"),
+        ("wait: {worker: 1}", "cluster.wait.worker: .*did you mean cluster.wait.workers?"),
+        ("security: on", "cluster.security: must be temporary, or {ca: "),
+        ("security: {ca: a.pem}", "cluster.security: must be temporary, .* found the keys ca"),
+        ("security: {ca: a, cert: 5, key: c}", "cluster.security.cert: must be a path or URL"),
+        ("insecure: maybe", "cluster.insecure: must be true or false"),
+    ],
+)
+def test_a_section_that_makes_no_sense_is_refused(write, section, reason):
+    section = section if section.startswith("{") else f"{{{section}}}"
+    assert re.search(reason, message(load_config, write(f"{LEAST}cluster: {section}\n")))
 
 
 def test_the_command_line_s_cluster_replaces_the_file_s_and_overrides_come_after(write):

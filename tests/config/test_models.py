@@ -52,7 +52,16 @@ def test_every_key_has_its_default_but_three(write):
             "samples": True,
         },
         "memory": None,
-        "cluster": {"kind": "local", "options": {}},
+        "cluster": {
+            "kind": "local",
+            "options": {},
+            "scale": None,
+            "adapt": None,
+            "wait": {"workers": None, "timeout": 300.0},
+            "dask_config": {},
+            "security": None,
+            "insecure": False,
+        },
     }
 
 
@@ -166,6 +175,11 @@ def test_secrets_are_in_nothing_that_is_written_or_said(write):
             "mask": f"https://host/m.tif?sig={CANARY}&v=1",
         },
         results={"storage_options": {"nested": {"secret": CANARY}}},
+        cluster={
+            "kind": "ssh",
+            "options": {"connect_options": {"password": CANARY}, "hosts": [CANARY]},
+            "dask_config": {"gateway.auth.kwargs": {"password": CANARY}},
+        },
     )
     assert config.images.storage_options["secret"] == CANARY
     for text in (json.dumps(config.resolved()), json.dumps(config.settings()), repr(config)):
@@ -179,11 +193,14 @@ def test_secrets_are_in_nothing_that_is_written_or_said(write):
         f"images.storage_options.key=*{CANARY}",
         f"images.storage_options.key=[{CANARY}",
         f"images.storage_options={{1: {CANARY}}}",
+        f"cluster.options={CANARY}",
+        f"cluster.options.password=[{CANARY}",
+        f"cluster.dask_config={CANARY}",
     ],
 )
-def test_errors_of_storage_options_do_not_repeat_them(write, override):
+def test_errors_of_what_is_handed_on_do_not_repeat_it(write, override):
     text = message(load_config, write(LEAST), [override])
-    assert "storage_options" in text
+    assert override.partition("=")[0].rpartition(".")[0] in text
     assert CANARY not in text
 
 
@@ -196,6 +213,7 @@ def test_settings_are_those_that_decide_a_result():
         made(results={"samples": False}),
         made(memory="8GiB"),
         made(cluster="serial"),
+        made(cluster={"kind": "slurm", "scale": 3, "insecure": True}),
     ]
     other = [
         made(kmeans={"k": 5}),

@@ -1,3 +1,4 @@
+import logging
 import os
 import random
 import threading
@@ -8,10 +9,12 @@ from functools import partial
 import dask
 import psutil
 import pytest
+from distributed import LocalCluster
 
+from pipeline.config import Cluster, Wait
 from pipeline.engines import open_engine
 from pipeline.engines.base import OutOfTime, WorkerKilled
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, ConfigError
 
 from . import tasks
 from .conformance import EngineTests
@@ -118,12 +121,13 @@ def kill_a_worker(engine):
 
 
 def test_no_worker_left_is_an_error_and_no_hang():
-    engine = open_engine("local", {"n_workers": 1, "threads_per_worker": 1, "wait": 1.5})
+    options = {"n_workers": 1, "threads_per_worker": 1}
+    engine = open_engine(Cluster(options=options, wait=Wait(timeout=1.5)))
     with closing(engine):
         engine._link.replace = None  # as on a cluster that somebody else runs
         engine._link.client.cluster.scale(0)
         start = time.monotonic()
-        with pytest.raises(ClusterError, match=r"no worker for 1.5 seconds; start workers"):
+        with pytest.raises(ClusterError, match=r"no worker for 1.5 seconds; see whether"):
             list(engine.map(tasks.square, range(4), name="square"))
         assert time.monotonic() - start < 10
 
@@ -132,7 +136,7 @@ def test_workers_that_dask_gave_up_are_replaced():
     # so short a time that no worker comes back within it: Dask closes it for good
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}),
-        open_engine("local", {"n_workers": 2, "wait": 60}) as engine,
+        open_engine("local", {"n_workers": 2}) as engine,
     ):
         values = []
         for number, outcome in enumerate(engine.map(tasks.square_slowly, range(30), name="slow")):
@@ -152,6 +156,43 @@ def test_a_lost_scheduler_is_an_error_and_no_hang():
         engine._link.client.cluster.close()
         with pytest.raises(ClusterError, match=r"lost the scheduler at tcp://127.0.0.1"):
             list(outcomes)
+
+
+def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_failed(caplog):
+    caplog.set_level(logging.INFO, "distributed.chunkmeans")
+    with (
+        dask.config.set({"distributed.worker.memory.pause": False}),
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        open_engine("address", {"address": cluster.scheduler_address}) as engine,
+    ):  # fmt: skip
+        list(engine.map(tasks.square_or_fail, range(4), name="collect"))
+    told = [record.getMessage() for record in caplog.records if record.name.endswith("chunkmeans")]
+    assert {f"collect {i}: begins" for i in range(4)} <= set(told)
+    assert any(line.startswith("collect ") and ": failed: " in line for line in told)
+
+
+def test_a_performance_report_is_a_page_of_what_was_done(tmp_path):
+    pytest.importorskip("bokeh", reason="Dask's reports need bokeh (extra dashboard)")
+    page = tmp_path / "report.html"
+    with (
+        open_engine("local", {"processes": False, "threads_per_worker": 1}, tasks=1) as engine,
+        engine.reported(str(page)),
+    ):
+        list(engine.map(tasks.square, range(4), name="iterate"))
+    assert "iterate" in page.read_text()
+
+
+def test_a_performance_report_without_bokeh_is_an_error_that_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("pipeline.engines.dask.find_spec", lambda name: None)
+    with (
+        open_engine("local", {"processes": False, "threads_per_worker": 1}, tasks=1) as engine,
+        pytest.raises(ConfigError, match=r"needs bokeh; pip install 'chunkmeans\[dashboard\]'"),
+        engine.reported("report.html"),
+    ):
+        pass
 
 
 @pytest.mark.slow

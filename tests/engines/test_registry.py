@@ -26,10 +26,26 @@ def test_serial_takes_its_options():
         assert (engine.workers, engine.threads, engine.memory) == (1, 2, 2**30)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["local", "threads", "serial", "address", "scheduler_file", "ssh"])
 def test_every_kind_refuses_an_unknown_option_by_name(kind):
     with pytest.raises(ConfigError, match=rf"cluster.options.n_wrkers: kind {kind} does not know"):
         open_engine(kind, {"n_wrkers": 2})
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra"),
+    [("slurm", "hpc"), ("ssh", "hpc"), ("mpi", "hpc"), ("kubernetes", "kubernetes"),
+     ("gateway", "gateway")],
+)  # fmt: skip
+@pytest.mark.parametrize("ask", [open_engine, engine_size])
+def test_a_missing_extra_is_an_error_that_says_what_to_install(monkeypatch, kind, extra, ask):
+    dask = KINDS[kind].dask
+    for name in (dask.module.partition(".")[0], dask.needs):
+        if name and name != "distributed":
+            monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr("pipeline.engines.request.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=rf"{kind} needs .*; pip install 'chunkmeans\[{extra}\]'"):
+        ask(kind)
 
 
 def test_threads_are_those_of_this_machine_unless_told_otherwise():

@@ -1,6 +1,7 @@
 import pytest
 
 from pipeline.engines.serial import SerialEngine
+from pipeline.errors import ConfigError
 
 from . import tasks
 from .conformance import EngineTests, assert_refused
@@ -39,3 +40,8 @@ def test_threads_below_one_are_refused():
 
 def test_an_unknown_option_is_refused_by_name():
     assert_refused("serial", {"thread": 2}, "cluster.options.thread: .*it knows threads")
+
+
+def test_it_has_no_performance_report_to_give():
+    with SerialEngine() as engine, pytest.raises(ConfigError, match="performance report is Dask's"):
+        engine.reported("report.html")

@@ -1,8 +1,5 @@
-import asyncio
-import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,11 +7,10 @@ import time
 import dask
 import psutil
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 from pipeline.engines import open_engine
 from pipeline.engines.machine import cores, free_memory
-from pipeline.errors import ClusterError
 
 from . import tasks
 from .conformance import assert_refused
@@ -29,85 +25,6 @@ options = {"n_workers": 1, "threads_per_worker": 1}
 with open_engine("local", options, memory=2**31) as engine:
     print(sum(o.unwrap() for o in engine.map(square, range(5), name="square")))
 """
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    # a worker that is this process would be paused, for ever, once the tests have grown it
-    awake = dask.config.set({"distributed.worker.memory.pause": False})
-    with (
-        awake,
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=2,
-            processes=False,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-            host="127.0.0.1",
-            protocol="tcp",
-            memory_limit=GIB,
-        ) as cluster,
-    ):
-        yield cluster.scheduler_address
-
-
-def test_a_running_scheduler_computes_and_goes_on_after_the_run(scheduler):
-    for _ in range(2):
-        with open_engine("address", {"address": scheduler}) as engine:
-            assert (engine.workers, engine.threads, engine.memory) == (1, 2, GIB)
-            assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
-
-
-@pytest.mark.parametrize(("asked", "given"), [(GIB // 2, GIB // 2), (2 * GIB, GIB)])
-def test_no_more_memory_is_used_than_asked_for_or_than_a_worker_has(scheduler, asked, given):
-    with open_engine("address", {"address": scheduler}, memory=asked) as engine:
-        assert engine.memory == given
-
-
-def test_no_address_is_refused():
-    assert_refused("address", {}, "cluster.options.address: missing; give the scheduler's")
-
-
-def test_a_scheduler_that_does_not_answer_is_an_error():
-    options = {"address": "tcp://127.0.0.1:9", "timeout": 5}
-    with pytest.raises(ClusterError, match=r"answers at tcp://127.0.0.1:9: (conn|time-out)"):
-        open_engine("address", options)
-
-
-@pytest.mark.parametrize(
-    ("first", "says"),
-    [
-        (ConnectionRefusedError(111, "refused"), "connection refused; is the scheduler running"),
-        (asyncio.CancelledError(), r"time-out \(no luck after 9 s\); is the address right"),
-        (TimeoutError(), r"time-out \(no luck after 9 s\); is the address right"),
-        (socket.gaierror(-2, "not known"), r"no machine of that name is known here \(not known\)"),
-        (MemoryError(2**61), "something else than a Dask scheduler listens there"),
-        (ValueError("unknown address scheme 'x'"), "unknown address scheme 'x'"),
-    ],
-)
-def test_why_a_scheduler_does_not_answer_is_told_in_words(monkeypatch, first, says):
-    def refuse(*_args, **_kwargs):
-        try:
-            raise first
-        except BaseException as error:
-            raise OSError("no luck after 9 s") from error
-
-    monkeypatch.setattr(Client, "start", refuse)
-    with pytest.raises(ClusterError, match=rf"answers at tcp://127\.0\.0\.1:9: {says}"):
-        open_engine("address", {"address": "tcp://127.0.0.1:9"})
-
-
-def test_a_scheduler_without_workers_is_an_error_after_the_time_to_wait():
-    with LocalCluster(
-        n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0", processes=False,
-        protocol="tcp", silence_logs=logging.CRITICAL,
-    ) as cluster:  # fmt: skip
-        options = {"address": cluster.scheduler_address, "wait": 0.2}
-        with pytest.raises(ClusterError, match=r"has had no worker for 0.2 seconds"):
-            open_engine("address", options)
-
-
-# -- a cluster on this machine ------------------------------------------------------------------
 
 
 def family():
@@ -211,7 +128,7 @@ def test_too_little_memory_is_refused_with_both_numbers():
         ({"n_workers": 0}, "cluster.options.n_workers: 0 is no count"),
         ({"threads_per_worker": "2"}, "cluster.options.threads_per_worker: '2' is no count"),
         ({"n_wrokers": 2}, r"cluster.options.n_wrokers: .*did you mean n_workers\?"),
-        ({"wait": "long"}, "cluster.options.wait: 'long' is no number of seconds"),
+        ({"security": True}, "cluster.options.security: .*; use cluster.security"),
         ({"memory_limit": "lots"}, "refuses them: Could not interpret 'lots'"),
         ({"asynchronous": True}, "cluster.options.asynchronous: kind local does not know it"),
     ],

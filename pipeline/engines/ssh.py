@@ -1,0 +1,93 @@
+"""Hosts that are reached by SSH: the first gets the scheduler, the others a worker or more each."""
+
+from copy import deepcopy
+from typing import Any
+
+from dask.utils import parse_bytes
+from distributed import Security
+
+from pipeline.engines.base import Size
+from pipeline.engines.dask import DaskEngine
+from pipeline.engines.deploy import opened
+from pipeline.engines.options import (
+    OURS,
+    arguments,
+    known_memory,
+    mapping,
+    refuse_unfit,
+    refuse_unknown,
+)
+from pipeline.engines.request import Request
+from pipeline.engines.security import (
+    LOOPBACK,
+    as_options,
+    listening,
+    refuse_exposed,
+    refuse_open_dashboard,
+    security_of,
+)
+from pipeline.errors import ConfigError
+
+
+def open_engine(request: Request) -> DaskEngine:
+    """Open an engine on a scheduler and workers that are started by SSH, and end with it.
+
+    Options are arguments of ``distributed.SSHCluster``.
+    """
+    security = security_of(request, temporary=False)
+    options = _options(request, security)
+    return opened(
+        request,
+        options,
+        planned=_workers(options),
+        scalable=False,
+        tunnelled=not request.cluster.insecure,
+        advice="see whether the hosts answer, and what Dask's workers say there",
+    )
+
+
+def size(request: Request) -> Size:
+    """Return what there would be to work with, as far as the options say it."""
+    options = _options(request, None)
+    workers, worker = _workers(options), options["worker_options"]
+    limit = worker.get("memory_limit")
+    try:
+        memory = parse_bytes(limit) if limit not in (None, "auto") else None
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"cluster.options.worker_options.memory_limit: {error}") from error
+    threads = worker.get("nthreads") or 1
+    return Size(workers, workers * threads, known_memory(request, memory), apart=True)
+
+
+def script(request: Request) -> str:
+    """Return nothing: no batch system is asked."""
+    return ""
+
+
+def _options(request: Request, security: Security | None) -> dict[str, Any]:
+    """Return the arguments of ``SSHCluster``: what the config says, and what it leaves open."""
+    refuse_unfit(request, "scale", "adapt")
+    options = deepcopy(dict(request.cluster.options))
+    refuse_unknown(options, arguments(request.load()) - OURS | {"silence_logs"}, request.kind)
+    hosts = options.get("hosts")
+    if not isinstance(hosts, list) or len(hosts) < 2:
+        raise ConfigError(
+            "cluster.options.hosts: must list at least two, the scheduler's and a worker's (which "
+            "may be the same)"
+        )
+    for name in ("scheduler_options", "worker_options"):
+        own = mapping(options, name)
+        refuse_exposed(request, *listening(own.get("interface"), own.get("host")))
+        refuse_open_dashboard(request, own.get("dashboard_address"))
+        if not request.cluster.insecure:
+            port = 8787 if name == "scheduler_options" else 0
+            own.setdefault("dashboard_address", f"{LOOPBACK}:{port}")
+        if security is not None:
+            own |= {"security": as_options(security), "protocol": "tls"}
+        options[name] = own
+    return options if security is None else {**options, "security": security}
+
+
+def _workers(options: dict[str, Any]) -> int:
+    """Return how many workers all hosts would have."""
+    return (len(options["hosts"]) - 1) * int(options["worker_options"].get("n_workers") or 1)
