@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from tests.benchmarks import cluster, folder, report
@@ -172,7 +171,7 @@ def measure_cluster(options: argparse.Namespace) -> None:
     print("\n".join(cluster.lines(found)))
     path = options.json or RESULTS / "cluster.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(one) for one in found], indent=1) + "\n")
+    path.write_text(json.dumps(cluster.document(found), indent=1) + "\n")
 
 
 def told(line: str) -> None:
