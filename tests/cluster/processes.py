@@ -72,10 +72,13 @@ class Site:
         self.scheduler.wait()
 
     def start_workers(self, number, *arguments, host=LOOPBACK, within=(), **environment):
-        """Start workers of one thread and wait for them; `arguments` are of ``dask worker``."""
+        """Start workers of one thread; `arguments` are of ``dask worker``.
+
+        Waits for them, unless they are on a host that is not reached from here.
+        """
         usual = ("--nthreads", "1", "--host", host, "--no-dashboard", "--memory-limit", "2GiB")
         folder = ("--local-directory", str(self.folder))
-        before = len(self.pids())
+        before = 0 if within else len(self.pids())
         for _ in range(number):
             given = (self.address, *usual, *folder, *arguments)
             self.workers.append(self._start("worker", within, given, **environment))
