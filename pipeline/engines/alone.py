@@ -52,7 +52,7 @@ def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Ite
     parts = parts_of(item)
     if len(parts) > 1 and type(outcome.error) in _KILLED:
         for part in parts:
-            one: Outcome[Any, Any] = _alone(task, (part,), memory)  # type: ignore[arg-type]
+            one: Outcome[Any, Any] = _alone(task, (part,), memory)
             if type(one.error) in _KILLED:
                 return replace(outcome, error=one.error)
     return outcome

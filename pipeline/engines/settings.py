@@ -4,12 +4,14 @@ Dask's settings are global. They are changed when the first engine opens and put
 last one closes, so that a user's own Dask keeps its settings.
 """
 
+import logging
 import multiprocessing.spawn as spawn
 from contextlib import ExitStack
 from threading import Lock
 from typing import Any
 
 import dask
+from distributed.utils import silence_logging_cmgr
 
 SETTINGS: dict[str, Any] = {
     "distributed.comm.retry.count": 3,  # 0: a lost packet is a lost worker
@@ -47,6 +49,8 @@ class Settings:
         with _lock:
             if _users == 0:
                 _restore.enter_context(dask.config.set(SETTINGS))
+                # what goes wrong is told once, by an outcome or an error
+                _restore.enter_context(silence_logging_cmgr(logging.CRITICAL))
                 _restore.callback(setattr, spawn, "get_preparation_data", _prepare)
                 spawn.get_preparation_data = _without_main
             _users += 1

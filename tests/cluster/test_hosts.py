@@ -31,7 +31,7 @@ class Hosts:
     def __init__(self, network, folder):
         self.network = network
         scheduler, *workers, self.driver = map(network.add, ("scheduler", "one", "two", "driver"))
-        self.workers = workers
+        self.workers, self.mending = workers, None
         self.site = Site(folder, host=scheduler.address, within=scheduler.within, **SILENT)
 
     def start_workers(self):
@@ -50,7 +50,8 @@ class Hosts:
     def cut(self, host, seconds):
         """Cut a host off for that long."""
         self.network.cut(host)
-        threading.Timer(seconds, self.network.mend, [host]).start()
+        self.mending = threading.Timer(seconds, self.network.mend, [host])
+        self.mending.start()
 
 
 def sections(cluster, out):
@@ -78,6 +79,9 @@ def hosts(tmp_path, monkeypatch):
             with hosts.site:
                 hosts.start_workers()
                 yield hosts
+                if hosts.mending is not None:
+                    hosts.mending.cancel()
+                    hosts.mending.join()
     except NoNamespaces as error:
         pytest.skip(str(error))
 

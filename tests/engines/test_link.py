@@ -26,7 +26,9 @@ class Slow:
 def link(monkeypatch):
     monkeypatch.setattr("pipeline.engines.link.Notes", lambda client: None)
     client = SimpleNamespace(
-        scheduler=SimpleNamespace(address="tcp://here"), status="running", nthreads=lambda **_: {"w": 1}
+        scheduler=SimpleNamespace(address="tcp://here"),
+        status="running",
+        nthreads=lambda **_: {"w": 1},
     )
     return Link(client, wait=1)
 
