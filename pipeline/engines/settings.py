@@ -14,6 +14,7 @@ import dask
 from distributed.utils import silence_logging_cmgr
 
 SETTINGS: dict[str, Any] = {
+    "distributed.deploy.lost-worker-timeout": "60s",  # 15: a busy machine starts none in that time
     "distributed.comm.retry.count": 3,  # 0: a lost packet is a lost worker
     "distributed.scheduler.no-workers-timeout": "300s",  # none: waits for ever
     "distributed.scheduler.worker-ttl": "30 minutes",  # 5: a decoder that holds the GIL is "dead"

@@ -120,7 +120,7 @@ class Losses:
 
     def two(self):
         """Return two workers, when there are."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while len(found := sorted(pids_at(self.address()).values())) < 2:
             assert time.monotonic() < end, "a worker that was killed does not come back"
             time.sleep(0.1)

@@ -37,16 +37,16 @@ SOURCE = """
             return super().decode(box, channels)
 """
 SAID = {
-    "crash": r"in/crash\.poison \[16:24, 8:16\]: even in a process of its own, it was killed by "
+    "crash": r"bad/crash\.poison \[16:24, 8:16\]: even in a process of its own, it was killed by "
     r"SIGSEGV \(signal 11\), likely a crash of its decoder",
-    "eats": r"in/eats\.poison \[16:24, 8:16\]: even in a process of its own, it took \d+ MiB where "
+    "eats": r"bad/eats\.poison \[16:24, 8:16\]: even in a process of its own, it took \d+ MiB where "
     r"\d+ MiB are allowed",
 }
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A scheduler; the current folder has good and poisonous images in ``in``."""
+    """A scheduler; the current folder has good and poisonous images in ``bad`` and ``good``."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     added = tmp_path / "added"
     (added / "poison-1.dist-info").mkdir(parents=True)
@@ -58,10 +58,10 @@ def site(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(added))
     monkeypatch.chdir(tmp_path)
     registry._installed.cache_clear()
-    for name in ("in", "good"):
+    for name in ("bad", "good"):
         (tmp_path / name).mkdir()
-        for i in range(3):
-            np.save(f"{name}/{i}.npy", picture("uint8", 1, (20 + i, 24), seed=i))
+    for i in range(3):
+        np.save(f"good/{i}.npy", picture("uint8", 1, (20 + i, 24), seed=i))
     with Site(tmp_path / "site") as site:
         site.environment["PYTHONPATH"] += f":{added}"
         yield site
@@ -69,13 +69,13 @@ def site(tmp_path, monkeypatch):
 
 
 def poison(name):
-    with open(f"in/{name}.poison", "wb") as file:
+    with open(f"bad/{name}.poison", "wb") as file:
         np.save(file, picture("uint8", 1, (32, 24), seed=99))
 
 
-def segmented(path, out, cluster, scope):
+def segmented(paths, out, cluster, scope):
     config = make_config(
-        images={"path": path, "axes": "yxc"},
+        images={"path": paths, "axes": "yxc"},
         kmeans={"k": 3, "scope": scope, "init": {"means": [[10.0], [90.0], [200.0]]}},
         results={"path": out, "chunk": 4, "shard": 8},
         memory=1200 * 2**20,
@@ -92,8 +92,8 @@ def test_on_a_site_the_chunk_and_the_cause_are_named_and_other_images_are_done(s
     for kind in kinds:
         poison(kind)
     site.start_workers(2)
-    record = segmented("in", "out", site.section(), scope)
-    segmented("good", "clean", {"kind": "serial"}, scope)
+    record = segmented(["bad", "good"], "out", site.section(), scope)
+    segmented(["good"], "clean", {"kind": "serial"}, scope)
     assert (record.state, record.counts) == ("finished", {"done": 3, "failed": len(kinds)})
     failed = {row.source: row.reason for row in open_run("out").catalog if row.state == "failed"}
     for kind in kinds:
@@ -108,6 +108,6 @@ def test_on_a_site_the_chunk_and_the_cause_are_named_and_other_images_are_done(s
 def test_where_nobody_starts_workers_anew_the_chunk_that_ended_them_is_named(site):
     poison("crash")
     site.start_workers(2, "--no-nanny")
-    words = r"has had no worker for 3 seconds; .*; 2 ended while they had .*in/crash\.poison \["
+    words = r"has had no worker for 3 seconds; .*; 2 ended while they had .*bad/crash\.poison \["
     with pytest.raises(ClusterError, match=words):
-        segmented("in/crash.poison", "out", site.section(wait=3), "image")
+        segmented(["bad"], "out", site.section(wait=3), "image")

@@ -5,12 +5,12 @@ import time
 from contextlib import closing
 from functools import partial
 
-import dask
 import psutil
 import pytest
 
 from pipeline.engines import open_engine
 from pipeline.engines.base import OutOfTime, WorkerKilled
+from pipeline.engines.settings import SETTINGS
 from pipeline.errors import ClusterError
 
 from . import tasks
@@ -128,12 +128,10 @@ def test_no_worker_left_is_an_error_and_no_hang():
         assert time.monotonic() - start < 10
 
 
-def test_workers_that_dask_gave_up_are_replaced():
+def test_workers_that_dask_gave_up_are_replaced(monkeypatch):
     # so short a time that no worker comes back within it: Dask closes it for good
-    with (
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}),
-        open_engine("local", {"n_workers": 2, "wait": 60}) as engine,
-    ):
+    monkeypatch.setitem(SETTINGS, "distributed.deploy.lost-worker-timeout", "10ms")
+    with open_engine("local", {"n_workers": 2, "wait": 60}) as engine:
         values = []
         for number, outcome in enumerate(engine.map(tasks.square_slowly, range(30), name="slow")):
             values.append(outcome.unwrap())
