@@ -210,6 +210,11 @@ class TestAMapReduceOfManyItems:
         places = engine.map_reduce(tasks.count_and_sum, range(number), tasks.add_pairs, name="sum")
         assert places == (number, sum(range(number)))
 
+    def test_blocks_of_no_time_make_the_same_value(self, engine, monkeypatch):
+        monkeypatch.setattr("pipeline.engines.dask.BLOCK_SECONDS", 0.0)
+        places = engine.map_reduce(tasks.count_and_sum, range(40), tasks.add_pairs, name="sum")
+        assert places == (40, sum(range(40)))
+
     def test_the_first_failure_is_raised_in_a_later_block_too(self, engine):
         with pytest.raises(ValueError, match="never liked"):
             engine.map_reduce(tasks.fails_at_90, range(100), tasks.add, name="sum")
