@@ -39,8 +39,8 @@ SOURCE = """
 SAID = {
     "crash": r"bad/crash\.poison \[16:24, 8:16\]: even in a process of its own, it was killed by "
     r"SIGSEGV \(signal 11\), likely a crash of its decoder",
-    "eats": r"bad/eats\.poison \[16:24, 8:16\]: even in a process of its own, it took \d+ MiB where "
-    r"\d+ MiB are allowed",
+    "eats": r"bad/eats\.poison \[16:24, 8:16\]: even in a process of its own, it took \d+ MiB "
+    r"where \d+ MiB are allowed",
 }
 
 
