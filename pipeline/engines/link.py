@@ -105,6 +105,8 @@ class Link:
         if len(threads) < self.wanted and self.replace is not None:
             self.replace()
         if threads:
+            if threads.keys() != self.threads.keys():
+                self._wake()
             self.threads = threads
             return monotonic()
         if monotonic() - since > self.wait:
@@ -169,6 +171,11 @@ class Link:
         except _LOST as error:
             self.lost(error)
 
+    def _wake(self) -> None:
+        """Have the scheduler run what had best run on a worker that went, if it lets us."""
+        with suppress(*_LOST, OSError, ValueError):
+            self.client.run_on_scheduler(_run_elsewhere, callback_timeout=PATIENCE)
+
     def _tidy(self) -> None:
         """Have the scheduler forget notes that would fill its memory in time, if it lets us."""
         with suppress(*_LOST, OSError, ValueError):
@@ -207,6 +214,17 @@ def _forget_submissions(dask_scheduler: Any) -> None:
         if span.metadata is not None:
             noted = span.metadata["collections"]
             noted[:] = [entry for entry in noted if entry.get("type") != "Future"]
+
+
+def _run_elsewhere(dask_scheduler: Any) -> None:
+    """Run tasks that wait for a worker which they prefer but do not need.
+
+    Dask looks for another one when that worker goes, and never again: if none was there at that
+    moment, workers that come later do not get these tasks, and nobody ever would.
+    """
+    waiting = [ts.key for ts in dask_scheduler.unrunnable if ts.loose_restrictions]
+    if waiting:
+        dask_scheduler.transitions(dict.fromkeys(waiting, "processing"), "chunkmeans")
 
 
 def _suspicious(keys: Iterable[str], dask_scheduler: Any) -> dict[str, int]:

@@ -128,6 +128,30 @@ def test_no_worker_left_is_an_error_and_no_hang():
         assert time.monotonic() - start < 10
 
 
+@pytest.mark.timeout(60)
+def test_what_had_best_run_on_a_worker_that_went_runs_on_one_that_comes_later():
+    """Dask forgets such tasks where there was no worker at all when it went."""
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1}
+    with open_engine("local", options) as engine:
+        client, lost = engine._link.client, []
+
+        def lose_all(outcome):
+            if not lost and outcome.item == 2:
+                lost.append(outcome)
+                client.cluster.scale(0)
+                while client.nthreads():
+                    time.sleep(0.02)
+                threading.Timer(0.5, client.cluster.scale, [1]).start()
+
+        near = partial(tasks.in_family, "a")
+        for watch in (None, lose_all):
+            total = engine.map_reduce(
+                tasks.square_slowly, range(8), tasks.add, name="sum", near=near, watch=watch
+            )
+            assert total == 140
+        assert lost
+
+
 def test_workers_that_dask_gave_up_are_replaced(monkeypatch):
     # so short a time that no worker comes back within it: Dask closes it for good
     monkeypatch.setitem(SETTINGS, "distributed.deploy.lost-worker-timeout", "10ms")

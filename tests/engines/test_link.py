@@ -29,6 +29,7 @@ def link(monkeypatch):
         scheduler=SimpleNamespace(address="tcp://here"),
         status="running",
         nthreads=lambda **_: {"w": 1},
+        run_on_scheduler=lambda *_, **__: None,
     )
     return Link(client, wait=1)
 
