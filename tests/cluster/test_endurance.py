@@ -151,8 +151,8 @@ def test_a_worker_lost_in_every_phase_and_every_iteration_costs_time_and_nothing
 def test_workers_that_leave_at_their_walltime_cost_time_and_nothing_else(scope, site, monkeypatch):
     # on a busy machine they may take longer to come back than they stay
     monkeypatch.setattr("pipeline.engines.dask.BLOCK_SECONDS", 0.5)
-    lifetime = ("--lifetime", "5s", "--lifetime-stagger", "2s", "--lifetime-restart")
-    site.start_workers(2, *RAW_WORKERS, *SLOW, *lifetime, CHUNKMEANS_SLOW="0.15")
+    lifetime = ("--lifetime", "12s", "--lifetime-stagger", "4s", "--lifetime-restart")
+    site.start_workers(2, *RAW_WORKERS, *SLOW, *lifetime, CHUNKMEANS_SLOW="0.3")
     ran(scope, site.section())
     assert site.logs("worker").count("worker-lifetime-reached") >= 2
     same_as_clean()
