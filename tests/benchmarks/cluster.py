@@ -30,7 +30,6 @@ from pipeline.engines.serial import SerialEngine
 from pipeline.events import Advanced, Event, ignore
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
-from pipeline.kmeans.fit import PATIENCE
 from pipeline.kmeans.lloyd import Metric
 from pipeline.sources.base import Image
 from pipeline.steps.chunk import open_input
@@ -46,7 +45,7 @@ EDGE = 256
 CHUNKS = 200
 CHANNELS, MEANS = 4, 8
 HOLD = 2**30
-WARM = PATIENCE + 2
+WARM = 4
 """Passes before any is measured: pixels are held, and trees of them made."""
 PASSES = 10
 """Passes that are measured."""
