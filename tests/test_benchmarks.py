@@ -12,7 +12,7 @@ import zarr
 
 from pipeline.image import ImageInfo
 from pipeline.results.layout import plan_labels
-from tests.benchmarks import measure, report
+from tests.benchmarks import cluster, measure, report
 from tests.benchmarks.__main__ import arguments, main, task_of
 from tests.benchmarks.agreement import apart, compare
 from tests.benchmarks.cases import CASES, Target
@@ -267,3 +267,16 @@ def test_driver_and_workers_are_told_apart(tmp_path):
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     measured = measure.run([sys.executable, "-c", parent], tmp_path, tmp_path / "log")
     assert measured.other > 96 * 2**20 > measured.first > 2**20
+
+
+@pytest.mark.cluster
+def test_a_cluster_is_measured_and_told_in_a_row():
+    found = cluster.figures_of(workers=2, chunks=12, kills=1)
+    assert min(found.wall, found.alone, found.scheduler, found.driver, found.worker) > 0
+    assert len(found.lost) == 1
+    moved = (found.sent, found.received, found.to_workers, found.from_workers, found.between)
+    assert all(number is None or number > 0 for number in moved)
+    head, row = "\n".join(cluster.lines([found])).splitlines()[::2]
+    assert row.startswith("| 2 | ")
+    assert row.count("|") == head.count("|")
+    assert json.loads(json.dumps(cluster.document([found])))["figures"][0]["chunks"] == 12

@@ -1,5 +1,6 @@
 """How a command ends where it cannot go on: a message on stderr, and the exit code."""
 
+import os
 import signal
 import sys
 import threading
@@ -19,22 +20,32 @@ INTERRUPTED = 130
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let a request to end be as good as Ctrl-C: the run notes how far it came, and ends.
+    """Let Ctrl-C, or another request to end, end the run in order; a second Ctrl-C at once.
 
     Batch systems, service managers and a closed terminal ask by SIGTERM and SIGHUP. Once is enough:
-    what comes after that must not disturb the end. What the caller ignores (``nohup``) stays
-    ignored.
+    the run notes how far it came, and what comes after that must not disturb it, but for a person
+    who does not want to wait. What the caller ignores (``nohup``) stays ignored.
     """
+    asked = False
 
     def end(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            _shout("ended at once; the same command resumes")
+            os._exit(INTERRUPTED)
+        if not asked:
+            asked = True
+            if number == signal.SIGINT:
+                _shout("stopping; Ctrl-C again ends at once")
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in usual}
     for number in before:
         signal.signal(number, end)
     try:
@@ -87,6 +98,11 @@ def _exit(code: int, message: str, json: bool) -> typer.Exit:
 
         report.as_json({"error": message, "exit_code": code})
     return typer.Exit(code)
+
+
+def _shout(text: str) -> None:
+    """Write a line to stderr from a signal handler, in which nothing buffered may be used."""
+    os.write(2, f"\n{text}\n".encode())
 
 
 def _say(head: str, text: str, between: str = ": ") -> None:

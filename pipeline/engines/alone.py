@@ -1,7 +1,8 @@
 """A task in a process of its own, for an item that is suspected of killing its worker.
 
 Dask counts a worker's death against every task that waited on that worker. To find the one that
-did it, each suspect runs here: whatever it does to its process, it does to itself only.
+did it, each suspect runs here: whatever it does to its process, it does to itself only. Of a
+bundle that kills, the parts are tried one by one, so that the error names the one that does it.
 """
 
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -19,9 +21,20 @@ import psutil
 from distributed.protocol import pickle
 
 from pipeline.engines.attempt import attempt
-from pipeline.engines.base import Item, Outcome, OutOfMemory, OutOfTime, Value, WorkerKilled
+from pipeline.engines.base import (
+    Item,
+    Outcome,
+    OutOfMemory,
+    OutOfTime,
+    Value,
+    WorkerKilled,
+    named,
+    parts_of,
+)
 from pipeline.engines.overtime import spared
 
+_KILLED = (WorkerKilled, OutOfMemory)
+"""Of an item that took too long its own words say where."""
 _TICK = 0.05
 """Seconds between two looks at the process's memory."""
 _STUCK = "stuck"
@@ -32,8 +45,20 @@ def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Ite
     """Run `attempt` in a new process that may use `memory` bytes, and return its outcome.
 
     A process that dies, or is ended because it takes more memory or time than it may, is an
-    outcome of `WorkerKilled` that says which. The process ends with this one.
+    outcome of `WorkerKilled` that says which. The process ends with this one. An item that is a
+    tuple is a bundle: where a part of it kills its process too, the outcome tells of that part.
     """
+    outcome = _alone(task, item, memory)
+    parts = parts_of(item)
+    if len(parts) > 1 and type(outcome.error) in _KILLED:
+        for part in parts:
+            one: Outcome[Any, Any] = _alone(task, (part,), memory)
+            if type(one.error) in _KILLED:
+                return replace(outcome, error=one.error)
+    return outcome
+
+
+def _alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Item, Value]:
     start = perf_counter()
     with TemporaryDirectory(prefix="chunkmeans-") as folder:
         given, made = Path(folder, "given"), Path(folder, "made")
@@ -53,7 +78,7 @@ def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Ite
         stuck = Path(folder, _STUCK)
         if stuck.exists() and stuck.stat().st_size:
             kind, end = OutOfTime, "did not come back in time (images.limits.seconds)"
-    killed = kind(f"{str(item)[:300]}: even in a process of its own, it {end}")
+    killed = kind(f"{named(item)}: even in a process of its own, it {end}")
     return Outcome(item, None, killed, 1, perf_counter() - start)
 
 
@@ -76,7 +101,8 @@ def _watch(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[Worker
             return WorkerKilled, f"ended with status {code}"
         if -code == signal.SIGKILL:
             return OutOfMemory, "was killed by SIGKILL, likely for want of memory"
-        return WorkerKilled, f"was killed by {signal.Signals(-code).name}"
+        name = signal.Signals(-code).name
+        return WorkerKilled, f"was killed by {name} (signal {-code}), likely a crash of its decoder"
 
 
 def _resident(pid: int) -> int:

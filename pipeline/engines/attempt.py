@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter, sleep
 
-from pipeline.engines.base import Item, Outcome, Value
+from pipeline.engines.base import Item, Outcome, Value, named
 from pipeline.errors import ChunkError, ChunkmeansError
 
 PAUSES = (0.1, 0.5)
@@ -79,7 +79,7 @@ def portable(error: Exception, item: object = None) -> Exception:
     An error that does not survive pickling becomes a `ChunkError` with its words.
     """
     trace = "".join(traceback.format_exception(error)).rstrip()
-    where = "" if item is None else f"while working on {str(item)[:300]}:\n"
+    where = "" if item is None else f"while working on {named(item)}:\n"
     cause: BaseException | None = error
     while cause is not None:
         cause.__traceback__ = None

@@ -13,6 +13,10 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
+NAMED = 3
+"""Parts of a bundle that are named before the others are only counted."""
+
+
 class WorkerKilled(ChunkError):
     """The item killed the process it ran in, even one of its own: memory, or a native fault.
 
@@ -148,6 +152,22 @@ class Engine(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def parts_of(item: object) -> tuple[object, ...]:
+    """Return the parts of an item: of a bundle, which is a tuple, all of them."""
+    return item if isinstance(item, tuple) else (item,)
+
+
+def named(item: object) -> str:
+    """Return an item in words: of a bundle its first parts.
+
+    >>> named(("scan.tif [0:64]", "scan.tif [64:128]"))
+    'scan.tif [0:64], scan.tif [64:128]'
+    """
+    parts = parts_of(item)
+    words = ", ".join(str(part)[:300] for part in parts[:NAMED])
+    return words if len(parts) <= NAMED else f"{words} and {len(parts) - NAMED} more"
 
 
 def tree(values: Iterable[Value], merge: Callable[[Value, Value], Value]) -> Value:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import reduce
 from importlib.util import find_spec
-from itertools import chain, islice
+from itertools import islice
 from sys import intern
 from threading import Lock
+from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
@@ -34,6 +35,13 @@ BLOCK = 1024
 
 Dask keeps the call of every value that went into another, to compute it again if it must. That
 chain ends with a block, or the scheduler's memory would grow with the number of items.
+"""
+
+BLOCK_SECONDS = 30.0
+"""Seconds after which a block ends though it has fewer values.
+
+What is merged on the workers goes if all of them go, at a walltime that they share, say. Where
+they come back for less time than a pass takes, it would never be done; a block will.
 """
 
 _REPEATS = 5
@@ -193,7 +201,7 @@ class DaskEngine(Engine):
         """Yield the merged value of each block, while the next one is on its way."""
         merged: Future | None = None
         for first in values:
-            top = tree(chain([first], islice(values, BLOCK - 1)), joined)
+            top = tree(_block(first, values), joined)
             if merged is not None:
                 yield self._link.fetch(merged).outcome.unwrap()
             merged = top
@@ -240,3 +248,13 @@ class DaskEngine(Engine):
                     self._remembered -= len(self._homes.pop(oldest))
                 self._remembered += 1
             homes[hash(key)] = intern(worker)
+
+
+def _block(first: Future, values: Iterator[Future]) -> Iterator[Future]:
+    """Yield `first` and the values after it that are merged with it: so many, or for so long."""
+    end = monotonic() + BLOCK_SECONDS
+    yield first
+    for value in islice(values, BLOCK - 1):
+        yield value
+        if monotonic() > end:
+            return

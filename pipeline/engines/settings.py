@@ -4,6 +4,7 @@ Dask's settings are global. They are changed when the first engine opens and put
 last one closes, so that a user's own Dask keeps its settings.
 """
 
+import logging
 import multiprocessing.spawn as spawn
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -11,8 +12,10 @@ from threading import Lock
 from typing import Any
 
 import dask
+from distributed.utils import silence_logging_cmgr
 
 SETTINGS: dict[str, Any] = {
+    "distributed.deploy.lost-worker-timeout": "60s",  # 15: a busy machine starts none in that time
     "distributed.comm.retry.count": 3,  # 0: a lost packet is a lost worker
     "distributed.scheduler.no-workers-timeout": "300s",  # none: waits for ever
     "distributed.scheduler.worker-ttl": "30 minutes",  # 5: a decoder that holds the GIL is "dead"
@@ -50,6 +53,8 @@ class Settings:
         with _lock:
             if _users == 0:
                 _restore.enter_context(dask.config.set(SETTINGS))
+                # what goes wrong is told once, by an outcome or an error
+                _restore.enter_context(silence_logging_cmgr(logging.CRITICAL))
                 _restore.callback(setattr, spawn, "get_preparation_data", _prepare)
                 spawn.get_preparation_data = _without_main
             _users += 1

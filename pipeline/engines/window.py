@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, Generic
@@ -17,8 +18,8 @@ from distributed.protocol import pickle
 from pipeline.config.secrets import for_the_record
 from pipeline.engines.alone import alone
 from pipeline.engines.attempt import attempt, portable, without_value
-from pipeline.engines.base import Item, Outcome, OutOfMemory, OutOfTime, Value
-from pipeline.engines.link import Link, release
+from pipeline.engines.base import Item, Outcome, OutOfMemory, OutOfTime, Value, named, parts_of
+from pipeline.engines.link import Link, NoWorkers, release
 from pipeline.engines.notes import leave
 from pipeline.engines.overtime import spared
 from pipeline.errors import ClusterError
@@ -106,7 +107,7 @@ class Window(Generic[Item, Value]):
     def receive(self) -> tuple[Outcome[Item, Value], str, Future]:
         """Wait for an outcome; return it, the worker it is from, and the future of its value."""
         while True:
-            flight = self._flying.pop(self._link.next_of(self._landed).key, None)
+            flight = self._flying.pop(self._next().key, None)
             if flight is None:  # its worker had told that it would not land
                 continue
             self._load[flight.worker or ""] -= 1
@@ -128,6 +129,19 @@ class Window(Generic[Item, Value]):
             attempts = landed.outcome.attempts + flight.deaths
             outcome: Any = replace(landed.outcome, item=flight.item, attempts=attempts)  # type: ignore[arg-type]
             return outcome, landed.worker, flight.value
+
+    def _next(self) -> Future:
+        """Wait for a future that landed; if all workers went, say with what they did."""
+        try:
+            return self._link.next_of(self._landed)
+        except NoWorkers as error:
+            deaths = self._link.deaths(flight.value for flight in self._flying.values())
+            if not deaths:
+                raise
+            most = max(deaths.values())
+            items = (self._flying[key].item for key, number in deaths.items() if number == most)
+            parts = tuple(chain.from_iterable(map(parts_of, items)))
+            raise NoWorkers(f"{error}; {most} ended while they had {named(parts)}") from error
 
     def close(self) -> None:
         """Let go of everything that is on its way."""
@@ -166,8 +180,8 @@ class Window(Generic[Item, Value]):
 
     def _killed(self, item: Item, deaths: int) -> Outcome[Item, Value]:
         error = OutOfMemory(
-            f"{str(item)[:300]}: {deaths} workers died while it was worked on, likely for want "
-            "of memory; raise `memory`, or cut the work into smaller chunks"
+            f"{named(item)}: {deaths} workers died while it was worked on, likely for want of "
+            "memory; raise `memory`, or cut the work into smaller chunks"
         )
         return Outcome(item, None, error, deaths, 0.0)
 

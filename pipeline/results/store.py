@@ -95,6 +95,11 @@ class Store:
                 "give it in results.storage_options"
             )
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # another process may work in another folder
+        path = os.path.abspath(self.path) if "://" not in self.path else self.path
+        return type(self), (path, self.storage_options)
+
     @cached_property
     def folder(self) -> Path | None:
         """The root on a local disk; None where the root is a URL of something else."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks import folder, report
+from tests.benchmarks import cluster, folder, report
 from tests.benchmarks.cases import CASES, Case
 from tests.benchmarks.contenders import CONTENDERS
 from tests.benchmarks.contenders.task import Task
@@ -24,7 +24,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         prog="python -m tests.benchmarks",
         description="Measure chunkmeans against its peers and a floor on the same file.",
     )
-    parser.add_argument("--case", choices=[*CASES, "folder"], required=True)
+    parser.add_argument("--case", choices=[*CASES, "folder", "cluster"], required=True)
     parser.add_argument(
         "--megapixels", type=float, help="millions of pixels or voxels; default: the case's own"
     )
@@ -57,6 +57,12 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "--grow",
         metavar="N,M",
         help="of folder: tell the memory that so many tiny images take, instead of the race",
+    )
+    parser.add_argument(
+        "--workers", default="1,2,3,4", metavar="N,M", help="of cluster (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--chunks", type=int, default=cluster.CHUNKS, help="of cluster (default: %(default)s)"
     )
     parser.add_argument(
         "--only-input", action="store_true", help="make the input, print where it is, and end"
@@ -106,6 +112,9 @@ def main(given: Sequence[str] | None = None) -> None:
     if options.case == "folder":
         segment_folder(options)
         return
+    if options.case == "cluster":
+        measure_cluster(options)
+        return
     case = CASES[options.case]
     peers = options.peers.split(",") if options.peers else list(case.peers)
     names = ["ours", *(name for name in dict.fromkeys(peers) if name != "ours")]
@@ -151,6 +160,18 @@ def segment_folder(options: argparse.Namespace) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     document = folder.document(runs, images, cluster, grown)
     path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def measure_cluster(options: argparse.Namespace) -> None:
+    """Run the case ``cluster``: what each number of workers costs beside the work."""
+    found = []
+    for workers in map(int, options.workers.split(",")):
+        told(f"{workers} workers")
+        found.append(cluster.figures_of(workers, options.chunks))
+    print("\n".join(cluster.lines(found)))
+    path = options.json or RESULTS / "cluster.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(cluster.document(found), indent=1) + "\n")
 
 
 def told(line: str) -> None:

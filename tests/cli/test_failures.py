@@ -1,6 +1,7 @@
 """How a command ends where it cannot go on."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -167,6 +168,28 @@ def test_a_request_to_end_does_not_disturb_the_end(here):
     with pytest.raises(KeyboardInterrupt):
         asked_twice()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_second_ctrl_c_ends_at_once(here):
+    code = (
+        "import signal, time\n"
+        "from pipeline.cli.failures import interruptible\n"
+        "with interruptible():\n"
+        "    try:\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "    finally:\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        time.sleep(60)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr.split("\n")[1::2] == [
+        "stopping; Ctrl-C again ends at once",
+        "ended at once; the same command resumes",
+    ]
 
 
 def test_what_the_caller_ignores_stays_ignored(here):

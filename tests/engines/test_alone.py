@@ -14,6 +14,16 @@ def kill_itself(item):
     os.kill(os.getpid(), item)
 
 
+def kill_at_two(bundle):
+    if 2 in bundle:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def kill_together(bundle):
+    if len(bundle) > 1:
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
 def test_a_healthy_item_comes_back_with_its_value():
     outcome = alone(tasks.square, 7, 2**30)
     assert (outcome.item, outcome.value, outcome.error, outcome.attempts) == (7, 49, None, 1)
@@ -35,6 +45,19 @@ def test_a_process_that_is_killed_says_by_what(number, kind, words):
     outcome = alone(kill_itself, number, 2**30)
     assert type(outcome.error) is kind
     assert words in str(outcome.error)
+
+
+@pytest.mark.parametrize(
+    ("task", "named"), [(kill_at_two, "2"), (kill_together, "1, 2, 3 and 1 more")]
+)
+def test_of_a_bundle_the_part_that_kills_is_named_or_all_where_none_does_it_alone(task, named):
+    outcome = alone(task, (1, 2, 3, 4), 2**30)
+    assert outcome.item == (1, 2, 3, 4)
+    assert type(outcome.error) is WorkerKilled
+    assert str(outcome.error) == (
+        f"{named}: even in a process of its own, it was killed by SIGSEGV (signal 11), likely a "
+        "crash of its decoder"
+    )
 
 
 def test_more_memory_than_allowed_ends_it_and_says_both_numbers():

@@ -6,7 +6,6 @@ import time
 from contextlib import closing
 from functools import partial
 
-import dask
 import psutil
 import pytest
 from distributed import LocalCluster
@@ -14,6 +13,7 @@ from distributed import LocalCluster
 from pipeline.config import Cluster, Wait
 from pipeline.engines import open_engine
 from pipeline.engines.base import OutOfTime, WorkerKilled
+from pipeline.engines.settings import SETTINGS
 from pipeline.errors import ClusterError, ConfigError
 
 from . import tasks
@@ -132,12 +132,34 @@ def test_no_worker_left_is_an_error_and_no_hang():
         assert time.monotonic() - start < 10
 
 
-def test_workers_that_dask_gave_up_are_replaced():
+@pytest.mark.timeout(60)
+def test_what_had_best_run_on_a_worker_that_went_runs_on_one_that_comes_later():
+    """Dask forgets such tasks where there was no worker at all when it went."""
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1}
+    with open_engine("local", options) as engine:
+        client, lost = engine._link.client, []
+
+        def lose_all(outcome):
+            if not lost and outcome.item == 2:
+                lost.append(outcome)
+                client.cluster.scale(0)
+                while client.nthreads():
+                    time.sleep(0.02)
+                threading.Timer(0.5, client.cluster.scale, [1]).start()
+
+        near = partial(tasks.in_family, "a")
+        for watch in (None, lose_all):
+            total = engine.map_reduce(
+                tasks.square_slowly, range(8), tasks.add, name="sum", near=near, watch=watch
+            )
+            assert total == 140
+        assert lost
+
+
+def test_workers_that_dask_gave_up_are_replaced(monkeypatch):
     # so short a time that no worker comes back within it: Dask closes it for good
-    with (
-        dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}),
-        open_engine("local", {"n_workers": 2}) as engine,
-    ):
+    monkeypatch.setitem(SETTINGS, "distributed.deploy.lost-worker-timeout", "10ms")
+    with open_engine("local", {"n_workers": 2, "wait": 60}) as engine:
         values = []
         for number, outcome in enumerate(engine.map(tasks.square_slowly, range(30), name="slow")):
             values.append(outcome.unwrap())
@@ -252,6 +274,11 @@ class TestAMapReduceOfManyItems:
     def test_blocks_make_the_same_value(self, engine, number):
         places = engine.map_reduce(tasks.count_and_sum, range(number), tasks.add_pairs, name="sum")
         assert places == (number, sum(range(number)))
+
+    def test_blocks_of_no_time_make_the_same_value(self, engine, monkeypatch):
+        monkeypatch.setattr("pipeline.engines.dask.BLOCK_SECONDS", 0.0)
+        places = engine.map_reduce(tasks.count_and_sum, range(40), tasks.add_pairs, name="sum")
+        assert places == (40, sum(range(40)))
 
     def test_the_first_failure_is_raised_in_a_later_block_too(self, engine):
         with pytest.raises(ValueError, match="never liked"):

@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from distributed.scheduler import NoValidWorkerError
 
-from pipeline.engines.link import TICK, Link
+from pipeline.engines.link import TICK, Link, NoWorkers
+from pipeline.errors import ClusterError
 
 
 class Slow:
@@ -24,9 +26,36 @@ class Slow:
 def link(monkeypatch):
     monkeypatch.setattr("pipeline.engines.link.Notes", lambda client: None)
     client = SimpleNamespace(
-        scheduler=SimpleNamespace(address="tcp://here"), status="running", nthreads=lambda: {"w": 1}
+        scheduler=SimpleNamespace(address="tcp://here"),
+        status="running",
+        nthreads=lambda **_: {"w": 1},
+        run_on_scheduler=lambda *_, **__: None,
     )
     return Link(client, wait=1)
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error_that_says_how_to_go_on(link):
+    def silent(callback_timeout):
+        raise TimeoutError(f"timed out after {callback_timeout} s.")
+
+    link.client.nthreads = silent
+    words = "tcp://here has not answered for 5 seconds; .* the same command goes on from there"
+    with pytest.raises(ClusterError, match=words):
+        link.look(0.0)
+
+
+def test_a_scheduler_that_waited_long_enough_for_workers_is_not_lost(link):
+    gave_up = NoValidWorkerError("task", set(), set(), {}, timeout=9)
+    with pytest.raises(NoWorkers, match="has had no worker for longer than it waits"):
+        link.fetch(Slow(gave_up))
+
+
+def test_who_ended_workers_is_not_told_by_a_scheduler_that_runs_no_functions(link):
+    def refuse(*_, **__):
+        raise ValueError("Cannot run function as the scheduler has been explicitly disallowed")
+
+    link.client.run_on_scheduler = refuse
+    assert link.deaths([SimpleNamespace(key="a")]) == {}
 
 
 def test_a_value_that_is_cut_off_on_its_way_is_asked_for_again_with_more_patience(link):

@@ -78,6 +78,16 @@ def test_storage_options_are_never_shown():
     assert hash(store) == hash(Store("memory://x"))
 
 
+def test_a_relative_folder_is_the_same_one_for_a_process_that_works_elsewhere(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    sent = pickle.dumps(Store("out"))
+    monkeypatch.chdir("/")
+    assert pickle.loads(sent).folder == tmp_path / "out"
+    assert pickle.loads(pickle.dumps(Store("memory://out"))) == Store("memory://out")
+
+
 def test_a_password_in_a_url_is_refused_without_repeating_it():
     with pytest.raises(ConfigError, match="storage_options") as caught:
         Store("ftp://me:canary@host/out")
