@@ -60,7 +60,7 @@ class Site:
 
     def section(self, wait=60.0):
         """Return the section ``cluster`` of a config."""
-        return {"kind": "address", "options": {"address": self.address, "wait": wait}}
+        return {"kind": "address", "options": {"address": self.address}, "wait": {"timeout": wait}}
 
     def start_scheduler(self):
         """Start one where the one before was."""

@@ -159,7 +159,7 @@ def test_what_had_best_run_on_a_worker_that_went_runs_on_one_that_comes_later():
 def test_workers_that_dask_gave_up_are_replaced(monkeypatch):
     # so short a time that no worker comes back within it: Dask closes it for good
     monkeypatch.setitem(SETTINGS, "distributed.deploy.lost-worker-timeout", "10ms")
-    with open_engine("local", {"n_workers": 2, "wait": 60}) as engine:
+    with open_engine(Cluster(options={"n_workers": 2}, wait=Wait(timeout=60))) as engine:
         values = []
         for number, outcome in enumerate(engine.map(tasks.square_slowly, range(30), name="slow")):
             values.append(outcome.unwrap())
