@@ -49,6 +49,8 @@ def passing(error: BaseException) -> bool:
     >>> passing(TimeoutError("the store did not answer")), passing(FileNotFoundError("a.tif"))
     (True, False)
     """
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        return passing(error.__cause__)  # fsspec takes any answer of a web server for a no
     if isinstance(error, OSError):
         return not isinstance(error, _STAYS) and error.errno not in _STAYS_ERRNO
     if isinstance(error, ChunkmeansError):

@@ -29,7 +29,7 @@ def filesystem(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
 @contextmanager
 def explained(url: str, storage_options: Mapping[str, Any]) -> Iterator[None]:
     """Explain why fsspec cannot open a URL at all, and repeat no secret of its options."""
-    keep_secret(storage_options)
+    keep_secret(url, storage_options)
     try:
         yield
     except (ImportError, ValueError, TypeError) as error:

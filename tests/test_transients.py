@@ -5,6 +5,7 @@ some request on is also a driver that dies there: what is left is looked at.
 """
 
 from io import BytesIO
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -105,6 +106,15 @@ def forget(out):
         del OBJECTS[f"{out}/{name}"]
 
 
+@pytest.fixture
+def out():
+    """Return where a test writes, and leave nothing there."""
+    name = uuid4().hex
+    yield name
+    Told.tell = None
+    forget(name)
+
+
 def _run(way, config):
     with way.taken():
         return run(config)
@@ -126,7 +136,8 @@ CASES = [(way, scope) for way in (WHOLE, CHUNKS) for scope in ("image", "collect
 named = pytest.mark.parametrize(
     ("way", "scope"), CASES, ids=[f"{'whole' if w is WHOLE else 'chunks'}-{s}" for w, s in CASES]
 )
-numbered = pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
+EACH = pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
+numbered = pytest.mark.parametrize("every", [17, EACH])
 """Of the requests of a run, the first, and so on; in the slow tests each."""
 
 
@@ -143,19 +154,39 @@ def clean():
 @named
 @numbered
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_request_that_fails_once_changes_nothing(clean, way, scope, when, every):
+def test_a_request_that_fails_once_changes_nothing(clean, way, scope, when, every, out):
     number, failed = 1 - every, 1
     while failed:
         number += every
         Told.tell = fault = Fault(number, when)
-        record = _run(way, config("out", scope))
+        record = _run(way, config(out, scope))
         Told.tell = None
         failed = fault.failed
         assert record.state == "finished", number
         assert record.counts == {"done": 3}, number
-        assert results("out") == clean[scope], number
-        assert holder(Store("told://out")) is None
-        forget("out")
+        assert results(out) == clean[scope], number
+        assert holder(Store(f"told://{out}")) is None
+        forget(out)
+    assert number > 50
+
+
+@named
+@numbered
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_nor_does_it_where_a_run_goes_on_with_what_is_there(clean, way, scope, when, every, out):
+    number, failed = 1 - every, 1
+    while failed:
+        number += every
+        for name, data in objects(f"told://clean-{scope}").items():
+            if not name.startswith("images/b") and name != "lease.json":
+                put(f"told://{out}/{name}", data)
+        Told.tell = fault = Fault(number, when)
+        record = _run(way, config(out, scope))
+        Told.tell = None
+        failed = fault.failed
+        assert record.counts == {"done": 3}, number
+        assert results(out) == clean[scope], number
+        forget(out)
     assert number > 50
 
 
@@ -163,13 +194,13 @@ def test_a_request_that_fails_once_changes_nothing(clean, way, scope, when, ever
 @numbered
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_store_that_is_gone_ends_the_run_clearly_and_the_same_command_goes_on(
-    clean, way, scope, when, every, capsys
+    clean, way, scope, when, every, out, capsys
 ):
     number, failed = 1 - every, 1
     while failed:
         number += every
         Told.tell = fault = Fault(number, when, lasting=True)
-        code, record = ended(way, config("out", scope))
+        code, record = ended(way, config(out, scope))
         Told.tell = None
         failed = fault.failed
         said = capsys.readouterr().err
@@ -179,13 +210,13 @@ def test_a_store_that_is_gone_ends_the_run_clearly_and_the_same_command_goes_on(
             assert "the same command goes on" in said, number
             assert "Traceback" not in said, number
         else:  # nothing was left to do but to give up the lease
-            assert results("out").keys() - {"lease.json"} == clean[scope].keys(), number
-        refuse_marks_without_data("out")
+            assert results(out).keys() - {"lease.json"} == clean[scope].keys(), number
+        refuse_marks_without_data(out)
 
-        record = _run(way, config("out", scope))
+        record = _run(way, config(out, scope))
         assert record.counts == {"done": 3}, number
-        assert results("out") == clean[scope], number
-        forget("out")
+        assert results(out) == clean[scope], number
+        forget(out)
     assert number > 50
 
 
@@ -199,22 +230,21 @@ def ended(way, asked):
 
 
 @named
-def test_results_are_put_once_each_and_whole(way, scope):
+def test_results_are_put_once_each_and_whole(way, scope, out):
     puts = []
     Told.tell = lambda when, request, path, _: (
         puts.append(path) if (when, request) == ("after", "put") else None
     )
-    _run(way, config("out", scope))
+    _run(way, config(out, scope))
     Told.tell = None
-    stores = [name for name in puts if "/images/" in name]
+    stores = [name for name in puts if name.startswith(f"{out}/images/")]
     shards = [name for name in stores if "/c/" in name]
-    left = [name for name in results("out") if name.startswith("images/") and "/c/" in name]
+    left = [name for name in results(out) if name.startswith("images/") and "/c/" in name]
     assert len(shards) == len(set(shards)) == len(left)
     for store in {name.partition(".ome.zarr/")[0] for name in stores}:
         ours = [name for name in stores if name.startswith(f"{store}.ome.zarr/")]
         assert ours[-1] == f"{store}.ome.zarr/zarr.json"
         assert ours.count(ours[-1]) == 2  # begun, and complete
-    forget("out")
 
 
 @named

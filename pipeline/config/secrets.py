@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
+from urllib.parse import parse_qs
 
 HIDDEN = "<hidden>"
 PASSWORD = (
@@ -14,18 +15,18 @@ PASSWORD = (
 """What is wrong with a URL that does."""
 
 _USER = re.compile(
-    r"(?<=://)[^/@:\s'\"]*:(?!:|\d{1,5}(?:[/?#\s'\"]|$))[^@\s'\"]*@"
+    r"(?<=://)[^/@:\s'\"]*:(?!:|\d{1,5}(?:[/?#\s'\"]|$))[^\s'\"]*@"
     r"|(?:(?<=http://)|(?<=https://))[^/@\s'\"]*@"
 )
 """User and password of a URL, or a token alone; no port. A secret key of S3 may have slashes."""
-_SECRET = re.compile(r"key|secret|token|pass|auth|sas|credential|headers|connection", re.IGNORECASE)
-"""Storage options whose texts are secrets, however deep."""
+_SECRET = re.compile(r"key|secret|token|pass|auth|sas|sig|cred|headers|connection", re.IGNORECASE)
+"""Storage options, and parts of a query, whose texts are secrets, however deep."""
 _ENVIRONMENT = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 _SHORTEST = 6
 """Letters that a secret has at least: fewer would be found in any text."""
 _known: set[str] = set()
 """Secrets that this process was told."""
-_QUERY = re.compile(r"(?<=://)([^\s'\"?]*)\?[^\s'\"]*=[^\s'\"]*")
+_QUERY = re.compile(r"(?<=://)([^\s'\"?]*)\?[^\s'\"]*=[^\s'\"]*?(?=[:;,.)]*(?:[\s'\"]|$))")
 
 
 def holds_password(url: str) -> bool:
@@ -37,9 +38,10 @@ def holds_password(url: str) -> bool:
     return _USER.search(url) is not None
 
 
-def keep_secret(storage_options: Mapping[str, Any]) -> None:
-    """Let `without_secrets` know, in this process, what opens a store: options, environment."""
+def keep_secret(url: str, storage_options: Mapping[str, Any]) -> None:
+    """Let `without_secrets` know, in this process, what opens a URL; and the environment's keys."""
     _known.update(_secrets_in(storage_options))
+    _known.update(_secrets_in(parse_qs(url.partition("?")[2])))
     _known.update(filter(None, (os.environ.get(name) for name in _ENVIRONMENT)))
 
 

@@ -24,7 +24,10 @@ class Bucket:
     storage_options: Mapping[str, Any]
 
     def kind(self, url: str) -> str:
-        """Return ``file``, ``directory`` (objects lie below it), or nothing if nothing is there."""
+        """Return ``file``, ``directory``, or nothing if nothing is there.
+
+        A directory may hold nothing: some stores keep one after the last object in it.
+        """
         return self._do(url, _kind)
 
     def get(self, url: str) -> bytes:
@@ -67,13 +70,7 @@ class Bucket:
 
     def files(self, url: str) -> list[str]:
         """Return the names of all objects below a URL, relative to it, sorted."""
-
-        def act(system: Any, path: str) -> list[str]:
-            base = path.rstrip("/") + "/"
-            found = (str(name) for name in system.find(path))
-            return sorted(n.removeprefix(base) for n in found if n.startswith(base) and n != base)
-
-        return self._do(url, act)
+        return self._do(url, _below)
 
     def names(self, url: str) -> list[str]:
         """Return the names of what lies directly below a URL, sorted."""
@@ -91,11 +88,16 @@ class Bucket:
         """Delete an object, or all below a URL; of these the one of the name `first` at first."""
 
         def act(system: Any, path: str) -> None:
-            with suppress(FileNotFoundError):
-                system.rm_file(f"{path}/{first}")
-            with suppress(FileNotFoundError):
-                system.rm(path, recursive=True)
-            if left := system.find(path):  # s3fs does not tell what it was refused
+            if _kind(system, path) == "file":
+                system.rm_file(path)
+                return
+            for delete in (
+                lambda: system.rm_file(f"{path}/{first}"),
+                lambda: system.rm(path, recursive=True),
+            ):
+                with suppress(FileNotFoundError):
+                    delete()
+            if left := _below(system, path):  # s3fs does not tell what it was refused
                 raise PermissionError(f"{len(left)} objects are still there, such as {left[0]}")
 
         self._do(url, act)
@@ -111,6 +113,13 @@ class Bucket:
                 raise kind(f"{type(error).__name__}: {error}") from error
 
         return persistently(once)
+
+
+def _below(system: Any, path: str) -> list[str]:
+    """Return the names of the objects below a path; some stores list the path itself, too."""
+    base = path.rstrip("/") + "/"
+    found = (str(name) for name in system.find(path))
+    return sorted(n.removeprefix(base) for n in found if n.startswith(base) and n != base)
 
 
 def _kind(system: Any, path: str) -> str:
