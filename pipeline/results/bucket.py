@@ -91,12 +91,10 @@ class Bucket:
             if _kind(system, path) == "file":
                 system.rm_file(path)
                 return
-            for delete in (
-                lambda: system.rm_file(f"{path}/{first}"),
-                lambda: system.rm(path, recursive=True),
-            ):
-                with suppress(FileNotFoundError):
-                    delete()
+            with suppress(FileNotFoundError):
+                system.rm_file(f"{path}/{first}")
+            with suppress(FileNotFoundError):
+                system.rm(path, recursive=True)
             if left := _below(system, path):  # s3fs does not tell what it was refused
                 raise PermissionError(f"{len(left)} objects are still there, such as {left[0]}")
 

@@ -64,7 +64,8 @@ class Seaweed:
         command = [
             _weed(), "server", f"-dir={self.folder / 'data'}", "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.config={self.folder / 's3.json'}",
-            "-master.volumeSizeLimitMB=64", "-master.telemetry=false",
+            "-master.volumeSizeLimitMB=64", "-master.telemetry=false", "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
             *(f"-{name}.port={port}" for name, port in self.ports.items()),
         ]  # fmt: skip
         with (self.folder / "weed.log").open("ab") as log:
@@ -86,7 +87,7 @@ class Seaweed:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
