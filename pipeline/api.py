@@ -88,7 +88,7 @@ def run(
 
 
 def apply(
-    model: str,
+    model: str | Config,
     images: str | Sequence[str],
     output: str,
     *,
@@ -107,7 +107,8 @@ def apply(
     Parameters
     ----------
     model
-        Folder or URL of results of scope collection or group, or of one image's store in results.
+        Folder or URL of results of scope collection or group, or of one image's store in results;
+        or the config of a run, whose storage options open the new images and results too.
     images
         As ``images.path`` of a config.
     output
@@ -135,8 +136,13 @@ def apply(
     ClusterError
         If the machines are not there.
     """
-    saved = saved_model(model, group=group)
-    config = config_of(saved, images, output, overrides, cluster)
+    if isinstance(model, Config):
+        path, options = model.results.path, model.results.storage_options
+        opening = {"images": model.images.storage_options, "results": options}
+    else:
+        path, options, opening = model, {}, {}
+    saved = saved_model(path, options, group)
+    config = config_of(saved, images, output, overrides, cluster, opening)
 
     def label(book: Ledger, engine: Engine, watch: Watcher) -> None:
         for ending in label_images(book.pending, saved, engine, watch):

@@ -65,7 +65,7 @@ def settings(path, folder, kind, mib, k, **kmeans):
     }
 
 
-def segment(path, folder, kind, mib, k=4):
+def segment(path, folder, kind, mib, k=4, **kmeans):
     """Run in a process of its own; return MiB planned, told by the run, and seen from outside."""
     sections = settings(path, folder, kind, mib, k, **kmeans)
     command = [sys.executable, "-c", RUN, json.dumps(sections)]

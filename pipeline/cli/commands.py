@@ -147,18 +147,22 @@ def apply(
     with told(resumes=True, json=json):
         from pipeline.api import apply as apply_model
 
-        if model.endswith((".yaml", ".yml")):
-            from pipeline.config import load_config
-
-            model = load_config(model).results.path
-
         def labelled(watch: "Watcher") -> "RunRecord":
             return apply_model(
-                model, images, output, group=group, overrides=overrides or (), cluster=cluster,
-                overwrite=overwrite, retry_failed=retry_failed, watch=watch,
+                _config_or_path(model), images, output, group=group, overrides=overrides or (),
+                cluster=cluster, overwrite=overwrite, retry_failed=retry_failed, watch=watch,
             )  # fmt: skip
 
         _show(labelled, output, json)
+
+
+def _config_or_path(text: str) -> "Config | str":
+    """Return the config that a file holds; anything else is the path of results."""
+    if not text.endswith((".yaml", ".yml")):
+        return text
+    from pipeline.config import load_config
+
+    return load_config(text)
 
 
 def _run(
@@ -243,7 +247,9 @@ def validate(
 
 @app.command()
 def status(
-    results: Annotated[str, typer.Argument(metavar="RESULTS", help="Results folder or URL.")],
+    results: Annotated[
+        str, typer.Argument(metavar="CONFIG|RESULTS", help="A run's config, or its results.")
+    ],
     json: Json = False,
 ) -> None:
     """Show how far a run is or how it ended, and why images failed; from its files alone."""
@@ -252,12 +258,16 @@ def status(
         from pipeline.results.open import open_run
         from pipeline.results.status import status_of
 
-        opened = open_run(results)
+        named = _config_or_path(results)
+        if isinstance(named, str):
+            opened = open_run(named)
+        else:
+            opened = open_run(named.results.path, named.results.storage_options)
         found = status_of(opened.store, opened.record)
         if json:
             report.status_as_json(opened, found)
         else:
-            report.status_page(results, opened, found)
+            report.status_page(opened.store.path, opened, found)
 
 
 @app.command()

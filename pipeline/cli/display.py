@@ -17,6 +17,7 @@ from rich.text import Text
 
 from pipeline.cli.quantities import decimal, duration, short
 from pipeline.cli.tally import FIT, MOST_PROBLEMS, Phase, Tally
+from pipeline.config.secrets import without_secrets
 from pipeline.events import (
     Advanced,
     Event,
@@ -75,7 +76,7 @@ class Display(ABC):
             case Note():
                 style = {"warning": "yellow", "error": "red"}.get(event.level, "dim")
                 prefix = "" if event.level == "info" else f"{event.level}: "
-                self.say(f"{prefix}{event.text}", style)
+                self.say(f"{prefix}{without_secrets(event.text)}", style)
 
     def _end(self, name: str, subject: str, seconds: float | None = None) -> None:
         """End a phase if there is one; without `seconds` it took as long as it was watched."""

@@ -12,7 +12,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from pipeline.config.secrets import without_secrets
 from pipeline.errors import ChunkmeansError, ClusterError
+from pipeline.passing import passing
 
 INTERRUPTED = 130
 """What a shell reports of a program that ends by Ctrl-C."""
@@ -78,13 +80,17 @@ def told(*, resumes: bool = False, json: bool = False) -> Iterator[None]:
         lines = str(error).splitlines() or [type(error).__name__]
         if len(lines) > 1:
             lines.insert(0, f"{len(lines)} things are wrong")
+        code = error.exit_code
+        if passing(error):
+            code = ClusterError.exit_code
+            lines.append("this may pass; the same command goes on" if resumes else "this may pass")
         _say("error", "\n".join(lines))
-        raise _exit(error.exit_code, str(error), json) from None
-    except OSError as error:
-        _say("error", message := f"cannot be read or written: {error}")
-        raise _exit(ClusterError.exit_code, message, json) from None
+        raise _exit(code, str(error), json) from None
     except Exception as error:
-        traceback.print_exc(file=sys.stderr)
+        if isinstance(error, OSError) or passing(error):
+            _say("error", message := f"cannot be read or written: {error}")
+            raise _exit(ClusterError.exit_code, message, json) from None
+        sys.stderr.write(without_secrets(traceback.format_exc()))
         message = f"unexpected {type(error).__name__}: {error}"
         bug = "This is a bug in chunkmeans; please report it with the lines above."
         _say("error", f"{message}\n{bug}")
@@ -106,5 +112,5 @@ def _shout(text: str) -> None:
 
 
 def _say(head: str, text: str, between: str = ": ") -> None:
-    message = Text.assemble((head, "bold red"), between, text)
+    message = Text.assemble((head, "bold red"), between, without_secrets(text))
     Console(stderr=True).print(message, soft_wrap=True, highlight=False)

@@ -13,7 +13,7 @@ from rich.text import Text
 from pipeline.cli.display import STYLES
 from pipeline.cli.quantities import binary, decimal, duration
 from pipeline.cli.tally import MOST_PROBLEMS, Tally
-from pipeline.config.secrets import for_the_record
+from pipeline.config.secrets import for_the_record, without_secrets
 
 if TYPE_CHECKING:
     from pipeline.image import ImageInfo
@@ -34,7 +34,10 @@ def as_json(value: Any) -> None:
 
 
 class Page:
-    """Lines of a label and its text, and tables, on stdout; styled on a terminal only."""
+    """Lines of a label and its text, and tables, on stdout; styled on a terminal only.
+
+    Without the secrets that URLs carry.
+    """
 
     def __init__(self) -> None:
         console = Console(highlight=False)
@@ -43,7 +46,7 @@ class Page:
 
     def line(self, label: str, text: str, style: str = "bold") -> None:
         """Print a line; its text is never taken for markup."""
-        words = Text.assemble((f"{label:<10}", style), text)
+        words = Text.assemble((f"{label:<10}", style), without_secrets(text))
         self.console.print(words, soft_wrap=True)
 
     def table(self, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -52,7 +55,7 @@ class Page:
         for head in heads:
             table.add_column(head, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(str(cell)) for cell in row))
+            table.add_row(*(Text(without_secrets(str(cell))) for cell in row))
         self.console.print(table)
 
 
@@ -76,7 +79,6 @@ def run_page(results: str, record: "RunRecord", tally: Tally) -> None:
     page = Page()
     _counts(page, record.counts)
     _problems(page, ((e.image, e.state, e.reason) for e in tally.problems), record.counts)
-    results = str(for_the_record(results))
     if tally.seconds is not None:
         page.line("time", duration(tally.seconds))
     page.line("results", results)
@@ -110,7 +112,7 @@ def status_as_json(run: "Run", status: "Status") -> None:
 def status_page(path: str, run: "Run", status: "Status") -> None:
     """Print a run: how far it is or how it ended, and which images are not done."""
     page, record = Page(), run.record
-    page.line("results", str(for_the_record(path)))
+    page.line("results", path)
     page.line("state", _state(status))
     _counts(page, status.counts)
     if status.pending:
@@ -203,7 +205,7 @@ def image_as_json(path: str, info: "ImageInfo") -> None:
 def image_page(path: str, info: "ImageInfo") -> None:
     """Print what an image is, from its header."""
     page = Page()
-    page.line("image", str(for_the_record(path)))
+    page.line("image", path)
     page.line("axes", info.axes)
     page.line("shape", f"{_by(info.shape)}   {decimal(info.pixels, 'px')}")
     names = f"   {', '.join(info.channel_names)}" if info.channel_names else ""

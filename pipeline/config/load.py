@@ -17,6 +17,7 @@ from ruamel.yaml.scanner import ScannerError
 
 from pipeline.config.document import Document, Key, dotted, parse, plain, read, shown
 from pipeline.config.models import Config
+from pipeline.config.secrets import without_secrets
 from pipeline.errors import ConfigError
 
 _ADDRESS = re.compile(r"[a-z]+://.+|[A-Za-z0-9_.-]+:[0-9]+")
@@ -104,7 +105,7 @@ def _override(document: Document, text: str) -> None:
     key = tuple(part.strip() for part in name.split("."))
     if not equals or not all(key):
         raise ConfigError(f"--set {text}: must be KEY=VALUE, such as --set kmeans.k=8")
-    secret = _secret(key)
+    secret = _secret(key) or without_secrets(text) != text
     long = len(text) > 80
     option = f"--set {name}=..." if secret or long else f"--set {text}"
     try:

@@ -126,7 +126,7 @@ class EarlierResults(_Section):
     """Initial means that are the means of earlier results."""
 
     path: Annotated[str, BeforeValidator(values.location)] = Field(alias="from")
-    """Folder or URL of those results."""
+    """Folder or URL of those results; opened as ``results.path`` is."""
 
 
 def _init(value: Any) -> Any:

@@ -1,17 +1,81 @@
-"""What of a config may be written down."""
+"""What may be written down of configs, URLs and errors."""
 
+import os
 import re
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
+from urllib.parse import parse_qs
 
 HIDDEN = "<hidden>"
+PASSWORD = (
+    "holds a password, which would end up in results and logs; give it in storage_options, or in "
+    "the environment"
+)
+"""What is wrong with a URL that does."""
+
+_USER = re.compile(
+    r"(?<=://)[^/@:\s'\"]*:(?!:|\d{1,5}(?:[/?#\s'\"]|$))[^\s'\"]*@"
+    r"|(?:(?<=http://)|(?<=https://))[^/@\s'\"]*@"
+)
+"""User and password of a URL, or a token alone; no port. A secret key of S3 may have slashes."""
+_SECRET = re.compile(r"key|secret|token|pass|auth|sas|sig|cred|headers|connection", re.IGNORECASE)
+"""Storage options, and parts of a query, whose texts are secrets, however deep."""
+_ENVIRONMENT = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
+_SHORTEST = 6
+"""Letters that a secret has at least: fewer would be found in any text."""
+_known: set[str] = set()
+"""Secrets that this process was told."""
+_QUERY = re.compile(r"(?<=://)([^\s'\"?]*)\?[^\s'\"]*=[^\s'\"]*?(?=[:;,.)]*(?:[\s'\"]|$))")
+
+
+def holds_password(url: str) -> bool:
+    """Whether a URL names a user and a password, or a token.
+
+    >>> holds_password("s3://AKIA:a/b+c@bucket/x"), holds_password("http://host:8080/a@b.tif")
+    (True, False)
+    """
+    return _USER.search(url) is not None
+
+
+def keep_secret(url: str, storage_options: Mapping[str, Any]) -> None:
+    """Let `without_secrets` know, in this process, what opens a URL; and the environment's keys."""
+    _known.update(_secrets_in(storage_options))
+    _known.update(_secrets_in(parse_qs(url.partition("?")[2])))
+    _known.update(filter(None, (os.environ.get(name) for name in _ENVIRONMENT)))
+
+
+def _secrets_in(value: Any, secret: bool = False) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _secrets_in(inner, secret or _SECRET.search(str(name)) is not None)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _secrets_in(inner, secret)
+    elif secret and isinstance(value, str) and len(value) >= _SHORTEST:
+        yield value
+
+
+def without_secrets(text: str) -> str:
+    """Return a text in which no URL has a user, a password or a query (of a signed URL).
+
+    Nor is there what `keep_secret` was told: servers and packages may repeat what they were given.
+
+    >>> without_secrets("GET 'https://me:pw@host/a.tif?sig=x': 403")
+    "GET 'https://<hidden>@host/a.tif?<hidden>': 403"
+    """
+    for secret in _known:
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    if "://" not in text:
+        return text
+    return _QUERY.sub(rf"\1?{HIDDEN}", _USER.sub(f"{HIDDEN}@", text))
 
 
 def for_the_record(value: Any) -> Any:
-    """Return nested plain values as strict JSON without the secrets that URLs carry.
+    """Return nested plain values as strict JSON `without_secrets`.
 
-    A URL loses its user, password and query (signed URLs); a number that JSON does not have
-    becomes its name.
+    A number that JSON does not have becomes its name.
 
     >>> for_the_record(["s3://me:secret@host/a.tif", float("nan"), 1.5])
     ['s3://<hidden>@host/a.tif', 'nan', 1.5]
@@ -22,7 +86,4 @@ def for_the_record(value: Any) -> Any:
         return [for_the_record(v) for v in value]
     if isinstance(value, float) and not isfinite(value):
         return str(value)
-    if isinstance(value, str) and "://" in value:
-        value = re.sub(r"://[^/@]*@", f"://{HIDDEN}@", value)
-        return re.sub(r"^([^:]+://[^?]*)\?.*=.*$", rf"\1?{HIDDEN}", value)
-    return value
+    return without_secrets(value) if isinstance(value, str) else value

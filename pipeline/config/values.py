@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.config.document import shown
+from pipeline.config.secrets import PASSWORD, holds_password
 
 Value = TypeVar("Value")
 Span = tuple[int | None, int | None]
@@ -65,6 +66,8 @@ def location(value: Any) -> str:
         raise ValueError(f"must be a path or URL, found {shown(value)}; put it in quotes")
     if not value.strip() or "\0" in value:
         raise ValueError(f"must be a path or URL, found {shown(value)}")
+    if holds_password(value):
+        raise ValueError(PASSWORD)
     return str(Path(value).expanduser()) if value.startswith("~") else value
 
 

@@ -3,7 +3,6 @@
 Runs where the task runs, so that attempts and seconds are true. Pure Python, no dask.
 """
 
-import errno
 import pickle
 import traceback
 from collections.abc import Callable
@@ -11,13 +10,8 @@ from dataclasses import replace
 from time import perf_counter, sleep
 
 from pipeline.engines.base import Item, Outcome, Value, named
-from pipeline.errors import ChunkError, ChunkmeansError
-
-PAUSES = (0.1, 0.5)
-"""Seconds of rest before the second attempt and before the third, which is the last."""
-
-_STAYS = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_STAYS_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.ENAMETOOLONG}
+from pipeline.errors import ChunkError
+from pipeline.passing import PAUSES, passing
 
 
 def attempt(
@@ -53,24 +47,6 @@ def attempt(
         else:
             return Outcome(item, value, None, attempts, perf_counter() - start)
     raise AssertionError("unreachable: the last attempt always returns")
-
-
-def passing(error: BaseException) -> bool:
-    """Whether `error` may be gone the next time: input or output that failed for the moment.
-
-    An error of ours counts as what caused it. A missing or forbidden file and a full disk are
-    there the next time too.
-
-    >>> passing(TimeoutError("the store did not answer")), passing(FileNotFoundError("a.tif"))
-    (True, False)
-    """
-    if isinstance(error, OSError):
-        return not isinstance(error, _STAYS) and error.errno not in _STAYS_ERRNO
-    return (
-        isinstance(error, ChunkmeansError)
-        and error.__cause__ is not None
-        and passing(error.__cause__)
-    )
 
 
 def portable(error: Exception, item: object = None) -> Exception:

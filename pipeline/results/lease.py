@@ -5,8 +5,9 @@ A store need not know locks, appending or renaming, and clocks may differ. So a 
 whether the number does. Where the driver runs, or ran, on this very machine, its process is looked
 up instead, which needs no waiting.
 
-Of two drivers that start at the same moment one creates the file on a disk. On an object store
-both may; the last one stands, and the other finds out before it writes anything else.
+Of two drivers that start at the same moment one creates the file, on a disk and on a store that
+can put what is not there. On other stores both may; the last one stands, and the other finds out
+before it writes anything else.
 """
 
 import json
@@ -25,7 +26,8 @@ from uuid import uuid4
 
 import psutil
 
-from pipeline.errors import ResultError
+from pipeline.errors import ChunkmeansError, ResultError
+from pipeline.passing import passing
 from pipeline.results.plain import to_json
 from pipeline.results.store import LEASE, Store
 
@@ -87,6 +89,9 @@ class Holder:
             return False
 
 
+_DAMAGED = Holder(id="", host="", pid=0, born=0.0, machine="", since="")
+
+
 @cache
 def this_machine() -> str:
     """Return a text that differs between machines, their restarts, and containers."""
@@ -98,16 +103,28 @@ def this_machine() -> str:
 
 
 def holder(store: Store) -> Holder | None:
-    """Return who holds the output, dead or alive; None if nobody does."""
+    """Return who holds the output, dead or alive; None if nobody does.
+
+    Raises
+    ------
+    ResultError
+        If the output does not answer: nobody may be taken for dead for that.
+    """
     try:
-        return Holder(**json.loads(store.read_text(LEASE)))
-    except (ResultError, ValueError, TypeError):  # none, or what is left of one
+        text = store.read_text(LEASE)
+    except ResultError as error:
+        if passing(error):
+            raise
         return None
+    try:
+        return Holder(**json.loads(text))
+    except (ValueError, TypeError):  # what is left of one
+        return _DAMAGED
 
 
 def lives(store: Store, found: Holder, beat: float = BEAT) -> bool:
     """Whether the driver that `found` names is alive; may watch it for `PATIENCE` beats."""
-    known = found.known_to_live()
+    known = False if found == _DAMAGED else found.known_to_live()
     if known is not None:
         return known
     until = monotonic() + PATIENCE * beat
@@ -158,15 +175,16 @@ class Lease:
         found = holder(self.store)
         if found is not None and lives(self.store, found, self.beat):
             raise self._refused(found)
-        self.before = found
-        self.store.delete(LEASE)  # of a dead driver, or damaged
+        if found is not None:
+            self.store.delete(LEASE)
+            self.before = found if found != _DAMAGED else None
         _held.add(self.mine.id)
         try:
-            created = self.store.create_text(LEASE, self._text())
-            if created and self.store.folder is None:
+            # False also where the store created it, but said so too late and was asked again
+            if self.store.create_text(LEASE, self._text()) and self.store.folder is None:
                 Event().wait(SETTLE)
             now = holder(self.store)
-            if not created or now is None or now.id != self.mine.id:
+            if now is None or now.id != self.mine.id:
                 raise self._refused(now)
         except BaseException:
             _held.discard(self.mine.id)
@@ -178,7 +196,7 @@ class Lease:
         self._done.set()
         self._thread.join()
         _held.discard(self.mine.id)
-        with suppress(ResultError):  # a lease of a process that ended is no obstacle
+        with suppress(ChunkmeansError):  # a lease of a process that ended is no obstacle
             if not self._lost:
                 self.store.delete(LEASE)
 
@@ -198,7 +216,7 @@ class Lease:
 
     def _live(self) -> None:
         while not self._done.wait(self.beat):
-            with suppress(ResultError, OSError):  # the next beat may come through
+            with suppress(ChunkmeansError, OSError):  # the next beat may come through
                 self._look()
                 if self._lost:
                     return

@@ -3,13 +3,17 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from threading import Lock
+from time import monotonic
 from typing import IO, Self
 
+from pipeline.config.secrets import without_secrets
 from pipeline.events import Event
 from pipeline.results.plain import to_json
 from pipeline.results.store import LOGS, Store
 
 _LINES_PER_PART = 10_000
+_SECONDS_PER_PART = 60.0
+"""A part is written so long after the one before, if an event comes: a kill costs no more."""
 
 
 class Log:
@@ -27,6 +31,7 @@ class Log:
         self._file: IO[str] | None = None
         self._lines: list[str] = []
         self._part = 0
+        self._put_at = monotonic()
         self._closed = False
         self._start = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         if store.folder is not None:
@@ -44,13 +49,14 @@ class Log:
             If the output cannot be written.
         """
         head = {"time": _now(), "event": type(event).__name__}
-        line = to_json({**head, **asdict(event)}) + "\n"
+        line = without_secrets(to_json({**head, **asdict(event)})) + "\n"
         with self._lock:
             if self._closed:
                 raise ValueError("this log is closed")
             if self._file is None:
                 self._lines.append(line)
-                if len(self._lines) >= _LINES_PER_PART:
+                late = monotonic() - self._put_at >= _SECONDS_PER_PART
+                if late or len(self._lines) >= _LINES_PER_PART:
                     self._put()
                 return
             with self._store.naming(f"{LOGS}/run.jsonl", "the log cannot be written"):
@@ -79,6 +85,7 @@ class Log:
             f"{LOGS}/run-{self._start}-{self._part:05}.jsonl", "".join(self._lines)
         )
         self._part += 1
+        self._put_at = monotonic()
         self._lines = []
 
 

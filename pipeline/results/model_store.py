@@ -8,13 +8,16 @@ attributes.
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import ResultError
 from pipeline.kmeans.model import Model
+from pipeline.passing import persistently
 from pipeline.results.objects import create_array, write_part
 from pipeline.results.plain import to_json
 from pipeline.results.store import METADATA, MODEL, Store, path_of
@@ -182,13 +185,17 @@ def read_model_at(store: Store, path: str) -> Model:
 
     data = dict(group_attributes(store, path)["chunkmeans"]["model"])
     source = store.zarr(path, read_only=True)
+
+    def read(name: str) -> NDArray[Any]:
+        array = zarr.open_array(source, path=name, mode="r")
+        if array.nchunks_initialized < array.nchunks:
+            raise ResultError(f"{store.join(path)}: the model is damaged: {name} has holes")
+        return np.asarray(array[...])
+
     with store.naming(path, "the model cannot be read"):
         try:
             for name in _AXES:
-                array = zarr.open_array(source, path=name, mode="r")
-                if array.nchunks_initialized < array.nchunks:
-                    raise ResultError(f"{store.join(path)}: the model is damaged: {name} has holes")
-                data[name] = np.asarray(array[...])
+                data[name] = persistently(partial(read, name))
         except (OSError, ResultError):
             raise
         except Exception as error:  # a codec's failure: zarr and numcodecs have no common base

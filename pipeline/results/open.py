@@ -192,7 +192,7 @@ class SegmentedImage:
 
         try:
             return zarr.open_array(self.store.zarr(self.path, read_only=True), path=name, mode="r")
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # zarr's and the network's have no common base
             raise ResultError(f"{self.store.join(self._inside(name))}: {error}") from error
 
 

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.request import url2pathname
 
+from pipeline.config.secrets import PASSWORD, holds_password
 from pipeline.errors import ConfigError, ResultError
+from pipeline.passing import passing
+from pipeline.remote import explained
+from pipeline.results.bucket import Bucket
 from pipeline.results.disk import PARTIAL, sync_under, write_whole
 
 if TYPE_CHECKING:
@@ -33,8 +37,6 @@ FITS = "fits"
 IMAGES = "images"
 LOGS = "logs"
 METADATA = "zarr.json"
-_ONE_PUT = 8 * 2**20
-"""Bytes that an object store is given at once, at most."""
 
 # An attempt to write again ends the same way, unlike that of a network that hiccups.
 _LASTING = {
@@ -89,10 +91,12 @@ class Store:
     def __post_init__(self) -> None:
         if not self.path:
             raise ConfigError("results.path is empty: name a folder or a URL")
-        if re.search(r"://[^/@]*:[^/@]*@", self.path):
+        if holds_password(self.path):
+            raise ConfigError(f"results.path {PASSWORD}")
+        if self.folder is None and set("*?[") & set(self.path):
             raise ConfigError(
-                "results.path holds a password, which would end up in results and logs; "
-                "give it in results.storage_options"
+                f"results.path is {self.path!r}: in a URL *, ? and [ would stand for other names; "
+                "choose one without"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -121,6 +125,10 @@ class Store:
         root = str(self.folder) if self.folder is not None else self.path.rstrip("/")
         return f"{root}/{name}" if name else root
 
+    @property
+    def _bucket(self) -> Bucket:
+        return Bucket(self.storage_options)
+
     # -- texts ----------------------------------------------------------------------------------
 
     def read_text(self, name: str) -> str:
@@ -139,9 +147,7 @@ class Store:
         with self.naming(name, "cannot be read"):
             if self.folder is not None:
                 return Path(path).read_bytes()
-            fs, path = self._remote(name)
-            data: bytes = fs.cat_file(path)
-            return data
+            return self._bucket.get(path)
 
     def write_text(self, name: str, text: str) -> None:
         """Write `text` as the file `name`, whole or not at all, safe from a loss of power.
@@ -165,8 +171,7 @@ class Store:
         if self.folder is not None:
             write_whole(path, (data,), synced=False)
             return
-        fs, path = self._remote(name)
-        fs.pipe_file(path, data)
+        self._bucket.put(path, data)
 
     def create_text(self, name: str, text: str) -> bool:
         """Write `text` as a new file `name`; False if there is one already.
@@ -174,15 +179,13 @@ class Store:
         Of several at once one succeeds on a disk; on an object store, which may know no such
         thing, all of those that began before the first had ended.
         """
-        if self.folder is None:
-            if self.exists(name):
-                return False
-            self.write_text(name, text)
-            return True
+        path = self.join(name)
         with self.naming(name, "cannot be written"):
+            if self.folder is None:
+                return self._bucket.create(path, text.encode())
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                with Path(self.join(name)).open("x", encoding="utf-8") as file:
+                with Path(path).open("x", encoding="utf-8") as file:
                     file.write(text)
             except FileExistsError:
                 return False
@@ -199,16 +202,10 @@ class Store:
             with self.naming(name, "cannot be written"):
                 write_whole(path, encoded, synced=True)
             return
-        with self.naming(name, "cannot be written"), TemporaryFile() as file:
-            fs, path = self._remote(name)
+        with self.naming(name, "cannot be written"), NamedTemporaryFile() as file:
             file.writelines(encoded)
-            if (size := file.tell()) <= _ONE_PUT:
-                file.seek(0)
-                fs.pipe_file(path, file.read(size))
-                return
-            file.seek(0)
-            with fs.open(path, "wb") as target:
-                shutil.copyfileobj(file, target, _ONE_PUT)
+            file.flush()
+            self._bucket.put_file(path, file.name)
 
     # -- files and trees ------------------------------------------------------------------------
 
@@ -218,8 +215,7 @@ class Store:
         with self.naming(name, "cannot be looked up"):
             if self.folder is not None:
                 return Path(path).exists()
-            fs, path = self._remote(name)
-            return bool(fs.exists(path))
+            return self._bucket.kind(path) != ""
 
     def is_folder(self, name: str) -> bool:
         """Whether there is a folder of this name."""
@@ -227,8 +223,7 @@ class Store:
         with self.naming(name, "cannot be looked up"):
             if self.folder is not None:
                 return Path(path).is_dir()
-            fs, path = self._remote(name)
-            return bool(fs.isdir(path))
+            return self._bucket.kind(path) == "directory"
 
     def files(self, name: str = "") -> list[str]:
         """Return the paths of all files under the folder `name`, relative to it, sorted."""
@@ -241,10 +236,7 @@ class Store:
                     for folder, _, files in os.walk(root)
                     for file in files
                 )
-            fs, path = self._remote(name)
-            fs.invalidate_cache()
-            base = path.rstrip("/") + "/"
-            return sorted(str(p).removeprefix(base) for p in fs.find(path))
+            return self._bucket.files(root)
 
     def names(self, name: str = "") -> list[str]:
         """Return the names of what lies directly in the folder `name`, sorted."""
@@ -252,12 +244,7 @@ class Store:
         with self.naming(name, "cannot be listed"):
             if self.folder is not None:
                 return sorted(os.listdir(root)) if os.path.isdir(root) else []
-            fs, path = self._remote(name)
-            fs.invalidate_cache()
-            if not fs.exists(path):
-                return []
-            found = fs.ls(path, detail=False)
-            return sorted(str(p).rstrip("/").rsplit("/", 1)[-1] for p in found)
+            return self._bucket.names(root)
 
     def image_names(self) -> list[str]:
         """Return the ids of all images that have a store, complete or not, sorted by folder."""
@@ -285,11 +272,7 @@ class Store:
                 else:
                     Path(path).unlink(missing_ok=True)
                 return
-            fs, path = self._remote(name)
-            if fs.exists(f"{path}/{METADATA}"):
-                fs.rm(f"{path}/{METADATA}")
-            if fs.exists(path):
-                fs.rm(path, recursive=True)
+            self._bucket.delete(path, METADATA)
 
     def sweep(self, name: str = "") -> list[str]:
         """Delete the temporary files directly in the folder `name`; returns their names.
@@ -323,7 +306,7 @@ class Store:
         path = self.join(name)
         if self.folder is not None:
             return LocalStore(path, read_only=read_only)
-        with self._fsspec():
+        with explained(path, self.storage_options):
             return FsspecStore.from_url(
                 path, storage_options=dict(self.storage_options), read_only=read_only
             )
@@ -340,30 +323,12 @@ class Store:
         try:
             yield
         except OSError as error:
-            lasting = isinstance(error, PermissionError) or error.errno in _LASTING
-            if may_pass and not lasting:
+            if may_pass and passing(error):
                 raise
             hint = _LASTING.get(error.errno or 0)
+            if self.folder is None and isinstance(error, PermissionError):
+                hint = "check the keys in results.storage_options, or in the environment"
             cause = error.strerror or str(error) or type(error).__name__
             raise ResultError(
                 f"{self.join(name)}: {what}: {cause}" + (f"; {hint}" if hint else "")
-            ) from error
-
-    def _remote(self, name: str) -> tuple[Any, str]:
-        """Return the file system of a URL, and the path of `name` in it."""
-        from fsspec.core import url_to_fs
-
-        with self._fsspec():
-            fs, path = url_to_fs(self.join(name), **self.storage_options)
-        return fs, path
-
-    @contextmanager
-    def _fsspec(self) -> Iterator[None]:
-        """Explain a URL that cannot be opened for want of a package or of sense."""
-        try:
-            yield
-        except (ImportError, ValueError) as error:
-            raise ResultError(
-                f"{self.path}: fsspec cannot open this URL: {error}; "
-                "install the package of its scheme (s3fs for s3, gcsfs for gs, adlfs for abfs)"
             ) from error

@@ -230,6 +230,8 @@ class _Naming:
         reason = str(error) or type(error).__name__
         if isinstance(error, FileNotFoundError) and error.errno is None:
             reason = f"there is no such file ({reason})"  # fsspec gives the path alone
+            if error.__cause__ is not None:
+                reason += f": {error.__cause__}"
         if not isinstance(error, ChunkmeansError | OSError):
             reason = f"{type(error).__name__}: {reason}"
         raise SourceError(f"{self.path}: {self.what}: {reason}") from error

@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.sources.location import scheme
+from pipeline.passing import passing
+from pipeline.sources.location import inside, scheme, without_query
 from pipeline.sources.manifest import Row, is_manifest, read_manifest
 from pipeline.sources.names import safe_name, unique_ids
 from pipeline.sources.registry import suffixes
@@ -115,7 +116,7 @@ def _unique(
     counts, wherever else the file is named.
     """
     seen: dict[tuple[str, str], Listed] = {}
-    problems: list[str] = []
+    problems: list[ConfigError] = []
     for path in paths:
         try:
             for found, row in _listed(path, storage_options):
@@ -126,9 +127,10 @@ def _unique(
                 elif row is not None and first is not None and first is not row:
                     _check_same(first, row)
         except ConfigError as error:  # all that is missing is told at once
-            problems.append(str(error))
+            problems.append(error)
     if problems:
-        raise ConfigError("\n".join(dict.fromkeys(problems)))
+        cause = next(filter(passing, problems), problems[0])
+        raise ConfigError("\n".join(dict.fromkeys(map(str, problems)))) from cause
     own = {path for path, id in seen if id}
     for path in own:
         plain = seen.get((path, ""))
@@ -175,8 +177,9 @@ def _check_given(rows: Iterable[Row]) -> None:
 
 def _named_by(row: Row) -> str:
     """Path that an id is made of: as listed, or the base name of what is absolute."""
-    absolute = row.listed.startswith("/") or scheme(row.listed)
-    return row.listed.rsplit("/", 1)[-1] if absolute else row.listed
+    if scheme(row.listed):
+        return inside(row.listed).rsplit("/", 1)[-1]
+    return row.listed.rsplit("/", 1)[-1] if row.listed.startswith("/") else row.listed
 
 
 def _stem(name: str, known: Sequence[str]) -> str:
@@ -200,7 +203,7 @@ def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str 
     """Fill in a mask pattern for one image."""
     if pattern is None:
         return None
-    parent, _, name = path.rpartition("/")
+    parent, _, name = without_query(path).rpartition("/")
     values = {"stem": _stem(name, known), "name": name, "parent": parent, "id": id}
     for found in _PLACEHOLDER.findall(pattern):
         if found not in values:

@@ -40,10 +40,19 @@ def inside(url: str) -> str:
     >>> inside("s3://bucket/a.png"), inside("zip://a/b.png::/c.zip"), inside("filecache::s3://a/b")
     ('bucket/a.png', 'a/b.png', 'a/b')
     """
-    first, chained, rest = url.partition("::")
+    first, chained, rest = without_query(url).partition("::")
     if "://" not in first:
         return inside(rest) if chained else first
     return first.partition("://")[2]
+
+
+def without_query(url: str) -> str:
+    """Return a URL without what a signed one of the web ends with.
+
+    >>> without_query("https://host/a.tif?Signature=x"), without_query("s3://bucket/a?.tif")
+    ('https://host/a.tif', 's3://bucket/a?.tif')
+    """
+    return re.sub(r"(https?://[^?]*)\?.*", r"\1", url) if "?" in url else url
 
 
 def placed(url: str, path: str, system: Any) -> str:

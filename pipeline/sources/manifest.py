@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import Any, BinaryIO
 
+from pipeline.config.secrets import PASSWORD, holds_password
 from pipeline.errors import ConfigError, SourceError
+from pipeline.passing import persistently
 from pipeline.sources.location import is_url, local, scheme
-from pipeline.sources.ranges import open_file
+from pipeline.sources.ranges import filesystem, open_file
 
 COLUMNS = ("path", "id", "mask", "channels", "group")
 SUFFIXES = (".csv", ".parquet")
@@ -62,11 +64,25 @@ def read_manifest(path: str, storage_options: Mapping[str, Any] | None = None) -
         if not os.path.isfile(path):
             raise ConfigError(f"images.path: {path!r}: no such manifest")
     try:
-        with open_file(path, storage_options or {}) as file:
+        with _opened(path, storage_options or {}) as file:
             read = _parquet if path.lower().endswith(".parquet") else _csv
             yield from _rows(read(file, path), path, folder)
-    except (OSError, ImportError, ValueError) as error:
+    except ConfigError:
+        raise
+    except Exception as error:  # file systems and formats have no common one
         raise ConfigError(f"images.path: {path!r}: cannot be read: {error}") from error
+
+
+def _opened(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
+    """Open a manifest; one behind a URL is got whole."""
+    if not is_url(path):
+        return open_file(path, storage_options)
+
+    def got() -> bytes:
+        system, inner = filesystem(path, storage_options)
+        return bytes(system.cat_file(inner))
+
+    return io.BytesIO(persistently(got))
 
 
 Line = tuple[int, Sequence[str]]
@@ -129,6 +145,8 @@ def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
         listed, id, mask, channels, group = (cells[i].strip() if i >= 0 else "" for i in own)
         if not listed:
             raise ConfigError(f"{path}:{line}: the path is empty")
+        if holds_password(listed) or holds_password(mask):
+            raise ConfigError(f"{path}:{line}: a URL {PASSWORD}")
         yield Row(
             line,
             listed,

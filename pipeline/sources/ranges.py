@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-import fsspec
-
+from pipeline import remote
 from pipeline.errors import SourceError
 from pipeline.sources.archive import archives, open_member, unpacked
 from pipeline.sources.location import described, is_url, scheme
@@ -24,11 +23,10 @@ def filesystem(path: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]
     Of an archive the table of members is read once, as long as the archive is the same.
     """
     if not _in_archive(path):
-        fs, inner = fsspec.core.url_to_fs(path, **storage_options)
-        return fs, inner
+        return remote.filesystem(path, storage_options)
     member, _, archive = path.partition("::")
     key = (archive, stamp(archive, storage_options), repr(storage_options))
-    fs = archives.get(key, lambda: fsspec.core.url_to_fs(path, **storage_options)[0])
+    fs = archives.get(key, lambda: remote.filesystem(path, storage_options)[0])
     return fs, fs._strip_protocol(member)
 
 
@@ -49,7 +47,10 @@ def stamp(path: str, storage_options: Mapping[str, Any]) -> str:
         stat = os.stat(path)
         return f"{stat.st_size} bytes, {stat.st_mtime_ns} ns"
     fs, inner = filesystem(path, storage_options)
-    return described(fs.info(inner))
+    entry = fs.info(inner)
+    if entry["type"] == "directory":
+        raise IsADirectoryError(f"{path}: is a folder, not a file")
+    return described(entry)
 
 
 def open_file(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
@@ -72,7 +73,7 @@ def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
     if is_url(path):
         fs, inner = filesystem(path, storage_options)
 
-        def remote(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
+        def behind_url(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
             for first in range(0, len(ranges), _BATCH):
                 batch = ranges[first : first + _BATCH]
                 starts, stops = [a for a, _ in batch], [b for _, b in batch]
@@ -80,7 +81,7 @@ def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
                 for (start, stop), part in zip(batch, parts, strict=True):
                     yield _complete(path, bytes(part), start, stop)
 
-        yield remote
+        yield behind_url
         return
 
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -108,8 +109,13 @@ def _positioned(path: str, descriptor: int) -> Fetch:
 
 def _complete(path: str, part: bytes, start: int, stop: int) -> bytes:
     """Return `part`, which has to hold the bytes from `start` to `stop`."""
-    if len(part) != stop - start:
+    if len(part) < stop - start:
         raise SourceError(
             f"{path}: cut short: bytes {start} to {stop} were asked, only {len(part)} are there"
+        )
+    if len(part) > stop - start:
+        raise SourceError(
+            f"{path}: bytes {start} to {stop} were asked, {len(part)} came: the server knows no "
+            "ranges of bytes; copy the file, or put filecache:: before its URL"
         )
     return part

@@ -16,6 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
+from pipeline.config.secrets import PASSWORD, holds_password
 from pipeline.errors import SourceError
 from pipeline.sources.base import Image, ReadOptions
 from pipeline.sources.location import inside, is_url, local, scheme
@@ -100,6 +101,8 @@ def open_image(path: str, options: ReadOptions | None = None) -> Image:
     SourceError
         If nothing is there, or nothing can read it.
     """
+    if holds_password(path):
+        raise SourceError(f"a URL {PASSWORD}")
     installed = _installed()
     if (kind := scheme(path)) and f"{kind}://" in installed:
         return _load(installed[f"{kind}://"])(path, options)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import fsspec
-
 from pipeline.errors import ConfigError, SourceError
+from pipeline.passing import persistently
+from pipeline.remote import filesystem
 from pipeline.sources.location import PACKAGE, inside, is_url, local, placed, scheme
 from pipeline.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
 
@@ -174,13 +174,16 @@ def _remote(url: str, asked: str, storage_options: Mapping[str, Any]) -> Iterato
     if name.lower().endswith(suffixes()) and not pattern:
         yield Found(url.rstrip("/"), name)
         return
-    try:
-        system, inner = fsspec.core.url_to_fs(url, **storage_options)
-        root = _fixed(inner) if pattern else inner
-        root = root.rstrip("/")
+
+    def listing() -> tuple[Any, str, list[str]]:
+        system, inner = filesystem(url, storage_options)
+        root = (_fixed(inner) if pattern else inner).rstrip("/")
         walked = _in_archive if scheme(url) == "zip" else _walked
         listed = system.glob(inner) if pattern else walked(system, root)
-        paths = sorted(str(path).removeprefix(root).lstrip("/") for path in listed)
+        return system, root, sorted(str(path).removeprefix(root).lstrip("/") for path in listed)
+
+    try:
+        system, root, paths = persistently(listing)
     except Exception as error:  # file systems and archives have no common one
         reason = str(error) or type(error).__name__
         raise ConfigError(f"images.path: {asked!r} cannot be listed: {reason}") from error

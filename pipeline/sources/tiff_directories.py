@@ -4,17 +4,18 @@ tifffile keeps an object for each; a small file can hold millions, or a chain th
 """
 
 import struct
+from typing import BinaryIO
 
+from pipeline.config.models import Limits
 from pipeline.errors import SourceError
-from pipeline.sources.base import ReadOptions, within
-from pipeline.sources.ranges import open_file
+from pipeline.sources.base import within
 
 _CLASSIC, _BIG = 42, 43
 _ENTRY = {_CLASSIC: 12, _BIG: 20}
 """Bytes of a tag."""
 
 
-def check_directories(path: str, options: ReadOptions) -> None:
+def check_directories(file: BinaryIO, limits: Limits) -> None:
     """Follow the chain of directories from the header to its end.
 
     A chain that ends beyond the file is left to tifffile, which knows more of odd files.
@@ -24,31 +25,30 @@ def check_directories(path: str, options: ReadOptions) -> None:
     SourceError
         If the chain comes back to itself, or is longer than ``images.limits.pages``.
     """
-    with open_file(path, options.storage_options) as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        head = file.read(16)
-        order = "<" if head[:2] == b"II" else ">"
-        kind = int.from_bytes(head[2:4], "little" if order == "<" else "big")
-        number, offset = (f"{order}H", f"{order}I") if kind == _CLASSIC else (f"{order}Q",) * 2
-        start = head[4:8] if kind == _CLASSIC else head[8:16]
-        seen: set[int] = set()
-        while len(start) == struct.calcsize(offset) and (at := struct.unpack(offset, start)[0]):
-            if at in seen:
-                raise SourceError(
-                    f"the file is damaged: after {len(seen)} pages its chain of pages leads back "
-                    f"to the one at byte {at:,}"
-                )
-            seen.add(at)
-            within(options.limits, "pages", len(seen), "pages in its chain, at least")
-            if at >= size:
-                break
-            file.seek(at)
-            tags = file.read(struct.calcsize(number))
-            if len(tags) < struct.calcsize(number):
-                break
-            after = file.tell() + struct.unpack(number, tags)[0] * _ENTRY[kind]
-            if after >= size:
-                break
-            file.seek(after)
-            start = file.read(struct.calcsize(offset))
+    size = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    kind = int.from_bytes(head[2:4], "little" if order == "<" else "big")
+    number, offset = (f"{order}H", f"{order}I") if kind == _CLASSIC else (f"{order}Q",) * 2
+    start = head[4:8] if kind == _CLASSIC else head[8:16]
+    seen: set[int] = set()
+    while len(start) == struct.calcsize(offset) and (at := struct.unpack(offset, start)[0]):
+        if at in seen:
+            raise SourceError(
+                f"the file is damaged: after {len(seen)} pages its chain of pages leads back "
+                f"to the one at byte {at:,}"
+            )
+        seen.add(at)
+        within(limits, "pages", len(seen), "pages in its chain, at least")
+        if at >= size:
+            break
+        file.seek(at)
+        tags = file.read(struct.calcsize(number))
+        if len(tags) < struct.calcsize(number):
+            break
+        after = file.tell() + struct.unpack(number, tags)[0] * _ENTRY[kind]
+        if after >= size:
+            break
+        file.seek(after)
+        start = file.read(struct.calcsize(offset))

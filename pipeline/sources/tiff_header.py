@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import tifffile
@@ -75,9 +75,10 @@ def parse(path: str, options: ReadOptions) -> Header:
     SourceError
         If the file is no TIFF, is cut short or damaged, or holds what cannot be segmented.
     """
-    _check_first_bytes(path, options)
-    check_directories(path, options)
     with hearing() as heard, open_file(path, options.storage_options) as file:
+        _check_first_bytes(file)
+        check_directories(file, options.limits)
+        file.seek(0)
         source: Any = file if is_url(path) else path
         with tifffile.TiffFile(source, name=PurePath(path).name) as tif:
             if not len(tif.pages):
@@ -98,10 +99,9 @@ def _refuse_damage(heard: Collection[str]) -> None:
             raise SourceError(f"the file is damaged or cut short: {message}")
 
 
-def _check_first_bytes(path: str, options: ReadOptions) -> None:
+def _check_first_bytes(file: BinaryIO) -> None:
     """Raise `SourceError` unless the file begins as a TIFF does."""
-    with open_file(path, options.storage_options) as file:
-        first = file.read(16)
+    first = file.read(16)
     if not first:
         raise SourceError("the file is empty (0 bytes)")
     if first[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):

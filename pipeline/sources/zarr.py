@@ -24,6 +24,7 @@ from zarr.storage import FsspecStore, LocalStore
 from pipeline.errors import SourceError
 from pipeline.grid import Box
 from pipeline.image import ImageInfo, Pixels
+from pipeline.remote import explained
 from pipeline.sources.axes import Layout, axes_of_names, doubt, guess_axes
 from pipeline.sources.base import Image, within
 from pipeline.sources.dtypes import pixel_dtype
@@ -129,7 +130,8 @@ class ZarrImage(Image):
         nothing = f"no zarr array or group is at {where!r} (no {' or '.join(MARKS)})"
         if is_url(self.path):
             options = dict(self.options.storage_options)
-            store: Store = FsspecStore.from_url(where, storage_options=options, read_only=True)
+            with explained(where, options):
+                store: Store = FsspecStore.from_url(where, storage_options=options, read_only=True)
         elif any(os.path.exists(os.path.join(where, mark)) for mark in MARKS):
             store = LocalStore(where, read_only=True)
         else:

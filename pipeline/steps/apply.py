@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -135,15 +136,20 @@ def config_of(
     output: str,
     overrides: Sequence[str] = (),
     cluster: str | None = None,
+    storage_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Config:
-    """Return the config of labelling `images` as the model's run took its own, but whole."""
+    """Return the config of labelling `images` as the model's run took its own, but whole.
+
+    `storage_options` are those of ``images`` and of ``results``.
+    """
     settings = saved.settings
     taken = {key: value for key, value in settings["images"].items() if key != "region"}
+    opening = {name: {"storage_options": options} for name, options in storage_options.items()}
     return make_config(
-        images={**taken, "path": images},
+        images={**taken, **opening.get("images", {}), "path": images},
         features=dict(settings["features"]),
         kmeans={**settings["kmeans"], "init": "random", "k": saved.model.k, "scope": "image"},
-        results={**settings["results"], "path": output},
+        results={**settings["results"], **opening.get("results", {}), "path": output},
         cluster=cluster,
         overrides=overrides,
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.models import Fingerprint, Limits
+from pipeline.config.secrets import without_secrets
 from pipeline.engines.hold import found, held, held_if_room
 from pipeline.engines.overtime import limited
 from pipeline.errors import SourceError
@@ -21,6 +22,7 @@ from pipeline.image import ImageInfo
 from pipeline.kmeans.lloyd import Metric
 from pipeline.kmeans.samples import Samples, canonical
 from pipeline.kmeans.tree import Tree, tree_bytes
+from pipeline.passing import persistently
 from pipeline.sources.base import Image
 from pipeline.sources.content import content_of
 
@@ -74,7 +76,8 @@ class Input:
         SourceError
             If the image, or its mask, is not the one that was planned.
         """
-        if fingerprint(self.image, self.mask) != (self.stamp or self.fingerprint):
+        now = persistently(lambda: fingerprint(self.image, self.mask))
+        if now != (self.stamp or self.fingerprint):
             raise SourceError(
                 f"{self.image.path}: the file changed while it was being segmented; run again "
                 "when it is written completely"
@@ -178,7 +181,7 @@ class Chunk:
 
     def __repr__(self) -> str:
         # errors of the engine show it
-        return f"{self.source.image.path} {self.box}"
+        return f"{without_secrets(self.source.image.path)} {self.box}"
 
     def read(self) -> Iterator[tuple[Box, Sampled]]:
         """Yield the chunk's samples piece by piece: from what is held, or from the file."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from pipeline.config.secrets import without_secrets
 from pipeline.errors import ChunkmeansError
+from pipeline.passing import passing, persistently
 from pipeline.results.catalog import Row
 from pipeline.results.model_store import model_pool
 from pipeline.results.open import SegmentedImage
@@ -161,7 +163,9 @@ def _look(
         try:
             image = open_result(store, path, allow_incomplete=True)
             reason = (
-                changed(job, image.attributes) if image.complete else "it was begun, not finished"
+                persistently(lambda: changed(job, image.attributes))
+                if image.complete
+                else "it was begun, not finished"
             )
             if not reason:
                 if row is None or row.store != path or row.state not in ("done", "warned"):
@@ -169,6 +173,8 @@ def _look(
                 return row, "", ""
         except ChunkmeansError as error:
             reason = str(error)
+            if passing(error):  # nothing tells that the result is not good
+                path = ""
         return None, reason, path
     if row is None:
         return None, "", ""
@@ -176,7 +182,7 @@ def _look(
         return None, "its store is gone", ""
     if row.state == "failed" and retry_failed:
         return None, "it failed, and is to be tried again", ""
-    if row.source != job.path:
+    if row.source != job.source:
         return None, f"it was read from {row.source}", ""
     limit = limit_in(row.fingerprint) if row.state == "failed" else ""
     now = failed_with(job, limit=limit) if row.state == "failed" else _fingerprint(job)
@@ -190,13 +196,19 @@ def _look(
 
 
 def changed(job: Job, made: Mapping[str, Any]) -> str:
-    """Return why a result was not made of what a job names now; empty if it was."""
+    """Return why a result was not made of what a job names now; empty if it was.
+
+    Raises
+    ------
+    ChunkmeansError
+        If the input cannot be looked at for a reason that may pass.
+    """
     try:
         source = made["source"]
         image = open_image(job.path, job.options)
         mask = None if job.mask is None else open_image(job.mask, job.options)
         mark = input_fingerprint(image, mask, job.fingerprint)
-        if source["path"] != image.path:
+        if source["path"] != without_secrets(image.path):
             return f"it was read from {source['path']}"
         if source["fingerprint"] != mark:
             return _differs(source["fingerprint"], mark)
@@ -207,6 +219,8 @@ def changed(job: Job, made: Mapping[str, Any]) -> str:
         if "reservations" not in made:
             return "it was made by an older chunkmeans"
     except (ChunkmeansError, KeyError) as error:
+        if passing(error):
+            raise
         return str(error)
     return ""
 
@@ -223,9 +237,13 @@ def _differs(before: str, now: str) -> str:
 
 def _fingerprint(job: Job) -> str:
     """Return what the input of a job is now; empty if it cannot be opened."""
-    try:
+
+    def look() -> str:
         mask = None if job.mask is None else open_image(job.mask, job.options)
         return input_fingerprint(open_image(job.path, job.options), mask, job.fingerprint)
+
+    try:
+        return persistently(look)
     except ChunkmeansError:
         return ""
 
@@ -243,5 +261,7 @@ def _other(store: Store, name: str, row: Row | None) -> Row | str | None:
         if row is not None and row.store == path and row.state in ("done", "warned"):
             return row
         return row_of_store(image, name)
-    except ChunkmeansError:
+    except ChunkmeansError as error:
+        if passing(error):
+            return row
         return None if store.files(path) else path

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from math import prod
 from time import perf_counter, time
 
-from pipeline.engines.attempt import passing
+from pipeline.config.secrets import without_secrets
 from pipeline.engines.base import OutOfMemory, OutOfTime
 from pipeline.errors import ChunkmeansError, ClusterError, ConfigError, LimitError, ResultError
 from pipeline.events import Advanced, ImageFinished
+from pipeline.passing import passing
 from pipeline.results.catalog import Row, fractions, means_by_label
 from pipeline.results.marks import Mark
 from pipeline.results.open import SegmentedImage
@@ -59,16 +60,16 @@ def failed(
     """
     row = Row(
         id=job.id,
-        source=job.path,
+        source=job.source,
         state="failed",
-        reason=reason_of(error),
+        reason=without_secrets(reason_of(error)),
         seconds=None if begin is None else perf_counter() - begin,
         fingerprint=""
         if again or not is_its_own(error)
         else failed_with(job, begin, limit=limit_that_refused(error)),
         extra=job.manifest,
     )
-    return Ending(row, detail="".join(traceback.format_exception(error)))
+    return Ending(row, detail=without_secrets("".join(traceback.format_exception(error))))
 
 
 def reason_of(error: Exception) -> str:
@@ -94,9 +95,8 @@ def is_its_own(error: BaseException) -> bool:
     others = (ResultError, ClusterError, ConfigError, OutOfMemory, MemoryError, PermissionError)
     for cause in _causes(error):
         words = type(cause) is OSError and cause.errno is None  # a decoder's, not the system's
-        if isinstance(cause, others) or (
-            isinstance(cause, OSError) and passing(cause) and not words
-        ):
+        ours = isinstance(cause, ChunkmeansError)
+        if isinstance(cause, others) or (passing(cause) and not ours and not words):
             return False
     return True
 
@@ -191,7 +191,7 @@ def row_of_store(image: SegmentedImage, name: str, job: Job | None = None) -> Ro
         pixels, size = int(model.counts.sum()), prod(image.shape)
         return Row(
             id=name,
-            source=str(made["source"]["path"]) if job is None else job.path,
+            source=str(made["source"]["path"]) if job is None else job.source,
             state="warned" if found else "done",
             reason="; ".join(found),
             shape=image.shape,

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from pipeline.config.models import Fingerprint
+from pipeline.config.secrets import without_secrets
 from pipeline.engines.base import Engine
 from pipeline.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from pipeline.features import Nodata
@@ -19,6 +20,7 @@ from pipeline.kmeans.collect import Collected
 from pipeline.kmeans.fit import Fit, Settings
 from pipeline.kmeans.model import Floats, Model
 from pipeline.kmeans.moments import Moments
+from pipeline.passing import persistently
 from pipeline.results.catalog import Row, fractions, means_by_label
 from pipeline.results.labels import LabelWriter, create_labels
 from pipeline.results.layout import LabelLayout, Pyramid, plan_labels
@@ -77,7 +79,12 @@ class Job:
 
     def __repr__(self) -> str:
         # errors of the engine show it
-        return self.path
+        return self.source
+
+    @property
+    def source(self) -> str:
+        """Where it is read from, as it may be written down."""
+        return without_secrets(self.path)
 
     def look(self) -> Input:
         """Open the image and its mask, headers only, whatever the kind of `fingerprint`.
@@ -97,15 +104,18 @@ class Job:
         return self._opened(self.fingerprint)
 
     def _opened(self, by: Fingerprint) -> Input:
-        mask = None
-        with in_time(self.path, "cannot be opened", self.options.limits):
-            image = open_image(self.path, self.options)
-            image.info  # noqa: B018 (reads the header)
-            if self.mask is not None:
-                whole = replace(self.options, channels=None, axes=None, series=0)
-                mask = open_image(self.mask, whole)
-                mask.info  # noqa: B018
-        return open_input(self.id, image, mask, self.nodata, by)
+        def opened() -> Input:
+            mask = None
+            with in_time(self.path, "cannot be opened", self.options.limits):
+                image = open_image(self.path, self.options)
+                image.info  # noqa: B018 (reads the header)
+                if self.mask is not None:
+                    whole = replace(self.options, channels=None, axes=None, series=0)
+                    mask = open_image(self.mask, whole)
+                    mask.info  # noqa: B018
+            return open_input(self.id, image, mask, self.nodata, by)
+
+        return persistently(opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +246,8 @@ def source_of(source: Input) -> dict[str, Any]:
     info = source.info
     options = source.image.options
     return {
-        "path": source.image.path,
-        "mask": None if source.mask is None else source.mask.path,
+        "path": without_secrets(source.image.path),
+        "mask": None if source.mask is None else without_secrets(source.mask.path),
         "fingerprint": source.fingerprint,
         "nodata": list(source.nodata),
         "dtype": str(info.dtype),
@@ -274,7 +284,7 @@ def row_of(job: Job, source: Input, done: Labelled, seconds: float, *, pooled: b
     pixels = int(model.counts.sum())
     return Row(
         id=job.id,
-        source=job.path,
+        source=job.source,
         state="warned" if found else "done",
         reason="; ".join(found),
         shape=info.shape,
@@ -298,7 +308,7 @@ def skipped(job: Job, source: Input, seconds: float) -> Row:
     info = source.info
     return Row(
         id=job.id,
-        source=job.path,
+        source=job.source,
         state="skipped",
         reason="no valid pixel: all are nodata, masked, transparent or not finite",
         shape=info.shape,

@@ -94,7 +94,7 @@ def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
             f"kmeans.init.from: {init.path} is results.path itself; choose another results.path"
         )
     try:
-        earlier = open_run(init.path)
+        earlier = open_run(init.path, config.results.storage_options)
         groups = earlier.models
         pooled = earlier.model if has_model(earlier.store) else None
     except ResultError as error:

@@ -185,7 +185,7 @@ class Ledger:
         """
         begin = monotonic()
         write_catalog(self.store, self.ordered())
-        self._record()
+        self.record_state()
         self._saved = monotonic()
         self._pause = PAUSES * (self._saved - begin)
 
@@ -208,9 +208,10 @@ class Ledger:
             mark_duplicates(self.jobs, self.rows)
         write_catalog(self.store, self.ordered())
         write_labels_table(self.store, self.ordered())
-        self._record(state)
+        self.record_state(state)
 
-    def _record(self, state: State = "running") -> None:
+    def record_state(self, state: State = "running") -> None:
+        """Write how far the run is, or how it ended."""
         with_store = (row for row in self.rows.values() if row.store)
         self.record = replace(
             self.record,
@@ -340,6 +341,8 @@ def begin(book: Ledger, found: Earlier, *, pooled: bool) -> None:
         again = {job.group for job in book.pending}
         if None not in again and has_model(store):
             book.tell_of(read_model(store))
+    if not store.exists(RECORD):  # first of all, as it says whose the rest is
+        book.record_state()
     book.save()
     write_labels_table(store, book.ordered())
     if pooled:
@@ -375,7 +378,11 @@ def earlier(store: Store) -> RunRecord | None:
     """
     if store.exists(RECORD):
         return read_record(store)
-    foreign = [name for name in (CATALOG, MODEL, IMAGES) if store.exists(name)]
+    foreign = [
+        name
+        for name in (CATALOG, MODEL, IMAGES)
+        if store.exists(name) and (name == CATALOG or store.files(name))
+    ]
     if foreign:
         raise ResultError(
             f"{store.path}: holds {' and '.join(map(repr, foreign))} but no {RECORD}, so it is no "

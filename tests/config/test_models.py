@@ -170,7 +170,7 @@ CANARY = "hunter2"
 def test_secrets_are_in_nothing_that_is_written_or_said(write):
     config = made(
         {
-            "path": [f"s3://me:{CANARY}@host/a.tif", f"https://host/b.tif?sig={CANARY}"],
+            "path": ["s3://host/a.tif", f"https://host/b.tif?sig={CANARY}"],
             "storage_options": {"key": "me", "secret": CANARY},
             "mask": f"https://host/m.tif?sig={CANARY}&v=1",
         },
@@ -184,6 +184,17 @@ def test_secrets_are_in_nothing_that_is_written_or_said(write):
     assert config.images.storage_options["secret"] == CANARY
     for text in (json.dumps(config.resolved()), json.dumps(config.settings()), repr(config)):
         assert CANARY not in text
+
+
+@pytest.mark.parametrize("key", ["images.path", "images.mask", "results.path"])
+@pytest.mark.parametrize(
+    "url", ["s3://me:a/{}@host/x", "https://me:{}@host/x", "https://{}@host/x"]
+)
+def test_a_url_with_a_password_is_refused_and_not_repeated(write, key, url):
+    text = message(load_config, write(LEAST), [f"{key}={url.format(CANARY)}"])
+    assert key in text
+    assert "storage_options" in text
+    assert CANARY not in text
 
 
 @pytest.mark.parametrize(

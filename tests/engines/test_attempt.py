@@ -5,51 +5,10 @@ import weakref
 
 import pytest
 
-from pipeline.engines.attempt import PAUSES, attempt, passing, portable, without_value
+from pipeline.engines.attempt import PAUSES, attempt, portable, without_value
 from pipeline.engines.base import Outcome
 from pipeline.errors import ChunkError, ConfigError, SourceError
-
-
-def caused(error, cause):
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError("no words"),
-        TimeoutError("late"),
-        ConnectionResetError("cut"),
-        OSError(errno.EIO, "input/output error"),
-        OSError(errno.ESTALE, "stale file handle"),
-        caused(SourceError("a.tif"), TimeoutError("late")),
-        caused(SourceError("a.tif"), caused(SourceError("page 3"), OSError(errno.EIO, "eio"))),
-    ],
-)
-def test_input_and_output_that_failed_for_the_moment_passes(error):
-    assert passing(error)
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        FileNotFoundError("a.tif"),
-        PermissionError("a.tif"),
-        IsADirectoryError("a"),
-        NotADirectoryError("a.tif/b"),
-        OSError(errno.ENOSPC, "no space left"),
-        OSError(errno.EROFS, "read-only"),
-        MemoryError(),
-        ValueError("wrong"),
-        SourceError("a.tif: broken"),
-        caused(SourceError("a.tif"), FileNotFoundError("a.tif")),
-        caused(SourceError("a.tif"), ValueError("wrong")),
-        caused(ValueError("wrong"), TimeoutError("late")),
-    ],
-)
-def test_everything_else_stays(error):
-    assert not passing(error)
+from tests.test_passing import caused
 
 
 @pytest.mark.parametrize("failures", [0, 1, 2, 3, 4])

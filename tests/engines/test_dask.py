@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from functools import partial
 
+import dask
 import psutil
 import pytest
 from distributed import LocalCluster
