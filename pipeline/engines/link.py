@@ -5,7 +5,9 @@ off), and there may be no workers. Each is an error after the time to wait, and 
 is written stays, and the same command goes on from there.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from queue import Empty, SimpleQueue
@@ -15,8 +17,9 @@ from uuid import uuid4
 
 from distributed import CancelledError, Client, Future
 from distributed.client import ClosedClientError
-from distributed.comm import CommClosedError
+from distributed.comm import CommClosedError, connect
 from distributed.scheduler import NoValidWorkerError
+from distributed.security import Security
 
 from pipeline.engines.notes import Notes
 from pipeline.errors import ClusterError
@@ -214,6 +217,30 @@ class Link:
                 return landed.get(timeout=TICK)
             except Empty:
                 since = self.look(since)
+
+
+def greet(address: str, seconds: float, security: Security) -> None:
+    """Return if a scheduler answers there, or raise: a client of Dask does not before it does.
+
+    Raises
+    ------
+    OSError
+        If nobody does within that time.
+    """
+
+    async def greeted() -> None:
+        secured = security.get_connection_args("client")
+        comm = await connect(address, timeout=seconds, **secured)
+        await comm.close()
+
+    def answered() -> None:
+        try:
+            asyncio.run(asyncio.wait_for(greeted(), seconds + 1))
+        except TimeoutError as error:
+            raise TimeoutError(f"silent for {seconds:g} s") from error
+
+    with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop of its own
+        thread.submit(answered).result()
 
 
 def _forget_submissions(dask_scheduler: Any) -> None:

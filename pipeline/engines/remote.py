@@ -6,10 +6,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import dask
+from dask.utils import parse_timedelta
 from distributed import Client
+from distributed.security import Security
 
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
+from pipeline.engines.link import greet
 from pipeline.engines.opening import configured, engine_of, no_answer
 from pipeline.engines.options import OURS, arguments, refuse_unfit, refuse_unknown
 from pipeline.engines.request import Request
@@ -32,7 +36,11 @@ def open_engine(request: Request) -> DaskEngine:
         else:
             address = options.pop("address")
         security = security_of(request, temporary=False)
+        patience = parse_timedelta(
+            options.get("timeout", dask.config.get("distributed.comm.timeouts.connect")), "s"
+        )
         try:
+            greet(address, patience, security or Security())
             client = stack.enter_context(
                 Client(address, set_as_default=False, security=security, **options)
             )
