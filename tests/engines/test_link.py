@@ -51,7 +51,7 @@ def test_whoever_takes_connections_and_says_nothing_is_left_after_a_while():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         begin = monotonic()
-        with pytest.raises(TimeoutError, match="silent for 0.5 s"):
+        with pytest.raises(TimeoutError, match=r"silent for 0\.5 s"):
             greet(address, 0.5, Security())
     assert monotonic() - begin < 10
 

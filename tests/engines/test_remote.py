@@ -8,7 +8,7 @@ import threading
 
 import dask
 import pytest
-from distributed import Client, LocalCluster
+from distributed import LocalCluster
 
 from pipeline.config import Cluster, Wait
 from pipeline.engines import open_engine
