@@ -16,9 +16,6 @@ from pipeline.steps.chunk import Bundle, Chunk, bundle_key
 from pipeline.steps.saved import SavedFit
 from pipeline.steps.watching import phase
 
-PATIENCE = 2
-"""Passes over pixels after which trees of what is held are made: they cost about five."""
-
 FEW_PASSES = 3
 """Where no more are allowed, no trees are made of pixels: one costs about as many plain passes."""
 

@@ -18,6 +18,7 @@ from pipeline.engines.bundle import bundles
 from pipeline.errors import ConfigError
 from pipeline.grid import Box, chunk_shape, pieces, split
 from pipeline.image import ImageInfo
+from pipeline.kmeans.columns import SMALL
 from pipeline.kmeans.distinct import LIMIT
 from pipeline.kmeans.table import LISTED, counting_bytes, fits, merged_bytes, planes_of
 from pipeline.results.layout import LabelLayout
@@ -87,7 +88,8 @@ class Vectors:
         part = kept_bytes(info, dtype, BUNDLE_PIXELS)
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
-            fit = 36 * min(info.pixels, possible) + possible
+            columns = 8 * (info.channels + 1) * min(info.pixels, possible, SMALL)
+            fit = 36 * min(info.pixels, possible) + possible + columns
             task = 2 * (part + counting_bytes(possible))
             return cls(task, merged_bytes(info.pixels, possible), fit)
         n = min(info.pixels, LIMIT)
