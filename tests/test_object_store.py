@@ -1,13 +1,16 @@
 """Images behind URLs: what is read of them, and that it is read anew."""
 
+import json
 from io import BytesIO
 
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from typer.testing import CliRunner
 
 from pipeline import make_config, open_run, run
+from pipeline.cli.commands import app
 from pipeline.grid import Box
 from pipeline.sources import ReadOptions, open_image
 from pipeline.sources.collection import collect_entries
@@ -108,6 +111,62 @@ def test_a_server_that_knows_no_ranges_is_named_as_such(monkeypatch):
     monkeypatch.setattr(Told, "cat_file", lambda self, path, *extent: plain(self, path))
     with pytest.raises(Exception, match="the server knows no ranges of bytes"):
         image.read(Box((0, 0), (8, 8)))
+
+
+def config(images="told://in", out="told://out"):
+    return {
+        "images": {"path": images},
+        "kmeans": {"k": 2, "init": {"means": [[50], [200]]}},
+        "results": {"path": out},
+        "cluster": "serial",
+    }
+
+
+def test_an_image_that_cannot_be_reached_for_a_while_keeps_its_result():
+    for name in "ab":
+        put(f"told://in/{name}.tif", tiff(PIXELS[:40, :40]))
+    asked = make_config(**config())
+    run(asked)
+    before = dict(OBJECTS)
+
+    def away(when, request, path, nbytes):
+        if when == "before" and path == "in/a.tif":
+            raise TimeoutError("the store did not answer")
+
+    Told.tell = away
+    assert run(asked).counts == {"failed": 1, "done": 1}
+    Told.tell = None
+    assert run(asked).counts == {"done": 2}
+    same = [name for name in before if name.startswith("out/images/")]
+    assert {name: OBJECTS[name] for name in same} == {name: before[name] for name in same}
+
+
+def test_commands_take_a_config_for_what_opens_its_results(tmp_path):
+    put("told://in/a.tif", tiff(PIXELS[:40, :40]))
+    asked = {**config(), "kmeans": {**config()["kmeans"], "scope": "collection"}}
+    (tmp_path / "c.yaml").write_text(json.dumps(asked))
+    for command in (
+        ["run"], ["status"], ["apply", "told://in/a.tif", "-o", "told://new", "--cluster", "serial"],
+    ):  # fmt: skip
+        name, *rest = command
+        done = CliRunner().invoke(app, [name, str(tmp_path / "c.yaml"), *rest])
+        assert done.exit_code == 0, done.output
+    assert list(open_run("told://new").images) == ["a"]
+
+
+def test_a_manifest_behind_a_url_is_asked_again_where_it_does_not_answer():
+    put("told://in/a.tif", tiff(PIXELS[:40, :40]))
+    put("told://in/list.csv", b"path,id\na.tif,first\n")
+    late = [1, 1]
+
+    def tell(when, request, path, nbytes):
+        if when == "before" and path.endswith(".csv") and late:
+            late.pop()
+            raise TimeoutError("the store did not answer")
+
+    Told.tell = tell
+    assert [entry.id for entry in collect_entries(["told://in/list.csv"])] == ["first"]
+    assert not late
 
 
 def test_a_broken_folder_behind_a_url_that_is_mended_is_tried_again():

@@ -59,6 +59,15 @@ def test_a_full_disk_is_no_bug(call):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("kind", [ConfigError, ResultError, SourceError])
+def test_what_may_pass_is_no_fault_of_the_command(call, kind):
+    error = kind("s3://bucket: cannot be listed: late")
+    error.__cause__ = TimeoutError("late")
+    result = call("run", "c.yaml", runner=Runner(error=error))
+    assert result.exit_code == 3
+    assert "this may pass; the same command goes on" in result.stderr
+
+
 def test_an_unexpected_error_is_called_a_bug_and_shows_where(call):
     result = call("run", "c.yaml", runner=Runner(error=ZeroDivisionError("division by zero")))
     assert result.exit_code == 1

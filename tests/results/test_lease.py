@@ -14,6 +14,7 @@ from pipeline.errors import ResultError
 from pipeline.results import lease as module
 from pipeline.results.lease import PATIENCE, Holder, Lease, holder, lives
 from pipeline.results.store import LEASE, Store
+from tests.object_store import Told
 
 BEAT = 0.05
 
@@ -171,3 +172,40 @@ def test_what_is_left_of_a_lease_is_none(any_store, text):
     any_store.write_text(LEASE, text)
     with Lease(any_store):
         pass
+
+
+def test_a_store_that_does_not_answer_is_no_dead_driver():
+    store = Store("told://silent")
+    there = elsewhere()
+    leave(store, there)
+
+    def silent(when, request, path, nbytes):
+        if (when, request) == ("before", "get"):
+            raise TimeoutError("the store did not answer")
+
+    Told.tell = silent
+    try:
+        with pytest.raises(ResultError, match="did not answer"), Lease(store, beat=BEAT):
+            pass
+    finally:
+        Told.tell = None
+    assert holder(store) == there
+
+
+def test_a_lease_whose_creation_was_acknowledged_too_late_is_ones_own():
+    puts = []
+
+    def answer(when, request, path, nbytes):
+        if (when, request) == ("after", "put"):
+            puts.append(path)
+            if len(puts) == 1:
+                raise TimeoutError("the answer came too late")
+
+    store = Store("told://late")
+    Told.tell = answer
+    try:
+        with Lease(store) as mine:
+            assert holder(store).id == mine.mine.id
+    finally:
+        Told.tell = None
+    assert puts == ["late/lease.json"]

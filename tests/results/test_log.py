@@ -52,6 +52,22 @@ def test_where_nothing_can_be_appended_the_log_comes_in_parts(any_store, monkeyp
     assert len(any_store.names("logs")) == parts
 
 
+def test_where_nothing_can_be_appended_a_kill_costs_the_log_of_a_minute(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("pipeline.results.log.monotonic", lambda: clock[0])
+    store = Store("memory://log-of-a-minute/out")
+    log = Log(store)
+    log(Note("first"))
+    assert store.names("logs") == []
+    clock[0] = 61.0
+    log(Note("second"))
+    assert [line["text"] for line in lines(store)] == ["first", "second"]
+    log(Note("third"))
+    assert len(lines(store)) == 2
+    log.close()
+    assert len(lines(store)) == 3
+
+
 def test_threads_do_not_mix_their_lines(any_store):
     with Log(any_store) as log, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: log(Advanced("read", str(i), i, i)), range(500)))
