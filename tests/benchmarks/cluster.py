@@ -169,19 +169,19 @@ def measured(engine: Engine, asked: Asked, alone: float) -> Figures:
     took = [b - a for a, b in zip(begun, cpu_times(driver, asked.scheduler, workers), strict=True)]
     bytes_ = traffic([[b - a for a, b in zip(x, moved(pid), strict=True)]
                       for x, pid in zip(before, hosts, strict=True)])  # fmt: skip
-    usual, count = median(times), PASSES * asked.chunks
+    count = PASSES * asked.chunks
     return Figures(
-        asked.workers, asked.chunks, usual, alone, took[1] / count, took[0] / count,
-        took[2] / count, *bytes_, tuple(loss(engine, go, usual, asked) for _ in range(asked.kills)),
+        asked.workers, asked.chunks, median(times), alone, took[1] / count, took[0] / count,
+        took[2] / count, *bytes_, tuple(loss(engine, go, asked) for _ in range(asked.kills)),
     )  # fmt: skip
 
 
-def loss(engine: Engine, go: Callable[..., list[float]], usual: float, asked: Asked) -> float:
+def loss(engine: Engine, go: Callable[..., list[float]], asked: Asked) -> float:
     """Return the seconds by which passes take longer if a worker is killed in the first one.
 
-    They are counted until another worker is there, and some passes more.
+    Than those right before, until another worker is there, and some passes more.
     """
-    go(WARM)
+    usual = median(go(WARM))
     victim, parts = worker_pids(engine)[0], []
 
     def kill(event: Event) -> None:
