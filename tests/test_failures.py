@@ -70,7 +70,7 @@ def counting(patch, owner, method, name="", at=10**9, error=None):
         (LabelWriter, "write", 1, ResultError("out: no space left")),
         (LabelWriter, "write", 9, RuntimeError("a bug")),
         (LabelWriter, "write_upper", 1, RuntimeError("a bug")),
-        (LabelWriter, "finish", 1, ResultError("out: no space left")),
+        (LabelWriter, "mark", 1, ResultError("out: no space left")),
     ],
 )
 @pytest.mark.parametrize("way", [ONE_TASK, MANY_TASKS], ids=["one task", "many tasks"])

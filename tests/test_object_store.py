@@ -146,7 +146,8 @@ def test_commands_take_a_config_for_what_opens_its_results(tmp_path):
     asked = {**config(), "kmeans": {**config()["kmeans"], "scope": "collection"}}
     (tmp_path / "c.yaml").write_text(json.dumps(asked))
     for command in (
-        ["run"], ["status"], ["apply", "told://in/a.tif", "-o", "told://new", "--cluster", "serial"],
+        ["run"], ["status"],
+        ["apply", "told://in/a.tif", "-o", "told://new", "--cluster", "serial"],
     ):  # fmt: skip
         name, *rest = command
         done = CliRunner().invoke(app, [name, str(tmp_path / "c.yaml"), *rest])

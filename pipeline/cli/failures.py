@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pipeline.config.secrets import without_secrets
 from pipeline.errors import ChunkmeansError, ClusterError
 from pipeline.passing import passing
 
@@ -90,7 +89,7 @@ def told(*, resumes: bool = False, json: bool = False) -> Iterator[None]:
         if isinstance(error, OSError) or passing(error):
             _say("error", message := f"cannot be read or written: {error}")
             raise _exit(ClusterError.exit_code, message, json) from None
-        sys.stderr.write(without_secrets(traceback.format_exc()))
+        sys.stderr.write(_safe(traceback.format_exc()))
         message = f"unexpected {type(error).__name__}: {error}"
         bug = "This is a bug in chunkmeans; please report it with the lines above."
         _say("error", f"{message}\n{bug}")
@@ -102,8 +101,15 @@ def _exit(code: int, message: str, json: bool) -> typer.Exit:
     if json:
         from pipeline.cli import report
 
-        report.as_json({"error": message, "exit_code": code})
+        report.as_json({"error": _safe(message), "exit_code": code})
     return typer.Exit(code)
+
+
+def _safe(text: str) -> str:
+    """Return `text` without secrets; imports the config only where something failed."""
+    from pipeline.config.secrets import without_secrets
+
+    return without_secrets(text)
 
 
 def _shout(text: str) -> None:
@@ -112,5 +118,5 @@ def _shout(text: str) -> None:
 
 
 def _say(head: str, text: str, between: str = ": ") -> None:
-    message = Text.assemble((head, "bold red"), between, without_secrets(text))
+    message = Text.assemble((head, "bold red"), between, _safe(text))
     Console(stderr=True).print(message, soft_wrap=True, highlight=False)

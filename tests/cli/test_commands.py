@@ -91,7 +91,8 @@ def test_apply_takes_the_results_of_a_config_or_their_path(call, model):
     args = ("apply", model, "a.tif", "b.tif", "-o", "new", "--group", "x", "--set", "memory=1GiB")
     result = call(*args, runner=runner)
     assert result.exit_code == 1
-    assert (runner.model, runner.images, runner.output) == ("out", ["a.tif", "b.tif"], "new")
+    found = runner.model if isinstance(runner.model, str) else runner.model.results.path
+    assert (found, runner.images, runner.output) == ("out", ["a.tif", "b.tif"], "new")
     options = {k: v for k, v in runner.options.items() if k != "watch"}
     assert options == {
         "group": "x", "overrides": ["memory=1GiB"], "cluster": None, "overwrite": False,
