@@ -269,6 +269,7 @@ def test_driver_and_workers_are_told_apart(tmp_path):
     assert measured.other > 96 * 2**20 > measured.first > 2**20
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_a_cluster_is_measured_and_told_in_a_row():
     found = cluster.figures_of(workers=2, chunks=12, kills=1)

@@ -195,6 +195,9 @@ def end(process):
     for one in left:
         one.kill()
     process.wait(20)
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.kills import written
 from tests.test_agreement import rows
 from tests.test_exactness import picture
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MEANS = [[-100.0, -90.0], [200.0, 210.0], [500.0, 490.0]]
 SHAPES = {

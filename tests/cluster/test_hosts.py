@@ -14,7 +14,7 @@ from tests.cluster.processes import RAW_WORKERS, Site, drive, ended, heard
 from tests.kills import written
 from tests.test_exactness import picture
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SHORT, LONG = 4.0, 30.0
 """Seconds that a cable is out: shorter than a connection may be silent, and longer."""

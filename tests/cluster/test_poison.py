@@ -16,7 +16,7 @@ from tests.test_agreement import stored
 from tests.test_exactness import picture
 from tests.ways import Way
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 BUNDLES = Way(small=0, chunk=64, bundle=300)
 """Tasks of a few shards of 8 x 8 pixels."""

@@ -63,6 +63,7 @@ def test_the_preset_gives_the_bytes_of_the_serial_engine(slurm, reference, tmp_p
         assert name in logs, "the log of a worker tells what it works on"
 
 
+@pytest.mark.slow  # the run has to last until Slurm has noticed: a quick machine is too quick
 def test_a_job_that_is_cancelled_costs_no_bit_and_is_replaced(slurm, tmp_path):
     chance = np.random.default_rng(0)
     (tmp_path / "in").mkdir()

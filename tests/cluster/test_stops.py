@@ -14,7 +14,7 @@ from tests.cluster.processes import RAW_WORKERS, Site, drive, ended, heard
 from tests.kills import written
 from tests.test_exactness import picture
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SLOW = ("--preload", "tests.cluster.slow")
 RESUMES = "interrupted; what is finished is kept, the same command resumes"
