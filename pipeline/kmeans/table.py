@@ -182,8 +182,11 @@ def planes_of(pixels: int, size: int) -> int:
 
 
 def counting_bytes(size: int) -> int:
-    """Return how many bytes a task takes to count vectors, beside what it has counted."""
-    return size * (8 if size <= 2**NARROW_BITS else 1)
+    """Return how many bytes a task takes to count vectors, beside what it has counted.
+
+    Narrow ones are listed at the end, with copies on their way.
+    """
+    return size * (40 if size <= 2**NARROW_BITS else 1)
 
 
 def merged_bytes(pixels: int, size: int) -> int:

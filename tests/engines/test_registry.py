@@ -28,6 +28,8 @@ def test_serial_takes_its_options():
 
 @pytest.mark.parametrize("kind", ["local", "threads", "serial", "address", "scheduler_file", "ssh"])
 def test_every_kind_refuses_an_unknown_option_by_name(kind):
+    if kind == "ssh":
+        pytest.importorskip("asyncssh", reason="SSH needs asyncssh (extra hpc)")
     with pytest.raises(ConfigError, match=rf"cluster.options.n_wrkers: kind {kind} does not know"):
         open_engine(kind, {"n_wrkers": 2})
 
