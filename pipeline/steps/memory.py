@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.engines.base import Size
 from pipeline.engines.bundle import bundles
+from pipeline.engines.machine import cores
 from pipeline.errors import ConfigError
 from pipeline.grid import Box, chunk_shape, pieces, split
 from pipeline.image import ImageInfo
@@ -88,8 +89,9 @@ class Vectors:
         part = kept_bytes(info, dtype, BUNDLE_PIXELS)
         if fits(dtype, info.channels):
             possible = 2 ** (8 * width)
-            columns = 8 * (info.channels + 1) * min(info.pixels, possible, SMALL)
-            fit = 36 * min(info.pixels, possible) + possible + columns
+            n = min(info.pixels, possible)
+            apart = 8 * (info.channels + 1) * n if n <= SMALL * cores() else 0  # a thread's part
+            fit = 36 * n + possible + apart
             task = 2 * (part + counting_bytes(possible))
             return cls(task, merged_bytes(info.pixels, possible), fit)
         n = min(info.pixels, LIMIT)

@@ -150,7 +150,7 @@ def test_what_the_driver_needs_is_taken_from_the_workers_only_where_it_is_a_proc
             continue
         assert need.total + need.hold <= need.bound <= size.memory
         assert workers * need.bound + driver <= (workers + 1) * size.memory
-    with pytest.raises(ConfigError, match=r"has 53\d MiB beside the 91\d MiB of the driver"):
+    with pytest.raises(ConfigError, match=r"has 54\d MiB beside the 90\d MiB of the driver"):
         plan_chunks(info, canonical(info.dtype), layout, Size(2, 2, 662 * MIB, apart=True), False)
 
 
