@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic, thread_time
@@ -31,6 +32,7 @@ _CPU_QUOTAS = (
 """Files of quota and period: of version 2 one with both, of version 1 one for each."""
 
 
+@cache
 def cores() -> int:
     """Processors that this process may use, at least 1: there, allowed, and within its quota.
 

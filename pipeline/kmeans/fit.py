@@ -38,6 +38,13 @@ LARGEST = 1e140
 ROWS_PER_THREAD = 2**17
 """Fewer rows than this are not worth a thread of their own."""
 
+AHEAD = 16
+"""Turns of a table that are taken at once, most likely not in vain: Python waits for its lock after
+each compiled call, which for a small image may take longer than the turn."""
+
+FEW_NUMBERS = 2**10
+"""Of the means for which turns are taken ahead."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -72,6 +79,7 @@ class TablePixels:
     def __init__(self, table: Samples, metric: Metric, threads: int = 1) -> None:
         self.table, self.metric = table, metric
         self._parts = _cut(table, threads)
+        self._ahead: dict[bytes, PartialSums] = {}
 
     @cached_property
     def _trees(self) -> list[Tree]:
@@ -79,8 +87,17 @@ class TablePixels:
 
     def sums(self, means: Floats) -> PartialSums:
         """Return exact sums and counts by nearest mean."""
+        if len(self._trees) == 1:
+            return self._foreseen(self._trees[0], means)
         parts = self._each(self._trees, lambda tree: tree.partial_sums(means, self.metric))
         return reduce(PartialSums.merge, parts)
+
+    def _foreseen(self, tree: Tree, means: Floats) -> PartialSums:
+        """Return the sums for means that are most likely those of the turn after the last."""
+        if means.tobytes() not in self._ahead:
+            turns = tree.turns(means, self.metric, AHEAD if means.size <= FEW_NUMBERS else 1)
+            self._ahead = {means.tobytes(): partial for means, partial in turns}
+        return self._ahead[means.tobytes()]
 
     def farthest(self, means: Floats, number: int) -> Far:
         """Return the distinct samples farthest from their own mean."""

@@ -238,21 +238,19 @@ def inertia(partial: PartialSums, means: Floats, whole: Moments, metric: Metric)
     """
     k, c = means.shape
     sums, squares = partial.sums.integers, whole.squares.integers
-    low, low_squares = partial.sums.exponent, whole.squares.exponent
     counts = partial.counts.tolist()
     integers, e = dyadics(means.T.ravel().tolist())
+    exponents = whole.squares.exponent, e + partial.sums.exponent + 1, 2 * e
+    lowest = min(exponents)
+    q, m, n = (exponent - lowest for exponent in exponents)
     terms = []
     for ch, weight in enumerate(metric.weights.tolist()):
         column = integers[ch * k : (ch + 1) * k]
         mixed = sum(map(mul, column, sums[ch::c]))
         spread = sum(map(mul, counts, map(mul, column, column)))
         w, scale = dyadic(weight)
-        w, scale = w * w, 2 * scale
-        terms += [
-            (w * squares[ch], scale + low_squares),
-            (-2 * w * mixed, scale + e + low),
-            (w * spread, scale + 2 * e),
-        ]
+        total = (squares[ch] << q) - (mixed << m) + (spread << n)
+        terms.append((w * w * total, 2 * scale + lowest))
     return rounded(*add_dyadics(terms))
 
 

@@ -143,6 +143,9 @@ def _add_weighted_moments(
     for start in range(0, len(raw), BLOCK):
         size = min(BLOCK, len(raw) - start)
         steps.turn(raw, kind, start, size, room.turned, room.words)
+        if limbs == 1 and len(number) == 1:
+            add_to_one(room.turned, counts[start : start + size], number, flat, flat_squares)
+            continue
         for p in range(size):
             i, count = np.int64(label[start + p]), counts[start + p]
             number[i] += count
@@ -162,6 +165,21 @@ def _add_weighted_moments(
             carry(sums.reshape(-1, limbs))
             carry(squares.reshape(-1, more))
             since = 0
+
+
+@compiled
+def add_to_one(turned: Floats, counts: Ints, number: Ints, sums: Ints, squares: Ints) -> None:
+    """Add a turned block of integers of at most 16 bits to the totals of one group, (c,)."""
+    size = len(counts)
+    number[0] += counts.sum()
+    for ch in range(len(sums)):
+        row, total, square = turned[ch, :size], 0, 0
+        for p in range(size):
+            x = np.int64(row[p])
+            total += x * counts[p]
+            square += x * x * counts[p]
+        sums[ch] += total
+        squares[ch] += square
 
 
 @compiled

@@ -96,13 +96,30 @@ class Tree:
 
     def partial_sums(self, means: Floats, metric: Metric) -> PartialSums:
         """Return the exact sums and counts of the samples by nearest mean, (k, c)."""
+        ((_, partial),) = self.turns(means, metric, 1)
+        return partial
+
+    def turns(self, means: Floats, metric: Metric, number: int) -> list[tuple[Floats, PartialSums]]:
+        """Return what `partial_sums` does, and what it would for the averages of those groups.
+
+        Turn by turn, with the means of each: at most `number` of them, at least one, and none
+        after a group without samples or means that do not move. Python is not needed in between,
+        so that other threads have it. Of samples of more than 16 bits it is one turn.
+        """
         values = self.samples.values
-        number, sums, exponent = sums_of_groups(len(means), values)
-        walk(
-            addresses(), *self._read, read(means), read(metric.weights), metric.scaled, number,
-            sums, exponent,
+        _, sums, exponent = sums_of_groups(len(means), values)
+        number = number if sums.shape[2] == 1 else 1
+        course, counts = np.empty((number, *means.shape)), np.zeros((number, len(means)), np.int64)
+        totals = np.zeros((number, *sums.shape), np.int64)
+        course[0] = means
+        done = walk_on(
+            addresses(), *self._read, read(metric.weights), metric.scaled, course, counts, totals,
+            exponent,
         )  # fmt: skip
-        return partial_sums(number, sums, values.dtype)
+        return [
+            (course[turn], partial_sums(counts[turn], totals[turn], values.dtype))
+            for turn in range(done)
+        ]
 
     @cached_property
     def _read(self) -> tuple[Any, ...]:
@@ -274,6 +291,36 @@ def describe(
             hi[node, ch] = max(hi[2 * node + 1, ch], hi[2 * node + 2, ch])
     if sums.shape[2] > 1:
         carry(sums.reshape(-1, sums.shape[2]))
+
+
+@compiled
+def walk_on(
+    places: Addresses, raw: Bytes, kind: int, weights: Ints, columns: Floats, starts: Ints,
+    lo: Floats, hi: Floats, leaf_number: Ints, leaf_sums: Limbs, factors: Floats, scaled: bool,
+    means: Floats, number: Ints, sums: Limbs, exponent: int,
+) -> int:  # fmt: skip
+    """Fill the `number` (n, k) and the `sums` (n, k, c, limbs) of turns, and `means` (n, k, c).
+
+    Those of the first turn are given. Returns how many turns are filled.
+    """
+    turns, k, c = len(means), means.shape[1], means.shape[2]
+    for turn in range(turns):
+        walk(
+            places, raw, kind, weights, columns, starts, lo, hi, leaf_number, leaf_sums,
+            means[turn], factors, scaled, number[turn], sums[turn], exponent,
+        )  # fmt: skip
+        moved = False
+        for i in range(k):
+            if number[turn, i] == 0:
+                return turn + 1
+            for ch in range(c):
+                mean = sums[turn, i, ch, 0] / number[turn, i]
+                moved = moved or mean != means[turn, i, ch]
+                if turn + 1 < turns:
+                    means[turn + 1, i, ch] = mean
+        if not moved:
+            return turn + 1
+    return turns
 
 
 @compiled

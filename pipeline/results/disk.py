@@ -2,31 +2,35 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from typing import BinaryIO
 from uuid import uuid4
 
 PARTIAL = ".partial"
 """How the names of temporary files end, zarr's own too."""
-AT_ONCE = 32
-"""Files that are synced: a disk writes its journal once for all that wait for it."""
+AT_ONCE = 4
+"""Threads that sync files: a disk writes its journal once for all that wait for it, but each
+takes Python's lock from those that compute."""
+BUFFER = 2**16
+"""Bytes; where it is not said, Python asks whether the file is a terminal."""
 
 
 def write_whole(path: str, parts: Iterable[bytes], *, synced: bool) -> None:
     """Write a file under another name and rename it; synced: name and content are on the disk."""
-    partial = f"{path}.{uuid4().hex}{PARTIAL}"
+    temporary = f"{path}.{uuid4().hex}{PARTIAL}"
     try:
-        with _new_file(partial) as file:
+        with _new_file(temporary) as file:
             file.writelines(parts)
             if synced:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(partial, path)
+        os.replace(temporary, path)
     except BaseException:
-        if os.path.lexists(partial):
-            os.unlink(partial)
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
         raise
     if synced:
         _sync_folder(os.path.dirname(path))
@@ -40,42 +44,41 @@ def sync_under(roots: Iterable[str]) -> None:
     OSError
         If the disk refuses.
     """
-    folders = list(roots)
+    syncs = chain.from_iterable(map(_below, roots))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for sync, under in ((_sync, _files), (_sync_folder, _folders)):
-            paths = chain.from_iterable(map(under, folders))
-            while batch := list(islice(paths, 64 * AT_ONCE)):
-                list(pool.map(sync, batch))
+        while batch := list(islice(syncs, 256 * AT_ONCE)):
+            list(pool.map(_all, (batch[part::AT_ONCE] for part in range(AT_ONCE))))
+
+
+def _all(steps: Iterable[Callable[[], None]]) -> None:
+    for step in steps:
+        step()
 
 
 def _new_file(path: str) -> BinaryIO:
     """Open a new file, making its folder if there is none."""
     try:
-        return open(path, "xb")
+        return open(path, "xb", BUFFER)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        return open(path, "xb")
+        return open(path, "xb", BUFFER)
 
 
-def _walk(root: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield a folder and all under it, with the files in each; one that cannot be listed raises."""
+def _below(root: str) -> Iterator[Callable[[], None]]:
+    """Yield what syncs a folder and each file and folder below it.
+
+    Without what a killed writer left, as it is nothing to keep; a folder that cannot be listed
+    raises.
+    """
 
     def refuse(error: OSError) -> None:
         raise error
 
     for folder, _, names in os.walk(root, onerror=refuse):
-        yield folder, names
-
-
-def _files(root: str) -> Iterator[str]:
-    """Yield the files under a folder, without what a killed writer left: it is nothing to keep."""
-    for folder, names in _walk(root):
-        yield from (os.path.join(folder, name) for name in names if not name.endswith(PARTIAL))
-
-
-def _folders(root: str) -> Iterator[str]:
-    """Yield a folder and all under it."""
-    return (folder for folder, _ in _walk(root))
+        yield partial(_sync_folder, folder)
+        for name in names:
+            if not name.endswith(PARTIAL):
+                yield partial(_sync, f"{folder}/{name}")
 
 
 def _sync_folder(path: str) -> None:

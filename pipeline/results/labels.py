@@ -185,9 +185,8 @@ class LabelWriter:
                 write_part(self.store, path, start, values, chunk, shard)
 
     def _refuse_holes(self) -> None:
-        present = set(self.store.files(self.path))
         expected = names_of_objects(self.layout, self.info.channels if self.mean_image else 0)
-        missing = [name for name in expected if name not in present]
+        missing = self.store.missing(self.path, expected)
         if missing:
             raise ResultError(
                 f"{self.store.join(self.path)}: {len(missing)} of {len(expected)} stored objects "

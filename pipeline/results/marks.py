@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pipeline.results.disk import AT_ONCE
 from pipeline.results.store import METADATA, Store
 
+REQUESTS = 32
+"""Marks that are sent to an object store at a time, which takes a while to answer each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -31,6 +34,6 @@ def complete(store: Store, marks: Sequence[Mark]) -> None:
         If the output cannot be written. Nothing but what is on the disk is marked then.
     """
     store.sync(*(mark.path for mark in marks))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE if store.folder is not None else REQUESTS) as pool:
         names = (f"{mark.path}/{METADATA}" for mark in marks)
         list(pool.map(store.write_text, names, (mark.text for mark in marks)))

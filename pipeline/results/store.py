@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -237,6 +237,15 @@ class Store:
                     for file in files
                 )
             return self._bucket.files(root)
+
+    def missing(self, name: str, files: Sequence[str]) -> list[str]:
+        """Return those of `files`, which should be under the folder `name`, that are not there."""
+        root = self.join(name)
+        with self.naming(name, "cannot be listed"):
+            if self.folder is not None:
+                return [file for file in files if not os.path.isfile(f"{root}/{file}")]
+            present = set(self._bucket.files(root))
+            return [file for file in files if file not in present]
 
     def names(self, name: str = "") -> list[str]:
         """Return the names of what lies directly in the folder `name`, sorted."""

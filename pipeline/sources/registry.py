@@ -149,7 +149,7 @@ def _by_first_bytes(path: Path) -> Source | None:
         kind = stat.S_IFMT(os.stat(path).st_mode)
         if kind != stat.S_IFREG:  # opening a pipe would wait for ever
             raise SourceError(f"{path}: is {_KINDS.get(kind, 'something else')}, not a file")
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             head = file.read(_LONGEST)
     except FileNotFoundError:
         if path.is_symlink():

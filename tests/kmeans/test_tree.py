@@ -5,11 +5,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kmeans.lloyd import Metric
+from pipeline.kmeans.lloyd import Metric, lloyd
+from pipeline.kmeans.moments import Moments
 from pipeline.kmeans.samples import Samples
 from pipeline.kmeans.tree import LEAF, Tree, tree_bytes
 from tests import strategies
 from tests.kmeans.examples import CANONICAL
+
+
+class Plain:
+    """Answers by a plain pass."""
+
+    def __init__(self, samples, metric):
+        self.samples, self.metric = samples, metric
+
+    def sums(self, means):
+        return self.metric.sums(self.samples, means)
 
 
 def agree(samples, means, metric, tree=None):
@@ -44,6 +55,25 @@ def test_stays_equal_while_the_means_move(dtype, channels):
         sums = metric.sums(samples, means)
         filled = sums.counts > 0
         means[filled] = sums.sums.floats()[filled] / sums.counts[filled, None]
+
+
+@given(strategies.images(non_finite=False), st.integers(1, 9), st.data())
+def test_turns_are_those_of_lloyd(image, k, data):
+    values = np.ascontiguousarray(np.resize(image.samples, (700, image.channels)))
+    metric = Metric(data.draw(strategies.channel_weights(image.channels)))
+    means = data.draw(strategies.given_means(image, k))
+    samples = Samples(values)
+    turns = Tree.of(samples, metric).turns(means, metric, 5)
+    course = list(lloyd(means, Plain(samples, metric), Moments.of(samples), metric, empty="keep"))
+    assert 1 <= len(turns) <= min(5, len(course))
+    for (asked, partial), iteration in zip(turns, course, strict=False):
+        assert asked.tobytes() == means.tobytes()
+        plain = metric.sums(samples, means)
+        assert partial.counts.tolist() == plain.counts.tolist()
+        assert partial.sums == plain.sums
+        means = iteration.means
+    emptied, at_rest = not turns[-1][1].counts.all(), len(turns) == len(course)
+    assert len(turns) == 5 or emptied or at_rest or values.dtype.itemsize > 2
 
 
 @pytest.mark.parametrize("n", [0, 1, LEAF, 3 * LEAF + 1])

@@ -200,6 +200,14 @@ def test_a_file_is_created_once(any_store):
     assert any_store.read_text("a") == "mine"
 
 
+def test_files_that_should_be_there_and_are_not_are_told(any_store):
+    for name in ("a/one", "a/b/two"):
+        any_store.write_text(name, "text")
+    expected = ["one", "b/two", "b/three", "b"]
+    assert any_store.missing("a", expected) == ["b/three", "b"]
+    assert any_store.missing("nothing", ["one"]) == ["one"]
+
+
 def test_temporary_files_of_a_folder_are_swept_and_nothing_else(any_store):
     for name in ("a.csv", "a.csv.1f.partial", "b/c.0d.partial"):
         any_store.write_text(name, "x")
