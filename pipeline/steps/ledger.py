@@ -26,7 +26,6 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.engines.base import Engine
 from pipeline.engines.machine import PeakMemory
-from pipeline.errors import ResultError
 from pipeline.events import Advanced, Event, Iterated, PhaseStarted
 from pipeline.kmeans.model import Model
 from pipeline.kmeans.moments import Moments
@@ -43,17 +42,12 @@ from pipeline.results.open import open_image as open_result
 from pipeline.results.record import (
     RunRecord,
     State,
-    clash,
     fingerprint,
-    read_record,
     write_record,
 )
 from pipeline.results.rows import Rows
 from pipeline.results.store import (
     CATALOG,
-    FITS,
-    IMAGES,
-    LABELS,
     LOGS,
     MODEL,
     RECORD,
@@ -70,6 +64,7 @@ from pipeline.steps.earlier import (
 )
 from pipeline.steps.ending import row_of_store
 from pipeline.steps.image import Job
+from pipeline.steps.ownership import clear, earlier, refuse_other
 from pipeline.steps.saved import subject_of, subject_of_image, sweep
 
 SECONDS_BETWEEN_SAVES = 2.0
@@ -357,58 +352,3 @@ def begin(book: Ledger, found: Earlier, *, pooled: bool) -> None:
         store,
         (subject_of(job.group) if pooled else subject_of_image(job.id) for job in book.jobs),
     )
-
-
-def clear(store: Store) -> None:
-    """Delete what a run writes, and nothing else; its record last, as it says whose this is.
-
-    Tables of pixels stay: they are of the images alone, not of the settings.
-    """
-    for name in (CATALOG, LABELS, MODEL, IMAGES, FITS, LOGS, RECORD):
-        store.delete(name)
-
-
-def earlier(store: Store) -> RunRecord | None:
-    """Return the record of an earlier run; None where there is nothing of one.
-
-    Raises
-    ------
-    ResultError
-        If the output holds something else, which a run would write into, or delete.
-    """
-    if store.exists(RECORD):
-        return read_record(store)
-    foreign = [
-        name
-        for name in (CATALOG, MODEL, IMAGES)
-        if store.exists(name) and (name == CATALOG or store.files(name))
-    ]
-    if foreign:
-        raise ResultError(
-            f"{store.path}: holds {' and '.join(map(repr, foreign))} but no {RECORD}, so it is no "
-            "output of chunkmeans; choose another results.path"
-        )
-    return None
-
-
-def refuse_other(store: Store, settings: Mapping[str, object]) -> RunRecord | None:
-    """Return the record of an earlier run, if it may be gone on with; None where there is none.
-
-    Raises
-    ------
-    ResultError
-        If the output holds results of other settings, naming what changed, or of another version
-        of the algorithm, or something else.
-    """
-    before = earlier(store)
-    if before is None:
-        return None
-    changed = clash(before.settings, settings)
-    if not changed and before.fingerprint != fingerprint(settings):
-        changed = ["the algorithm of this version of chunkmeans is another one"]
-    if changed:
-        raise ResultError(
-            f"{store.path}: holds results of other settings ({'; '.join(changed)}); choose "
-            "another results.path, or replace them with --overwrite"
-        )
-    return before

@@ -22,7 +22,6 @@ from pipeline.features import common
 from pipeline.kmeans.fit import check_channels
 from pipeline.steps.image import Job
 from pipeline.steps.jobs import store_of
-from pipeline.steps.ledger import refuse_other
 from pipeline.steps.memory import (
     LIBRARIES,
     TooLittleMemory,
@@ -31,6 +30,7 @@ from pipeline.steps.memory import (
     plan_chunks,
     planned_bytes,
 )
+from pipeline.steps.ownership import refuse_other
 
 
 @dataclass(frozen=True, slots=True)

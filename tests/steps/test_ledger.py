@@ -16,7 +16,7 @@ from pipeline.results.record import read_record
 from pipeline.results.store import Store
 from pipeline.steps import ledger as module
 from pipeline.steps.jobs import jobs_of
-from pipeline.steps.ledger import clear, ledger, refuse_other
+from pipeline.steps.ledger import ledger
 from tests.steps.examples import config, save_images
 from tests.test_exactness import picture
 
@@ -260,25 +260,15 @@ def test_another_choice_of_channels_in_a_manifest_is_another_image(asked):
         assert ids(book.pending) == ["image1"]
 
 
-def test_other_settings_are_refused_by_name_or_overwritten(opened, tmp_path, asked):
+def test_other_settings_are_refused_or_overwritten(opened, tmp_path, asked):
     run(asked)
     other = config(tmp_path, kmeans={"max_iterations": 5}, images={"nodata": 0})
-    with pytest.raises(ResultError, match=r"images\.nodata: null -> 0; kmeans\.max_iterations: 10"):
-        refuse_other(Store(asked.results.path), other.settings())
     with pytest.raises(ResultError, match="--overwrite"), opened(other):
         pass
     assert read_record(Store(asked.results.path)).settings == asked.settings()
     with opened(other, overwrite=True) as book:
         assert len(book.pending) == 3
         assert not (Path(asked.results.path) / "images").exists()
-
-
-def test_clearing_deletes_what_a_run_writes_and_nothing_else(asked):
-    run(asked)
-    out = Path(asked.results.path)
-    (out / "notes.txt").write_text("mine")
-    clear(Store(str(out)))
-    assert [path.name for path in out.iterdir()] == ["notes.txt"]
 
 
 def test_what_a_run_is_doing_is_told_to_those_who_look_at_its_files(opened):
