@@ -63,18 +63,20 @@ def test_the_preset_gives_the_bytes_of_the_serial_engine(slurm, reference, tmp_p
         assert name in logs, "the log of a worker tells what it works on"
 
 
-@pytest.mark.slow  # the run has to last until Slurm has noticed: a quick machine is too quick
 def test_a_job_that_is_cancelled_costs_no_bit_and_is_replaced(slurm, tmp_path):
     chance = np.random.default_rng(0)
     (tmp_path / "in").mkdir()
-    for number in range(16):
-        noise = chance.normal(size=(600, 600, 3)).astype(np.float32)
+    for number in range(8):
+        noise = chance.normal(size=(200, 200, 3)).astype(np.float32)
         np.save(tmp_path / "in" / f"{number:02}.npy", noise)
     config = tmp_path / "long.yaml"
     config.write_text(
-        "images: {path: in/}\nkmeans: {k: 8, max_iterations: 60}\nresults: {path: out}\n"
+        "images: {path: in/}\nkmeans: {k: 4, max_iterations: 20}\nresults: {path: out}\n"
     )
-    (tmp_path / "site.yaml").write_text(LOOPBACK)
+    # the run has to last until Slurm has started another job, however quick the machine
+    options = "options:\n  worker_extra_args: [--preload, tests.cluster.slow]\n"
+    options += f"  job_script_prologue: [export CHUNKMEANS_SLOW=4, export PYTHONPATH={ROOT}]"
+    (tmp_path / "site.yaml").write_text(LOOPBACK.replace("options:", options))
     chunkmeans("run", config, "--cluster", "serial", out="serial", cwd=tmp_path, seconds=400)
 
     process = subprocess.Popen(
