@@ -78,6 +78,7 @@ def run_page(results: str, record: "RunRecord", tally: Tally) -> None:
     """Print how a run ended: counts, problems, where the results are and what to do next."""
     page = Page()
     _counts(page, record.counts)
+    _others(page, record.others)
     _problems(page, ((e.image, e.state, e.reason) for e in tally.problems), record.counts)
     if tally.seconds is not None:
         page.line("time", duration(tally.seconds))
@@ -98,6 +99,7 @@ def status_as_json(run: "Run", status: "Status") -> None:
             "counts": dict(status.counts),
             "named": status.images,
             "pending": status.pending,
+            "others": status.others,
             "seconds": status.seconds,
             "rate": status.rate,
             "seconds_left": status.seconds_left,
@@ -117,6 +119,7 @@ def status_page(path: str, run: "Run", status: "Status") -> None:
     _counts(page, status.counts)
     if status.pending:
         page.line("pending", f"{status.pending:,} of {status.images:,}")
+    _others(page, status.others)
     if status.doing:
         page.line("now", _doing(status.doing))
     if record.pixels:
@@ -139,6 +142,13 @@ def status_page(path: str, run: "Run", status: "Status") -> None:
         ],
         status.counts,
     )
+
+
+def _others(page: Page, number: int) -> None:
+    """Tell of results that an output has of images which the run does not name."""
+    if number:
+        images = f"{number:,} image{'s' * (number != 1)}"
+        page.line("earlier", f"{images} that this run does not name; last in catalog.csv")
 
 
 def _state(status: "Status") -> str:

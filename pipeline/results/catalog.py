@@ -56,6 +56,8 @@ class Row:
     duplicate_of: str = ""
     """Id of the first image of the run with the same content, if it is another one; known when a
     run has finished."""
+    choice: str = ""
+    """What was taken of the input: its mask, channels and group, as far as any were named."""
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further columns, such as those of a manifest; an empty text is as good as none."""
 
@@ -67,7 +69,7 @@ class Row:
 COLUMNS = tuple(f.name for f in fields(Row) if f.name != "extra")
 _WHOLE = frozenset({"k", "iterations", "pixels", "nodata"})
 _REAL = frozenset({"residual", "inertia", "seconds"})
-_NEW = ("fractions", "means", "fingerprint", "duplicate_of")
+_NEW = ("fractions", "means", "fingerprint", "duplicate_of", "choice")
 """Columns that the first catalogues did not have."""
 _NONE = "-"
 _THEIRS = "manifest."
@@ -182,6 +184,7 @@ def _csv_lines(table: Iterable[list[str]], odd: bool) -> Iterator[str]:
 def _texts(row: Row) -> Iterator[str]:
     """Yield what of a row is anybody's text."""
     yield from (row.id, row.source, row.reason, row.store, row.fingerprint, row.duplicate_of)
+    yield row.choice
     yield from row.extra.values()
 
 

@@ -36,6 +36,8 @@ class RunRecord:
     """Inputs of the run; those that `counts` does not have yet are pending."""
     pending: int = 0
     """Inputs of the run that have not ended yet."""
+    others: int = 0
+    """Images of earlier runs in the catalogue, which this run does not name."""
     ended: int = 0
     """Inputs that ended since the run began, to tell its rate by."""
     problems: tuple[tuple[str, str], ...] = ()
@@ -67,7 +69,12 @@ class RunRecord:
             "format": self.format,
             "state": self.state,
             "counts": self.counts,
-            "images": {"named": self.images, "pending": self.pending, "ended": self.ended},
+            "images": {
+                "named": self.images,
+                "pending": self.pending,
+                "ended": self.ended,
+                "others": self.others,
+            },
             "problems": [{"id": name, "reason": reason} for name, reason in self.problems],
             "totals": {"pixels": self.pixels, "bytes": self.nbytes, "seconds": self.seconds},
             "memory": {"planned": self.memory_planned, "peak": self.memory_peak},
@@ -104,6 +111,7 @@ class RunRecord:
                 images=images.get("named", sum(data["counts"].values())),
                 pending=images.get("pending", 0),
                 ended=images.get("ended", 0),
+                others=images.get("others", 0),
                 problems=tuple((p["id"], p["reason"]) for p in data.get("problems", ())),
                 pixels=totals["pixels"],
                 nbytes=totals["bytes"],

@@ -32,6 +32,8 @@ class Status:
     """Who runs it; empty if nobody does."""
     doing: Mapping[str, Any]
     """The running phase: its name and subject, how much of it is done, the latest iteration."""
+    others: int
+    """Images of earlier runs in the catalogue, which the run does not name."""
     problems: tuple[tuple[str, str], ...]
     """Id and reason of the images that failed last, the latest first."""
 
@@ -60,6 +62,7 @@ def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
         seconds_left=_left(driver, pending, rate, doing),
         driver=str(driver or ""),
         doing=doing,
+        others=record.others,
         problems=tuple(reversed(record.problems)),
     )
 

@@ -96,6 +96,10 @@ def read_through(bundle: Bundle) -> None:
 class Shared(Protocol):
     """Where a pooled fit leaves its model, and finds what was labelled by it before."""
 
+    def whole(self, pool: str, jobs: Sequence[Job]) -> Sequence[Row]:
+        """Return the rows of `jobs`, if the model is of `pool` and so are the labels of all."""
+        ...
+
     def begin(self, pool: str, jobs: Iterable[Job]) -> Mapping[str, tuple[Row, Moments]]:
         """Return the rows and exact totals of `jobs` that are labelled by means of `pool`."""
         ...
@@ -142,7 +146,12 @@ def _segment(
     """Do what `segment_collection` does, but raise what concerns all images."""
     output = jobs[0].output
     saved = Saved(output.store, subject_of(jobs[0].group), watch, samples=output.samples)
-    members, collected = yield from gather(jobs, engine, watch, saved.samples)
+    opened = yield from _opened(jobs, engine)
+    if opened and (rows := shared.whole(pool_name(opened), [m.job for m in opened])):
+        yield from map(Ending, rows)  # others were tried again, and failed again
+        saved.finish()
+        return
+    members, collected = yield from gather(opened, engine, watch, saved.samples)
     if collected is None:
         return
     pool = pool_name(members)
@@ -175,7 +184,7 @@ def pool_name(members: Sequence[Member]) -> str:
     """Return what names the pixels of these images, and how they are fitted."""
     settings = members[0].job.output.attributes.get("settings", {})
     images = ((m.job.id, m.source.fingerprint, plain(m.job.options.channels)) for m in members)
-    return pool_of(fingerprint(settings), images)
+    return pool_of(fingerprint(settings), members[0].job.initial_means, images)
 
 
 def in_pool(member: Member, pool: str) -> Member:
@@ -191,14 +200,13 @@ def pixels_of(source: Input) -> dict[str, Any]:
 
 
 def gather(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, saved: SavedSamples
+    members: list[Member], engine: Engine, watch: Watcher, saved: SavedSamples
 ) -> Generator[Ending, None, tuple[list[Member], Collected | None]]:
     """Read all images that can be read and are not known yet; yields how the others ended.
 
     Returns those images, and what their pixels leave: None where there is no valid pixel (then
     every image has its ending).
     """
-    members = yield from _opened(jobs, engine)
     while members:
         broken = _read(members, engine, watch, saved)
         if not broken:

@@ -58,6 +58,6 @@ def _failed(row: Row, error: Exception) -> Ending:
     """Return the ending of an image that was written, but could not be kept: not its own fault."""
     row = Row(
         id=row.id, source=row.source, state="failed", reason=reason_of(error),
-        seconds=row.seconds, extra=row.extra,
+        seconds=row.seconds, choice=row.choice, extra=row.extra,
     )  # fmt: skip
     return Ending(row, detail="".join(traceback.format_exception(error)))

@@ -8,7 +8,7 @@ store (failed, skipped) holds as long as its input is the same.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -44,18 +44,21 @@ class Earlier:
     """Paths of stores that are to be deleted: incomplete, or made of something else."""
 
 
-def pool_of(settings: str, images: Iterable[tuple[str, str, Any]]) -> str:
+def pool_of(settings: str, init: str | None, images: Iterable[tuple[str, str, Any]]) -> str:
     """Return the name of what images have in common that share means: the same pixels, the same.
 
     Parameters
     ----------
     settings
         Fingerprint of the settings and the algorithm.
+    init
+        Hash of the means that the fit begins with; None if they are drawn.
     images
         Of every image whose pixels are pooled: its id, its fingerprint, its channels.
     """
     listed = sorted(to_json([name, mark, channels]) for name, mark, channels in images)
-    return sha256("\n".join([settings, *listed]).encode()).hexdigest()[:32]
+    begin = [settings] if init is None else [settings, init]
+    return sha256("\n".join([*begin, *listed]).encode()).hexdigest()[:32]
 
 
 def earlier_images(
@@ -99,7 +102,7 @@ def earlier_groups(
             continue
         pooled = (job for job in members if found[job.id].state != "failed")
         images = ((j.id, found[j.id].fingerprint, plain(j.options.channels)) for j in pooled)
-        pool = pool_of(settings, images)
+        pool = pool_of(settings, members[0].initial_means, images)
         if pool == model_pool(store, group) and all(
             pool_in(store, row.store) == pool for row in found.values() if row.store
         ):
@@ -170,7 +173,7 @@ def _look(
             if not reason:
                 if row is None or row.store != path or row.state not in ("done", "warned"):
                     row = row_of_store(image, job.id, job)
-                return row, "", ""
+                return _told(row, job), "", ""
         except ChunkmeansError as error:
             reason = str(error)
             if passing(error):  # nothing tells that the result is not good
@@ -184,15 +187,22 @@ def _look(
         return None, "it failed, and is to be tried again", ""
     if row.source != job.source:
         return None, f"it was read from {row.source}", ""
+    if row.choice != job.choice:
+        return None, f"it was read with {row.choice or 'no choice'}, now {job.choice or 'none'}", ""
     limit = limit_in(row.fingerprint) if row.state == "failed" else ""
     now = failed_with(job, limit=limit) if row.state == "failed" else _fingerprint(job)
     if row.fingerprint and row.fingerprint == now:
-        return row, "", ""
+        return _told(row, job), "", ""
     if row.state == "failed" and not row.fingerprint:
         return None, "it failed for a reason that may have passed", ""
     if limit and now.rpartition(" limits.")[0] == row.fingerprint.rpartition(" limits.")[0]:
         return None, f"images.limits.{limit} changed: {row.fingerprint}, now {now}", ""
     return None, _differs(row.fingerprint, now), ""
+
+
+def _told(row: Row, job: Job) -> Row:
+    """Return a row with what the manifest tells of its image now."""
+    return replace(row, choice=job.choice, extra=job.manifest)
 
 
 def changed(job: Job, made: Mapping[str, Any]) -> str:
@@ -214,8 +224,13 @@ def changed(job: Job, made: Mapping[str, Any]) -> str:
             return _differs(source["fingerprint"], mark)
         if source["channels"] != plain(job.options.channels):
             return f"its channels were {source['channels']}, now {plain(job.options.channels)}"
+        masked = None if mask is None else without_secrets(mask.path)
+        if source["mask"] != masked:
+            return f"its mask was {source['mask']}, now {masked}"
         if made["group"] != job.group:
             return f"its group was {made['group']}, now {job.group}"
+        if made.get("initial_means") != job.initial_means:
+            return "the means that its fit began with are not what they were"
         if "reservations" not in made:
             return "it was made by an older chunkmeans"
     except (ChunkmeansError, KeyError) as error:

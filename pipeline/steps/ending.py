@@ -67,6 +67,7 @@ def failed(
         fingerprint=""
         if again or not is_its_own(error)
         else failed_with(job, begin, limit=limit_that_refused(error)),
+        choice=job.choice,
         extra=job.manifest,
     )
     return Ending(row, detail=without_secrets("".join(traceback.format_exception(error))))
@@ -205,6 +206,7 @@ def row_of_store(image: SegmentedImage, name: str, job: Job | None = None) -> Ro
             fractions=fractions(model, size),
             means=means_by_label(means if written is None else averages(written, model)),
             fingerprint=str(made["source"]["fingerprint"]),
+            choice="" if job is None else job.choice,
             extra={} if job is None else job.manifest,
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:

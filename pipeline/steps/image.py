@@ -7,8 +7,11 @@ task, a small one: only the engine differs.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import sha256
 from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 from pipeline.config.models import Fingerprint
 from pipeline.config.secrets import without_secrets
@@ -85,6 +88,20 @@ class Job:
     def source(self) -> str:
         """Where it is read from, as it may be written down."""
         return without_secrets(self.path)
+
+    @property
+    def choice(self) -> str:
+        """What is taken of the input, as the catalogue tells it: mask, channels, group."""
+        channels = None if self.options.channels is None else list(self.options.channels)
+        mask = None if self.mask is None else without_secrets(self.mask)
+        named = {"mask": mask, "channels": channels, "group": self.group}
+        return "; ".join(f"{name} {what}" for name, what in named.items() if what is not None)
+
+    @property
+    def initial_means(self) -> str | None:
+        """A hash of the means that the fit begins with; None if they are drawn."""
+        init = self.settings.init
+        return None if isinstance(init, str) else sha256(np.array(init).tobytes()).hexdigest()[:32]
 
     def look(self) -> Input:
         """Open the image and its mask, headers only, whatever the kind of `fingerprint`.
@@ -201,6 +218,7 @@ def write_labels(
         told = {
             "source": source_of(source),
             "group": job.group,
+            "initial_means": job.initial_means,
             "reservations": reservations(job, source, model, pooled=pooled),
             **totals_attributes(output.store, writer.path, counted, model, pooled=pooled),
         }
@@ -299,6 +317,7 @@ def row_of(job: Job, source: Input, done: Labelled, seconds: float, *, pooled: b
         fractions=fractions(model, info.pixels),
         means=means_by_label(averages(done.written, model)),
         fingerprint=source.fingerprint,
+        choice=job.choice,
         extra=job.manifest,
     )
 
@@ -316,5 +335,6 @@ def skipped(job: Job, source: Input, seconds: float) -> Row:
         nodata=info.pixels,
         seconds=seconds,
         fingerprint=source.fingerprint,
+        choice=job.choice,
         extra=job.manifest,
     )

@@ -35,6 +35,7 @@ from pipeline.results.model_store import (
     has_model,
     model_names,
     model_path,
+    model_pool,
     read_model,
     write_model,
 )
@@ -191,8 +192,12 @@ class Ledger:
         return self.rows.listed([*order, *(name for name in self.rows if name not in named)])
 
     def counts(self) -> dict[str, int]:
-        """Return the number of inputs by state, of the catalogue as it stands."""
-        return dict(Counter(row.state for row in self.rows.values()))
+        """Return the number of inputs by state, of those that have ended."""
+        return dict(Counter(row.state for row in self._named()))
+
+    def _named(self) -> Iterator[Row]:
+        """Yield the rows of this run's inputs."""
+        return (self.rows[job.id] for job in self.jobs if job.id in self.rows)
 
     def close(self, state: State, peak: PeakMemory) -> None:
         """Write everything for the last time, and how the run ended."""
@@ -207,13 +212,16 @@ class Ledger:
 
     def record_state(self, state: State = "running") -> None:
         """Write how far the run is, or how it ended."""
-        with_store = (row for row in self.rows.values() if row.store)
+        with_store = (row for row in self._named() if row.store)
+        counts = self.counts()
+        known = sum(counts.values())
         self.record = replace(
             self.record,
             state=state,
-            counts=self.counts(),
+            counts=counts,
             images=len(self.jobs),
-            pending=len(self.pending),
+            pending=len(self.jobs) - known,
+            others=len(self.rows) - known,
             ended=self._ended,
             problems=tuple(self.problems),
             pixels=sum((row.pixels or 0) + (row.nodata or 0) for row in with_store),
@@ -230,22 +238,39 @@ class Shared:
     book: Ledger
     group: str | None
 
+    def whole(self, pool: str, jobs: Sequence[Job]) -> Sequence[Row]:
+        """Return the rows of `jobs`, if the model is of `pool` and so are the labels of all."""
+        store = self.book.store
+        if model_pool(store, self.group) != pool:
+            return ()
+        paths = [image_path(job.id) for job in jobs]
+        if any(pool_in(store, path) != pool for path in paths):
+            return ()
+        if self.group is None:
+            self.book.tell_of(read_model(store))
+        images = (open_result(store, path) for path in paths)
+        return [row_of_store(image, job.id, job) for image, job in zip(images, jobs, strict=True)]
+
     def begin(self, pool: str, jobs: Iterable[Job]) -> dict[str, tuple[Row, Moments]]:
         """Return the rows and exact totals of `jobs` that are labelled by means of this `pool`.
 
-        Labels by any other means are deleted: old and new are never mixed.
+        A model and labels by any other means are deleted, those of images that could be read
+        before included: old and new are never mixed.
         """
         store, found = self.book.store, {}
+        if model_pool(store, self.group) != pool:
+            store.delete(model_path(self.group))
         there = set(store.image_names())
-        for job in jobs:
-            if job.id not in there:
+        pooled = {job.id: job for job in jobs}
+        for job in self.book.jobs:
+            if job.group != self.group or job.id not in there:
                 continue
             path = image_path(job.id)
-            if pool_in(store, path) == pool:
+            if job.id in pooled and pool_in(store, path) == pool:
                 image = open_result(store, path)
                 written = totals_of(store, path, image.attributes)
                 if written is not None:
-                    found[job.id] = (row_of_store(image, job.id, job), written)
+                    found[job.id] = (row_of_store(image, job.id, pooled[job.id]), written)
                     continue
             store.delete(path)
         return found
@@ -340,12 +365,13 @@ def begin(book: Ledger, found: Earlier, *, pooled: bool) -> None:
         book.record_state()
     book.save()
     write_labels_table(store, book.ordered())
-    if pooled:
-        # labels of new means must never be found beside the old ones
-        for group in again | (set(model_names(store)) - {job.group for job in book.jobs}):
-            store.delete(model_path(group))
     for path in found.stale:
         store.delete(path)
+    if pooled:
+        there = set(store.image_names())
+        labelled = {job.group for job in book.jobs if job.id in there}
+        for group in {*again, *model_names(store)} - labelled:
+            store.delete(model_path(group))  # of images that are not named or not there any more
     for folder in ("", MODEL, LOGS):
         store.sweep(folder)
     sweep(

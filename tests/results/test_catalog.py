@@ -43,6 +43,7 @@ rows = st.builds(
     means=st.lists(st.lists(numbers, max_size=3).map(tuple), max_size=3).map(tuple),
     fingerprint=texts,
     duplicate_of=texts,
+    choice=texts,
     extra=st.dictionaries(
         texts.filter(lambda name: "manifest." not in name) | st.sampled_from(COLUMNS),
         texts.filter(bool),
@@ -67,8 +68,8 @@ def test_a_catalogue_is_plain_csv():
     text = catalog_text([Row("a", "a,b.tif", "done", shape=(3, 4), residual=0.1)])
     assert text.splitlines() == [
         "id,source,state,reason,shape,k,iterations,residual,inertia,pixels,nodata,seconds,store,"
-        "fractions,means,fingerprint,duplicate_of",
-        'a,"a,b.tif",done,,3x4,,,0.1,,,,,,,,,',
+        "fractions,means,fingerprint,duplicate_of,choice",
+        'a,"a,b.tif",done,,3x4,,,0.1,,,,,,,,,,',
     ]
 
 
@@ -103,8 +104,8 @@ HEADER = ",".join(COLUMNS)
         ("", "has no column 'id'"),
         ("a,b\n1,2\n", "has no column 'id'"),
         (f"{HEADER}\na,b\n", r"catalog\.csv:2: cannot be understood"),
-        (f"{HEADER}\na,b,done,,3x4,four,,,,,,,,,,,\n", "catalog.csv:2: .*'four'"),
-        (f"{HEADER}\na,b,lost,,,,,,,,,,,,,,\n", "'lost' is not a state"),
+        (f"{HEADER}\na,b,done,,3x4,four,,,,,,,,,,,,\n", "catalog.csv:2: .*'four'"),
+        (f"{HEADER}\na,b,lost,,,,,,,,,,,,,,,\n", "'lost' is not a state"),
         (f'{HEADER}\n"a', "cannot be understood"),
     ],
 )

@@ -38,6 +38,9 @@ class Nowhere:
 
     model = None
 
+    def whole(self, pool, jobs):
+        return ()
+
     def begin(self, pool, jobs):
         return {}
 
