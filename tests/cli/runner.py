@@ -13,6 +13,7 @@ class Record:
 
     state: str
     counts: dict[str, int]
+    others: int = 0
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,17 @@ def running(results):
         yield lease.mine
 
 
+def test_images_of_earlier_runs_are_told_apart(call, results):
+    from pipeline.results.record import read_record, write_record
+    from pipeline.results.store import Store
+
+    store = Store(results)
+    write_record(store, replace(read_record(store), others=2))
+    told = "earlier   2 images that this run does not name; last in catalog.csv"
+    assert told in call("status", "out").stdout.splitlines()
+    assert json.loads(call("status", "out", "--json").stdout)["others"] == 2
+
+
 def test_status_of_a_run_that_goes_on_tells_how_far_it_is(call, running):
     lines = call("status", "out").stdout.splitlines()
     for line in (
