@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from pipeline.config.secrets import PASSWORD, holds_password
 from pipeline.errors import ConfigError, SourceError
 from pipeline.passing import persistently
-from pipeline.sources.location import is_url, local, scheme
+from pipeline.sources.location import absolute, is_url, local, scheme
 from pipeline.sources.ranges import filesystem, open_file
 
 COLUMNS = ("path", "id", "mask", "channels", "group")
@@ -162,7 +162,7 @@ def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
 def _place(path: str, folder: str) -> str:
     """Return `path`, seen from the manifest's folder."""
     if scheme(path):
-        return path
+        return absolute(path)
     if is_url(folder):
         return path if path.startswith("/") else f"{folder}/{path}"
     if path[0] in "./" or "/." in path or "//" in path:

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.errors import ConfigError, SourceError
 from pipeline.passing import persistently
 from pipeline.remote import filesystem
-from pipeline.sources.location import PACKAGE, inside, is_url, local, placed, scheme
+from pipeline.sources.location import PACKAGE, absolute, inside, is_url, local, placed, scheme
 from pipeline.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
 
 _MAGIC = ("*", "?", "[")
@@ -47,7 +47,7 @@ def find(path: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
         plain = path.lower().endswith(_ARCHIVE) and scheme(path) != "zip"
         yield from _remote(f"zip://::{path}" if plain else path, path, storage_options)
     else:
-        yield from _local(os.path.abspath(os.path.expanduser(local(path))), path)
+        yield from _local(absolute(path), path)
 
 
 def _in_package(path: str) -> Found:

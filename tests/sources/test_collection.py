@@ -175,6 +175,25 @@ def test_a_mask_pattern_is_filled_in_and_masks_are_not_images(make):
     assert second.mask == "/m/s/a_mask.a_mask.png"
 
 
+@pytest.mark.parametrize("mask", ["s/m.png", "{parent}/../s/./m.png", "file://{parent}/m.png"])
+def test_a_mask_among_the_images_is_known_however_its_path_is_written(make, monkeypatch, mask):
+    root = make("s/a.tif", "s/m.png")
+    monkeypatch.chdir(root)
+    (entry,) = collect_entries(["s"], mask=mask)
+    assert (entry.id, entry.mask) == ("a", f"{root}/s/m.png")
+
+
+def test_a_mask_of_a_manifest_is_known_among_the_images_too(make, tmp_path):
+    root = make("a.tif", "m.png")
+    path = table(tmp_path, "path,mask", f"file://{root}/a.tif,file://{root}/m.png")
+    assert ids(path, root) == ["a"]
+
+
+def test_a_mask_behind_a_url_stays_as_it_is_written(bucket):
+    (entry,) = collect_entries([f"{bucket}/b.tif"], mask="{parent}/../masks/{stem}.png")
+    assert entry.mask == f"{bucket}/../masks/b.png"
+
+
 def test_one_mask_may_be_for_all(make):
     found = collect_entries([make("a.tif", "b.tif")], mask="/masks/all.png")
     assert {entry.mask for entry in found} == {"/masks/all.png"}
