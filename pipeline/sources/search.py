@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.passing import persistently
+from pipeline.passing import passing, persistently
 from pipeline.remote import filesystem
+from pipeline.sources.archive import ARCHIVE
 from pipeline.sources.location import PACKAGE, absolute, inside, is_url, local, placed, scheme
 from pipeline.sources.outputs import (
     BESIDE,
@@ -23,7 +24,6 @@ from pipeline.sources.outputs import (
 from pipeline.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
 
 _MAGIC = ("*", "?", "[")
-_ARCHIVE = ".zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def find(path: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
     if path.startswith(PACKAGE):
         yield _in_package(path)
     elif is_url(path):
-        plain = path.lower().endswith(_ARCHIVE) and scheme(path) != "zip"
+        plain = path.lower().endswith(ARCHIVE) and scheme(path) != "zip"
         yield from _remote(f"zip://::{path}" if plain else path, path, storage_options)
     else:
         yield from _local(absolute(path), path)
@@ -88,7 +88,7 @@ def _local(place: str, asked: str) -> Iterator[Found]:
         images = (
             found
             for name in outside_results(matches, partial(_outputs, root))
-            for found in _named(os.path.join(root, name), name, asked)
+            for found in _matched(os.path.join(root, name), name, asked)
         )
         yield from _some(_plain(images), asked, root, lambda: _names_in(root))
     else:
@@ -97,9 +97,23 @@ def _local(place: str, asked: str) -> Iterator[Found]:
 
 def _named(place: str, name: str, asked: str) -> Iterator[Found]:
     """Yield one file by its name, or the images of an archive."""
-    if name.lower().endswith(_ARCHIVE) and os.path.isfile(place):
+    if name.lower().endswith(ARCHIVE) and os.path.isfile(place):
         yield from _remote(f"zip://::{place}", asked, {})
     else:
+        yield Found(place, name)
+
+
+def _matched(place: str, name: str, asked: str) -> Iterator[Found]:
+    """Yield what one match of a glob is, as `_named`.
+
+    An archive in which none can be found is one image, to be refused with its reason: the others
+    do not wait for it.
+    """
+    try:
+        yield from _named(place, name, asked)
+    except ConfigError as error:
+        if passing(error):
+            raise
         yield Found(place, name)
 
 
