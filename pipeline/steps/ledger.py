@@ -194,13 +194,15 @@ class Ledger:
         """Return the number of inputs by state, of the catalogue as it stands."""
         return dict(Counter(row.state for row in self.rows.values()))
 
+    def compare(self) -> int:
+        """Note which images repeat others; return how many were not compared, though they may."""
+        return mark_duplicates(self.jobs, self.rows) if self._ended else 0
+
     def close(self, state: State, peak: PeakMemory) -> None:
         """Write everything for the last time, and how the run ended."""
         if self.lease is not None:
             self.lease.refuse_lost()
         self.record = replace(self.record, memory_peak=peak.nbytes)
-        if state == "finished" and self._ended:
-            mark_duplicates(self.jobs, self.rows)
         write_catalog(self.store, self.ordered())
         write_labels_table(self.store, self.ordered())
         self.record_state(state)
