@@ -27,6 +27,7 @@ from pipeline.steps.apply import applied, config_of, label_images, saved_model
 from pipeline.steps.array import Segmentation, segment_array
 from pipeline.steps.chunk import open_input
 from pipeline.steps.collection import segment_collection
+from pipeline.steps.duplicates import BUDGET
 from pipeline.steps.ending import Ending
 from pipeline.steps.image import Job
 from pipeline.steps.images import segment_images
@@ -188,6 +189,7 @@ def _run(
             watch(Note(f"dashboard: {engine.dashboard}"))
         watch(RunStarted(len(jobs), len(book.pending)))
         segment(book, engine, watch)
+        tell_not_compared(book.compare(), watch)
         watch(RunFinished(book.counts(), book.seconds))
     return book.record
 
@@ -313,6 +315,18 @@ def tell_why(book: Ledger, log: Log, watch: Watcher) -> None:
         watch(Note(f"{images} of the run before to be done again; the log says why"))
     for name, reason in book.why.items():
         log(Note(f"{name} is done again: {reason}"))
+
+
+def tell_not_compared(images: int, watch: Watcher) -> None:
+    """Tell how many images have no `duplicate_of` only because nobody looked."""
+    if images:
+        watch(
+            Note(
+                f"{images:,} image{'s' * (images != 1)} may repeat others of the same size, but "
+                "were not compared: not readable, "
+                f"or more than {BUDGET / 2**30:.3g} GiB to read in all"
+            )
+        )
 
 
 def note(ending: Ending, book: Ledger, watch: Watcher) -> None:

@@ -15,6 +15,7 @@ from typing import IO, Any, Generic, TypeVar
 
 from pipeline.errors import SourceError
 
+ARCHIVE = ".zip"
 MOST_UNPACKED = 2**32
 """Bytes that one member may unpack to."""
 _ARCHIVES, _MEMBERS = 8, 4

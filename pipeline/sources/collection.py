@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.passing import passing
-from pipeline.sources.location import inside, scheme, without_query
+from pipeline.sources.location import absolute, inside, scheme, without_query
 from pipeline.sources.manifest import Row, is_manifest, read_manifest
 from pipeline.sources.names import safe_name, unique_ids
 from pipeline.sources.registry import suffixes
@@ -200,7 +200,7 @@ def _ending(known: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str | None:
-    """Fill in a mask pattern for one image."""
+    """Fill in a mask pattern for one image; named as images are, to be known among them."""
     if pattern is None:
         return None
     parent, _, name = without_query(path).rpartition("/")
@@ -211,4 +211,4 @@ def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str 
                 f"images.mask {pattern!r} has an unknown {{{found}}}; known are "
                 + ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
             )
-    return _PLACEHOLDER.sub(lambda match: values[match.group(1)], pattern)
+    return absolute(_PLACEHOLDER.sub(lambda match: values[match.group(1)], pattern))

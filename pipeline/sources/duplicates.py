@@ -45,7 +45,7 @@ def find_duplicates(
     Parameters
     ----------
     paths
-        Of the inputs, as in `Entry.path`; those that are not there repeat nothing.
+        Of the inputs, as in `Entry.path`; those that are not there, or are empty, repeat nothing.
     storage_options
         For URLs, handed to fsspec.
     budget
@@ -62,8 +62,8 @@ def find_duplicates(
             kept: list[Sequence[int]] = []
             for group in sorted(groups, key=lambda group: sizes[group[0]]):
                 size = sizes[group[0]]
-                if size == 0 or (most is not None and size <= most):
-                    kept.append(group)  # nothing to read, or as soon read whole
+                if most is not None and size <= most:
+                    kept.append(group)  # as soon read whole
                     continue
                 cost = len(group) * min(size, most or size)
                 if budget is not None and cost > budget:
@@ -103,8 +103,8 @@ def _each(look: Callable[[str], Any], paths: Sequence[str], pool: Executor | Non
 
 
 def _size(path: str, options: Mapping[str, Any]) -> int | None:
-    """Return the bytes of an input, over all its files."""
-    return sum(size for _, size, _ in files(path, options))
+    """Return the bytes of an input, over all its files; None: it holds nothing to compare."""
+    return sum(size for _, size, _ in files(path, options)) or None
 
 
 def _glance(path: str, options: Mapping[str, Any]) -> bytes:

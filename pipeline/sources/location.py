@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from importlib.util import find_spec
-from os.path import abspath
+from os.path import abspath, expanduser
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,17 @@ def scheme(path: str) -> str:
 def is_url(path: str) -> bool:
     """Whether `path` is opened through fsspec rather than the file system."""
     return scheme(path) not in {"", "file", "package"}
+
+
+def absolute(path: str) -> str:
+    """Return the one form that local paths are compared in; URLs stay as they are.
+
+    >>> absolute("/data/scans/../masks/a.png"), absolute("s3://bucket/a.png")
+    ('/data/masks/a.png', 's3://bucket/a.png')
+    """
+    if is_url(path) or path.startswith(PACKAGE):
+        return path
+    return abspath(expanduser(local(path)))
 
 
 def inside(url: str) -> str:

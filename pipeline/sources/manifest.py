@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from math import isnan
 from typing import Any, BinaryIO
 
 from pipeline.config.secrets import PASSWORD, holds_password
 from pipeline.errors import ConfigError, SourceError
 from pipeline.passing import persistently
-from pipeline.sources.location import is_url, local, scheme
+from pipeline.sources.location import absolute, is_url, local, scheme
 from pipeline.sources.ranges import filesystem, open_file
 
 COLUMNS = ("path", "id", "mask", "channels", "group")
@@ -115,10 +116,25 @@ def _parquet(file: Any, path: str) -> Iterator[Line]:
         yield 0, table.schema_arrow.names
         number = count(1)
         for batch in table.iter_batches():
-            columns = [[_text(cell) for cell in column.to_pylist()] for column in batch.columns]
+            columns = [
+                list(map(_whole if name in COLUMNS else _text, column.to_pylist()))
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            ]
             yield from zip(number, zip(*columns, strict=True), strict=False)
     except ArrowException as error:
         raise ConfigError(f"{path}: not readable as Parquet: {error}") from error
+
+
+def _whole(cell: Any) -> str:
+    """Return a cell of a column of ours, none of which holds fractions, as a CSV file has it.
+
+    Some programs write integers with nulls among them as floats, and the nulls as NaN.
+    """
+    if isinstance(cell, list):
+        return ";".join(map(_whole, cell))
+    if isinstance(cell, float):
+        cell = None if isnan(cell) else int(cell) if cell.is_integer() else cell
+    return _text(cell)
 
 
 def _text(cell: Any) -> str:
@@ -162,7 +178,7 @@ def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
 def _place(path: str, folder: str) -> str:
     """Return `path`, seen from the manifest's folder."""
     if scheme(path):
-        return path
+        return absolute(path)
     if is_url(folder):
         return path if path.startswith("/") else f"{folder}/{path}"
     if path[0] in "./" or "/." in path or "//" in path:

@@ -18,6 +18,8 @@ from typing import cast
 
 from pipeline.config.secrets import PASSWORD, holds_password
 from pipeline.errors import SourceError
+from pipeline.remote import filesystem
+from pipeline.sources.archive import ARCHIVE
 from pipeline.sources.base import Image, ReadOptions
 from pipeline.sources.location import inside, is_url, local, scheme
 
@@ -138,8 +140,22 @@ def _source(path: str, lower: str) -> Source:
             return source
     if is_url(path) and (".zarr/" in lower or "." not in lower.rpartition("/")[2]):
         return _ZARR  # an array inside a store, or a folder: what else could it be
+    if not is_url(path) and lower.endswith(ARCHIVE):
+        raise SourceError(f"{path}: {_why_none_of(path)}")
     raise SourceError(
         f"{path}: no source reads this kind of file; known suffixes are {', '.join(suffixes())}"
+    )
+
+
+def _why_none_of(archive: str) -> str:
+    """Why an archive is not one image, and what is wrong with it if something is."""
+    try:
+        system, inner = filesystem(f"zip://::{archive}", {})
+        system.find(inner)
+    except Exception as error:  # archives have no common one
+        return f"cannot be listed: {error or type(error).__name__}"
+    return (
+        f"is an archive, not one image; known suffixes of images in it are {', '.join(suffixes())}"
     )
 
 

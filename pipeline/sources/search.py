@@ -3,19 +3,27 @@
 import glob
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.passing import persistently
+from pipeline.passing import passing, persistently
 from pipeline.remote import filesystem
-from pipeline.sources.location import PACKAGE, inside, is_url, local, placed, scheme
+from pipeline.sources.archive import ARCHIVE
+from pipeline.sources.location import PACKAGE, absolute, inside, is_url, local, placed, scheme
+from pipeline.sources.outputs import (
+    BESIDE,
+    RECORD,
+    is_record,
+    looks_like_results,
+    outside_results,
+)
 from pipeline.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
 
 _MAGIC = ("*", "?", "[")
-_ARCHIVE = ".zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +52,10 @@ def find(path: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
     if path.startswith(PACKAGE):
         yield _in_package(path)
     elif is_url(path):
-        plain = path.lower().endswith(_ARCHIVE) and scheme(path) != "zip"
+        plain = path.lower().endswith(ARCHIVE) and scheme(path) != "zip"
         yield from _remote(f"zip://::{path}" if plain else path, path, storage_options)
     else:
-        yield from _local(os.path.abspath(os.path.expanduser(local(path))), path)
+        yield from _local(absolute(path), path)
 
 
 def _in_package(path: str) -> Found:
@@ -72,12 +80,15 @@ def _local(place: str, asked: str) -> Iterator[Found]:
         yield from _named(place, os.path.basename(place), asked)
     elif any(c in place for c in _MAGIC):
         root = _fixed(place)
-        matches = sorted(glob.glob(place, recursive=True))
+        matches = (
+            os.path.relpath(path, root)
+            for path in sorted(glob.glob(place, recursive=True))
+            if not os.path.isdir(path) or is_zarr_folder(path)
+        )
         images = (
             found
-            for path in matches
-            if not os.path.isdir(path) or is_zarr_folder(path)
-            for found in _named(path, os.path.relpath(path, root), asked)
+            for name in outside_results(matches, partial(_outputs, root))
+            for found in _matched(os.path.join(root, name), name, asked)
         )
         yield from _some(_plain(images), asked, root, lambda: _names_in(root))
     else:
@@ -86,9 +97,23 @@ def _local(place: str, asked: str) -> Iterator[Found]:
 
 def _named(place: str, name: str, asked: str) -> Iterator[Found]:
     """Yield one file by its name, or the images of an archive."""
-    if name.lower().endswith(_ARCHIVE) and os.path.isfile(place):
+    if name.lower().endswith(ARCHIVE) and os.path.isfile(place):
         yield from _remote(f"zip://::{place}", asked, {})
     else:
+        yield Found(place, name)
+
+
+def _matched(place: str, name: str, asked: str) -> Iterator[Found]:
+    """Yield what one match of a glob is, as `_named`.
+
+    An archive in which none can be found is one image, to be refused with its reason: the others
+    do not wait for it.
+    """
+    try:
+        yield from _named(place, name, asked)
+    except ConfigError as error:
+        if passing(error):
+            raise
         yield Found(place, name)
 
 
@@ -111,7 +136,7 @@ def _searched(root: str) -> Iterator[Found]:
                 children = sorted(listing, key=lambda child: child.name)
         except OSError as error:
             raise ConfigError(f"images.path: {folder!r} cannot be listed: {error}") from error
-        if is_results({child.name for child in children}):
+        if _is_output(folder, {child.name for child in children}):
             return
         for child in children:
             name = child.name
@@ -141,9 +166,26 @@ def _is_folder(child: "os.DirEntry[str]") -> bool:
         return False
 
 
-def is_results(names: set[str]) -> bool:
+def _is_output(folder: str, names: set[str]) -> bool:
     """Whether a folder that holds `names` is the output of an earlier run."""
-    return "run.json" in names and bool(names & {"catalog.csv", "images", "model.zarr"})
+    record = Path(folder, RECORD)
+    if not looks_like_results(names) or not record.is_file():  # a pipe would wait for ever
+        return False
+    try:
+        return is_record(record.read_bytes)
+    except OSError as error:
+        raise ConfigError(f"images.path: {str(record)!r} cannot be read: {error}") from error
+
+
+def _outputs(root: str, folders: Iterable[str]) -> set[str]:
+    """Return which of some folders below `root` are outputs; looks for a few names in each."""
+    found = set()
+    for folder in folders:
+        place = os.path.join(root, folder)
+        names = {name for name in (RECORD, *BESIDE) if os.path.exists(os.path.join(place, name))}
+        if _is_output(place, names):
+            found.add(folder)
+    return found
 
 
 def _fixed(pattern: str) -> str:
@@ -155,12 +197,16 @@ def _fixed(pattern: str) -> str:
 
 def _plain(images: Iterable[Found]) -> Iterator[Found]:
     """Pass over hidden files, and files that a ``**`` found inside a zarr folder."""
-    for image in images:
-        *folders, name = image.name.split("/")
-        within = any(part.lower().endswith(".zarr") for part in folders)
-        hidden = any(part.startswith(".") and part != ".." for part in (*folders, name))
-        if not within and not hidden:
-            yield image
+    return (image for image in images if _is_plain(image.name))
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path is neither hidden nor inside a zarr folder."""
+    *folders, name = path.split("/")
+    within = any(part.lower().endswith(".zarr") for part in folders)
+    return not within and not any(
+        part.startswith(".") and part != ".." for part in (*folders, name)
+    )
 
 
 # -- behind a URL -----------------------------------------------------------------------------
@@ -180,7 +226,10 @@ def _remote(url: str, asked: str, storage_options: Mapping[str, Any]) -> Iterato
         root = (_fixed(inner) if pattern else inner).rstrip("/")
         walked = _in_archive if scheme(url) == "zip" else _walked
         listed = system.glob(inner) if pattern else walked(system, root)
-        return system, root, sorted(str(path).removeprefix(root).lstrip("/") for path in listed)
+        paths = sorted(str(path).removeprefix(root).lstrip("/") for path in listed)
+        if pattern:
+            paths = outside_results(filter(_is_plain, paths), partial(_outputs_at, system, root))
+        return system, root, paths
 
     try:
         system, root, paths = persistently(listing)
@@ -209,7 +258,7 @@ def _walked(system: Any, root: str) -> Iterator[str]:
         names = {path.rpartition("/")[2] for path in children}
         if not names.isdisjoint(ZARR_MARKS):
             yield folder
-        elif not is_results(names):
+        elif not _is_output_at(system, folder, names):
             for path, entry in children.items():
                 if entry["type"] != "directory":
                     if path.lower().endswith(known):
@@ -218,6 +267,39 @@ def _walked(system: Any, root: str) -> Iterator[str]:
                     yield path
                 else:
                     waiting.append(path)
+
+
+def _is_output_at(system: Any, folder: str, names: set[str]) -> bool:
+    """Whether a folder behind a URL that holds `names` is the output of an earlier run."""
+    return looks_like_results(names) and is_record(
+        lambda: bytes(system.cat_file(_joined(folder, RECORD)))
+    )
+
+
+def _outputs_at(system: Any, root: str, folders: Sequence[str]) -> set[str]:
+    """Return which of some folders below `root` are outputs; asks for all records together."""
+    places = [_joined(root, folder) for folder in folders]
+    records = [_joined(place, RECORD) for place in places]
+    got = system.cat_ranges(records, None, None, on_error="return")
+
+    def read(content: Any) -> bytes:
+        if isinstance(content, Exception):  # most often: there is none
+            raise content
+        return bytes(content)
+
+    def names(place: str) -> set[str]:
+        return {path.rstrip("/").rpartition("/")[2] for path in system.ls(place, detail=False)}
+
+    return {
+        folder
+        for folder, place, content in zip(folders, places, got, strict=True)
+        if is_record(partial(read, content)) and looks_like_results(names(place))
+    }
+
+
+def _joined(folder: str, name: str) -> str:
+    """Return a path behind a URL; either part may be empty."""
+    return "/".join(part for part in (folder, name) if part)
 
 
 def _in_archive(system: Any, root: str) -> Iterator[str]:
@@ -234,6 +316,7 @@ def _in_archive(system: Any, root: str) -> Iterator[str]:
         above[member] = folders
         for folder, child in zip(folders, parts, strict=True):
             children[folder].add(child)
+    outputs = {folder for folder, names in children.items() if _is_output_at(system, folder, names)}
     images = set()
     for member in members:
         for folder in above[member]:
@@ -241,7 +324,7 @@ def _in_archive(system: Any, root: str) -> Iterator[str]:
             if not names.isdisjoint(ZARR_MARKS) or folder.lower().endswith(".zarr"):
                 images.add(folder)
                 break
-            if is_results(names):
+            if folder in outputs:
                 break
         else:
             if member.lower().endswith(known):
@@ -274,5 +357,6 @@ def _some(
     there = ", ".join(f"{n} of {kind}" for kind, n in kinds.most_common(8))
     raise ConfigError(
         f"images.path: {asked!r}: no image is there (looked in {where}; it holds "
-        f"{there or 'nothing that can be listed'}); known suffixes are {', '.join(suffixes())}"
+        f"{there or 'nothing that can be listed'}); known suffixes are {', '.join(suffixes())}; "
+        "results of earlier runs are passed over"
     )

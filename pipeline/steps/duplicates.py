@@ -13,8 +13,10 @@ BUDGET = 2**32
 """Bytes that are read to compare files of one size, at most."""
 
 
-def mark_duplicates(jobs: Sequence[Job], rows: MutableMapping[str, Row]) -> None:
+def mark_duplicates(jobs: Sequence[Job], rows: MutableMapping[str, Row]) -> int:
     """Put the id of the first image of the same content into each of `rows` that repeats one.
+
+    Returns how many may repeat one but were not compared: beyond `BUDGET`, or not readable.
 
     Files on this machine's file systems are compared: by size, then, if sizes are equal, by three
     blocks, then by all bytes, within `BUDGET`. Of an object store every comparison would be a
@@ -34,9 +36,10 @@ def mark_duplicates(jobs: Sequence[Job], rows: MutableMapping[str, Row]) -> None
                 first[job.id] = original
         elif not is_url(job.path):
             local.append(job)
-    found = find_duplicates([job.path for job in local], budget=BUDGET).first
-    first |= {local[i].id: local[original].id for i, original in found.items()}
+    found = find_duplicates([job.path for job in local], budget=BUDGET)
+    first |= {local[i].id: local[original].id for i, original in found.first.items()}
     for name, row in rows.items():
         now = first.get(name, "")
         if row.duplicate_of != now:
             rows[name] = replace(row, duplicate_of=now)  # of a name that is there
+    return len(found.unknown)

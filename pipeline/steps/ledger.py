@@ -199,13 +199,15 @@ class Ledger:
         """Yield the rows of this run's inputs."""
         return (self.rows[job.id] for job in self.jobs if job.id in self.rows)
 
+    def compare(self) -> int:
+        """Note which images repeat others; return how many were not compared, though they may."""
+        return mark_duplicates(self.jobs, self.rows) if self._ended else 0
+
     def close(self, state: State, peak: PeakMemory) -> None:
         """Write everything for the last time, and how the run ended."""
         if self.lease is not None:
             self.lease.refuse_lost()
         self.record = replace(self.record, memory_peak=peak.nbytes)
-        if state == "finished" and self._ended:
-            mark_duplicates(self.jobs, self.rows)
         write_catalog(self.store, self.ordered())
         write_labels_table(self.store, self.ordered())
         self.record_state(state)

@@ -12,7 +12,8 @@ from PIL import Image as Pillow
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.grid import Box
-from pipeline.sources import archive, collect_entries, open_image
+from pipeline.results.record import RunRecord
+from pipeline.sources import archive, collect_entries, open_image, search
 from pipeline.sources.ranges import filesystem
 
 PICTURE = np.arange(40 * 50 * 3, dtype=np.uint8).reshape(40, 50, 3)
@@ -36,9 +37,11 @@ MEMBERS = {
     "a/c.PNG": png(),
     "notes.txt": b"",
     "__MACOSX/._b.tif": b"",
-    "out/run.json": b"",
+    "out/run.json": RunRecord(config={}, settings={}, fingerprint="0").to_json(),
     "out/images/x.ome.zarr/zarr.json": b"",
     "out/x.png": b"",
+    "plate/run.json": b"of another program",
+    "plate/images/p.png": b"",
     "s.zarr/zarr.json": b"",
     "s.zarr/c/0.tif": b"",
 }
@@ -65,13 +68,14 @@ def ids(*paths, **settings):
 
 def test_an_archive_is_searched_as_a_folder_is(packed):
     found = collect_entries([packed])
-    assert [entry.id for entry in found] == ["a/c", "a/raw", "b", "s"]
+    assert [entry.id for entry in found] == ["a/c", "a/raw", "b", "plate/images/p", "s"]
     assert found[1].path == f"zip://a/raw.tif::{packed}"
 
 
 def test_a_part_of_an_archive_can_be_named(packed, monkeypatch):
     assert ids(f"zip://a::{packed}") == ["c", "raw"]
     assert ids(f"zip://*.tif::{packed}") == ["b"]
+    assert ids(f"zip://*/**/*.png::{packed}") == ["plate/images/p"]
     assert ids(f"zip://a/c.PNG::{packed}") == ["c"]
     monkeypatch.chdir(os.path.dirname(packed))
     (entry,) = collect_entries(["zip://**/raw.tif::Scans.ZIP"])
@@ -90,7 +94,7 @@ def test_archives_behind_urls_and_several_by_a_glob(packed, tmp_path):
         system.rm("/archives", recursive=True)
     os.link(packed, tmp_path / "again.zip")
     found = [entry.id for entry in collect_entries([f"{tmp_path}/*.[zZ][iI][pP]"])]
-    assert len(set(found)) == 8
+    assert len(set(found)) == 10
     assert all("-" in name for name in found)
 
 
@@ -138,6 +142,31 @@ def test_what_is_no_archive_is_an_error_that_names_it(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
     with pytest.raises(ConfigError, match=r"a\.zip' cannot be listed: "):
         ids(str(tmp_path / "a.zip"))
+
+
+def test_an_archive_of_a_glob_in_which_no_image_can_be_found_is_one_that_fails(packed, tmp_path):
+    (tmp_path / "broken.zip").write_bytes(b"no archive")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as file:
+        file.writestr("notes.txt", b"")
+    found = collect_entries([f"{tmp_path}/*.[zZ][iI][pP]"])
+    assert [entry.id for entry in found] == [
+        "a/c", "a/raw", "b", "plate/images/p", "s", "broken.zip", "empty.zip",
+    ]  # fmt: skip
+    with pytest.raises(
+        SourceError, match=r"/broken\.zip: cannot be listed: File is not a zip file$"
+    ):
+        open_image(found[-2].path)
+    with pytest.raises(SourceError, match=r"/empty\.zip: is an archive, not one image.*\.tif"):
+        open_image(found[-1].path)
+
+
+def test_an_archive_of_a_glob_that_cannot_be_read_for_the_moment_is_an_error(packed, monkeypatch):
+    def fail(url, storage_options):
+        raise OSError(5, "Input/output error", url)
+
+    monkeypatch.setattr(search, "filesystem", fail)
+    with pytest.raises(ConfigError, match=r"cannot be listed: .*Input/output"):
+        ids(f"{packed[:-4]}.*")
 
 
 def test_names_that_climb_stay_inside(tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError, SourceError
+from pipeline.results.record import RunRecord
 from pipeline.results.store import Store, image_path
 from pipeline.sources import collect_entries, open_image
 
@@ -43,9 +44,63 @@ def test_a_zarr_folder_is_one_image_whatever_its_name(make):
     assert ids(f"{root}/b") == ["b"]
 
 
-def test_earlier_results_are_passed_over(make):
-    root = make("a.tif", "out/run.json", "out/images/a.ome.zarr/zarr.json", "run.json")
-    assert ids(root) == ["a"]
+RECORD = RunRecord(config={}, settings={}, fingerprint="0").to_json()
+
+
+@pytest.fixture
+def results(make, tmp_path):
+    """Path of a folder that holds an image and the output of a run."""
+    root = make("a.tif", "run.json", "out/x.png", "out/images/in/a.ome.zarr/zarr.json")
+    (tmp_path / "out/run.json").write_text(RECORD)
+    return root
+
+
+def test_earlier_results_are_passed_over(results):
+    assert ids(results) == ["a"]
+    assert ids(f"{results}/**/*.[tpz]*") == ["a"]
+    with pytest.raises(
+        ConfigError, match=r"no image is there.* results of earlier runs are passed over"
+    ):
+        ids(f"{results}/*/*.png")
+
+
+def test_a_result_that_is_named_is_an_image(results):
+    assert ids(f"{results}/out/x.png", f"{results}/out/images/in/a.ome.zarr") == ["x", "a"]
+    assert ids(f"{results}/out/images", f"{results}/out/images/**/*.zarr") == ["in/a"]
+
+
+FOREIGN = {
+    "empty": b"",
+    "other": b'{"fingerprint": "0"}',
+    "list": b"[]",
+    "deep": b"[" * 100_000,
+    "no text": b"\xff\xfe\xfd",
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_a_record_of_another_program_hides_no_image(make, tmp_path, content):
+    root = make("plate1/images/a.png", "plate1/catalog.csv")
+    (tmp_path / "plate1/run.json").write_bytes(content)
+    assert ids(root) == ["plate1/images/a"]
+    assert ids(f"{root}/*/*/*.png") == ["plate1/images/a"]
+
+
+@pytest.mark.parametrize("kind", [os.mkfifo, os.mkdir])
+def test_a_record_that_is_no_file_hides_no_image(make, tmp_path, kind):
+    root = make("plate1/images/a.png")
+    kind(tmp_path / "plate1/run.json")
+    assert ids(root) == ids(f"{root}/**/*.png") == ["plate1/images/a"]
+
+
+def test_a_record_that_cannot_be_read_for_the_moment_is_an_error(results, monkeypatch):
+    def fail(self):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    for path in (results, f"{results}/**/*.png"):
+        with pytest.raises(ConfigError, match=r"out/run\.json' cannot be read: .*Input/output"):
+            ids(path)
 
 
 def test_a_named_file_needs_no_known_suffix(make):
@@ -175,6 +230,25 @@ def test_a_mask_pattern_is_filled_in_and_masks_are_not_images(make):
     assert second.mask == "/m/s/a_mask.a_mask.png"
 
 
+@pytest.mark.parametrize("mask", ["s/m.png", "{parent}/../s/./m.png", "file://{parent}/m.png"])
+def test_a_mask_among_the_images_is_known_however_its_path_is_written(make, monkeypatch, mask):
+    root = make("s/a.tif", "s/m.png")
+    monkeypatch.chdir(root)
+    (entry,) = collect_entries(["s"], mask=mask)
+    assert (entry.id, entry.mask) == ("a", f"{root}/s/m.png")
+
+
+def test_a_mask_of_a_manifest_is_known_among_the_images_too(make, tmp_path):
+    root = make("a.tif", "m.png")
+    path = table(tmp_path, "path,mask", f"file://{root}/a.tif,file://{root}/m.png")
+    assert ids(path, root) == ["a"]
+
+
+def test_a_mask_behind_a_url_stays_as_it_is_written(bucket):
+    (entry,) = collect_entries([f"{bucket}/b.tif"], mask="{parent}/../masks/{stem}.png")
+    assert entry.mask == f"{bucket}/../masks/b.png"
+
+
 def test_one_mask_may_be_for_all(make):
     found = collect_entries([make("a.tif", "b.tif")], mask="/masks/all.png")
     assert {entry.mask for entry in found} == {"/masks/all.png"}
@@ -198,7 +272,8 @@ def bucket():
     names += ("d/zarr.json", "d/c/0.tif", ".git/f.tif")
     for name in names:
         system.pipe(f"/test-collection/{name}", b"")
-    system.pipe("/test-collection/out/run.json", b"")
+    system.pipe("/test-collection/out/run.json", RECORD.encode())
+    system.pipe("/test-collection/out/f.png", b"")
     system.pipe("/test-collection/out/images/x.zarr/zarr.json", b"")
     yield "memory://test-collection"
     system.rm("/test-collection", recursive=True)
@@ -209,6 +284,36 @@ def test_a_folder_behind_a_url_is_searched_likewise(bucket):
     assert [entry.id for entry in found] == ["b", "c", "d", "sub/a"]
     assert found[-1].path == "memory:///test-collection/sub/a.png"
     assert ids(f"{bucket}/d") == ["d"]
+
+
+def test_earlier_results_behind_a_url_are_passed_over_by_a_glob_too(bucket):
+    assert ids(f"{bucket}/**/*.png") == ["sub/a"]
+    assert ids(f"{bucket}/**/*.zarr") == ["c"]
+    assert ids(f"{bucket}/out/f.png", f"{bucket}/out/images/x.*") == ["f", "x"]
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_a_record_of_another_program_behind_a_url_hides_no_image(bucket, content):
+    fsspec.filesystem("memory").pipe("/test-collection/out/run.json", content)
+    assert ids(bucket) == ["b", "c", "d", "out/f", "out/images/x", "sub/a"]
+    assert ids(f"{bucket}/*/*.png") == ["out/f", "sub/a"]
+
+
+def test_a_record_behind_a_url_is_asked_again_where_it_fails_for_the_moment(bucket, monkeypatch):
+    system, failed = type(fsspec.filesystem("memory")), []
+    plain = system.cat_file
+
+    def fail(self, path, *args, **settings):
+        if len(failed) < 2 and path.endswith("out/run.json"):
+            failed.append(path)
+            raise TimeoutError("the store did not answer")
+        return plain(self, path, *args, **settings)
+
+    monkeypatch.setattr(system, "cat_file", fail)
+    assert ids(f"{bucket}/**/*.png") == ["sub/a"]
+    assert len(failed) == 2
+    failed.clear()
+    assert ids(bucket) == ["b", "c", "d", "sub/a"]
 
 
 def test_a_subfolder_that_cannot_be_listed_is_an_error(bucket, monkeypatch):

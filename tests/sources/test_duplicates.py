@@ -52,9 +52,19 @@ def test_each_input_points_to_the_first_of_its_content_and_no_other(write, conte
     by_content = defaultdict(list)
     for i, content in enumerate(contents):
         by_content[content].append(i)
+    by_content.pop(b"", None)
     expected = {i: same[0] for same in by_content.values() for i in same[1:]}
     found = find_duplicates(write(*contents))
     assert (dict(found.first), found.unknown) == (expected, ())
+
+
+def test_what_is_empty_repeats_nothing(tmp_path, write):
+    for name in ("a.png", "b.ome.zarr", "c.ome.zarr"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "c.ome.zarr" / "c").touch()
+    paths = [*map(str, sorted(tmp_path.iterdir())), *write(b"", b"")]
+    found = find_duplicates(paths)
+    assert (dict(found.first), found.unknown) == ({}, ())
 
 
 def test_nothing_is_read_where_all_sizes_differ(write, opened):

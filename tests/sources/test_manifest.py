@@ -93,6 +93,24 @@ def test_a_parquet_manifest_says_what_a_csv_says(tmp_path):
     assert rows == [replace(row, line=row.line - 1) for row in listed]
 
 
+def test_integers_that_a_parquet_manifest_holds_as_floats_are_integers(tmp_path):
+    path = parquet(
+        tmp_path,
+        path=["a.tif", "b.tif", "c.tif"],
+        id=[1.0, 2.0, None],
+        channels=pyarrow.array([0.0, None, float("nan")]),
+        group=[3.0, 3.5, None],
+        weight=[1.0, 2.5, None],
+    )
+    rows = list(read_manifest(path))
+    assert [row.id for row in rows] == ["1", "2", ""]
+    assert [row.channels for row in rows] == [(0,), None, None]
+    assert [row.group for row in rows] == ["3", "3.5", None]
+    assert [row.extra["weight"] for row in rows] == ["1.0", "2.5", ""]
+    (row,) = read_manifest(parquet(tmp_path, path=["a.tif"], channels=[[2.0, 0.0]]))
+    assert row.channels == (2, 0)
+
+
 def test_a_parquet_manifest_of_several_row_groups_is_read_to_its_end(tmp_path):
     path = tmp_path / "manifest.parquet"
     names = [f"{n}.tif" for n in range(1000)]

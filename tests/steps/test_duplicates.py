@@ -11,6 +11,7 @@ from PIL import Image
 
 import pipeline.steps.duplicates
 from pipeline import make_config, run
+from pipeline.events import Note
 from pipeline.results.catalog import Row, read_catalog
 from pipeline.results.store import Store
 from pipeline.steps.duplicates import mark_duplicates
@@ -81,6 +82,19 @@ def test_no_more_is_read_than_the_budget(tmp_path, monkeypatch):
     assert with_duplicates(jobs, rows) == rows
     stale = {**rows, "image0": replace(rows["image0"], duplicate_of="gone")}
     assert with_duplicates(jobs, stale) == rows
+
+
+def test_how_many_were_not_compared_is_told_once(tmp_path, monkeypatch):
+    save_images(tmp_path, 1)
+    for name in ("b", "c"):
+        copyfile(tmp_path / "in" / "image0.npy", tmp_path / "in" / f"{name}.npy")
+    monkeypatch.setattr(pipeline.steps.duplicates, "BUDGET", 1)
+    told = []
+    for _ in range(2):  # the second run has nothing to do
+        run(config(tmp_path), watch=told.append)
+    (text,) = (event.text for event in told if isinstance(event, Note))
+    assert text.startswith("3 images may repeat others of the same size, but were not compared")
+    assert text in (tmp_path / "out" / "logs" / "run.jsonl").read_text()
 
 
 def test_of_an_object_store_only_contents_that_are_known_are_compared(tmp_path):
