@@ -130,8 +130,11 @@ def drive(given):
 
 def kill_a_worker(chance):
     """Kill one of the worker processes that this process has; return its number, None without."""
-    found = psutil.Process().children(recursive=True)
-    workers = [p for p in found if "spawn_main" in " ".join(p.cmdline())]
+    workers = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it has just ended, or nobody has waited for it yet
+            if "spawn_main" in " ".join(process.cmdline()):
+                workers.append(process)
     if not workers:
         return None
     victim = chance.choice(workers)
