@@ -87,6 +87,8 @@ class Ledger:
     why: Mapping[str, str] = field(default_factory=dict)
     """Why images that had ended are done again, by id."""
     lease: Lease | None = None
+    compared: bool = False
+    """Whether the rows found tell already which images repeat others: of a run that finished."""
     nbytes: int = 0
     """Decoded bytes of the images of this run."""
     problems: "deque[tuple[str, str]]" = field(default_factory=lambda: deque(maxlen=LAST_PROBLEMS))
@@ -199,7 +201,7 @@ class Ledger:
         if self.lease is not None:
             self.lease.refuse_lost()
         self.record = replace(self.record, memory_peak=peak.nbytes)
-        if state == "finished" and self._ended:
+        if state == "finished" and (self._ended or not self.compared):
             mark_duplicates(self.jobs, self.rows)
         write_catalog(self.store, self.ordered())
         write_labels_table(self.store, self.ordered())
@@ -294,7 +296,8 @@ def ledger(
     with Lease(store, lambda: book.progress() if book is not None else {}) as lease:
         if overwrite and earlier(store) is not None:
             clear(store)
-        refuse_other(store, settings)
+        before = refuse_other(store, settings)
+        compared = before is not None and before.state == "finished" and store.exists(CATALOG)
         found = what_holds(store, jobs, fingerprint(settings), config.kmeans.scope, retry_failed)
         record = RunRecord(
             config=config.resolved(),
@@ -302,7 +305,7 @@ def ledger(
             fingerprint=fingerprint(settings),
             memory_planned=planned,
         )
-        book = Ledger(store, jobs, record, Rows(found.rows.values()), found.why, lease)
+        book = Ledger(store, jobs, record, Rows(found.rows.values()), found.why, lease, compared)
         book.problems.extend((r.id, r.reason) for r in found.rows.values() if r.state == "failed")
         begin(book, found, pooled=config.kmeans.scope != "image")
         state: State = "failed"
