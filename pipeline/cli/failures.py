@@ -57,9 +57,7 @@ def interruptible(*, overwrite: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def told(
-    *, resumes: bool = False, overwrite: bool = False, json: bool = False
-) -> Iterator[None]:
+def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) -> Iterator[None]:
     """Turn what goes wrong inside into a message and an exit code.
 
     Parameters
