@@ -71,16 +71,25 @@ def test_where_and_by_whom_it_is_computed_is_no_setting(yaml):
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
-@pytest.mark.parametrize("name", ["images/precious.tif", "model.zarr/c/0", "catalog.csv"])
-@pytest.mark.parametrize("scope", ["image", "collection"])
-def test_a_folder_that_is_no_output_is_neither_written_into_nor_emptied(
-    yaml, overwrite, name, scope
-):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "images/precious.tif",
+        "model.zarr/c/0",
+        "samples.zarr/zarr.json",
+        "fits/mine.json",
+        "logs/my.log",
+        "catalog.csv",
+        "labels.csv",
+        "images",
+        "logs",
+    ],
+)
+def test_a_folder_that_is_no_output_is_neither_written_into_nor_emptied(yaml, overwrite, name):
     precious = Path("mine") / name
     precious.parent.mkdir(parents=True)
     precious.write_bytes(b"pixels")
-    asked = ("--set", "results.path=mine", "--set", f"kmeans.scope={scope}")
-    code, said = call("run", yaml, *asked, *overwrite)
+    code, said = call("run", yaml, "--set", "results.path=mine", *overwrite)
 
     assert code == 2
     what = name.partition("/")[0]

@@ -170,6 +170,19 @@ def test_a_run_that_is_killed_again_and_again_comes_to_its_end(folder, scope, sh
     goes_on(scope, way)
 
 
+def test_a_run_killed_while_it_deletes_what_it_overwrites_begins_again(folder):
+    way, asked = WAYS["one task"], config(scope="collection")
+    run(config("clean", "collection"))
+    without_record = 0
+    for moment in range(2, 26, 3):
+        run(asked)
+        assert killed_at(asked, way, moment, overwrite=True)
+        without_record += not Path("out/run.json").exists()
+        assert run(asked, overwrite=True).state == "finished"
+    assert without_record > 0
+    assert written("out") == written("clean")
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_run_over_changed_images_that_is_killed_mixes_nothing(folder, scope):
     """Old results are there: of the same settings, of another ``b``, and of ``d``, now gone."""

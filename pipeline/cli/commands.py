@@ -32,7 +32,10 @@ ClusterName = Annotated[
     str | None,
     typer.Option("--cluster", metavar="NAME|FILE|ADDRESS", help="Where to compute."),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results of other settings.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Delete earlier results, of other settings too; begin anew."),
+]
 RetryFailed = Annotated[
     bool,
     typer.Option("--retry-failed", help="Try images again that failed, though unchanged."),
@@ -76,7 +79,7 @@ def run(
     json: Json = False,
 ) -> None:
     """Segment what CONFIG asks for; the same command resumes an interrupted run."""
-    with told(resumes=True, json=json):
+    with told(resumes=True, overwrite=overwrite, json=json):
         from pipeline.config import load_config
 
         _run(
@@ -111,7 +114,7 @@ def segment(
     json: Json = False,
 ) -> None:
     """Segment images without a config: each its own K labels, results in OUT."""
-    with told(resumes=True, json=json):
+    with told(resumes=True, overwrite=overwrite, json=json):
         from pipeline.config import make_config
 
         config = make_config(
@@ -144,7 +147,7 @@ def apply(
     json: Json = False,
 ) -> None:
     """Label images by the means of an earlier run, without a fit; results in OUT."""
-    with told(resumes=True, json=json):
+    with told(resumes=True, overwrite=overwrite, json=json):
         from pipeline.api import apply as apply_model
 
         def labelled(watch: "Watcher") -> "RunRecord":
@@ -153,7 +156,7 @@ def apply(
                 cluster=cluster, overwrite=overwrite, retry_failed=retry_failed, watch=watch,
             )  # fmt: skip
 
-        _show(labelled, output, json)
+        _show(labelled, output, json, overwrite)
 
 
 def _config_or_path(text: str) -> "Config | str":
@@ -177,17 +180,19 @@ def _run(
             watch=watch,
         )  # fmt: skip
 
-    _show(segmented, config.results.path, json)
+    _show(segmented, config.results.path, json, overwrite)
 
 
-def _show(work: "Callable[[Watcher], RunRecord]", results: str, json: bool) -> None:
+def _show(
+    work: "Callable[[Watcher], RunRecord]", results: str, json: bool, overwrite: bool
+) -> None:
     """Do `work`, show how it goes, and exit with 1 if an image failed."""
     from pipeline.cli import report
     from pipeline.cli.display import display
     from pipeline.cli.tally import Tally
 
     tally = Tally()
-    with interruptible(), display(tally) as watch:
+    with interruptible(overwrite=overwrite), display(tally) as watch:
         record = work(watch)
     (report.run_as_json if json else report.run_page)(results, record, tally)
     failed = record.state == "failed" or record.counts.get("failed", 0) > 0

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(*, overwrite: bool = False) -> Iterator[None]:
     """Let Ctrl-C, or another request to end, end the run in order; a second Ctrl-C at once.
 
     Batch systems, service managers and a closed terminal ask by SIGTERM and SIGHUP. Once is enough:
@@ -32,7 +32,7 @@ def interruptible() -> Iterator[None]:
     def end(number: int, frame: object) -> None:
         nonlocal asked
         if asked and number == signal.SIGINT:
-            _shout("ended at once; the same command resumes")
+            _shout(f"ended at once; {_again(overwrite)} resumes")
             os._exit(INTERRUPTED)
         if not asked:
             asked = True
@@ -57,13 +57,15 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def told(*, resumes: bool = False, json: bool = False) -> Iterator[None]:
+def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) -> Iterator[None]:
     """Turn what goes wrong inside into a message and an exit code.
 
     Parameters
     ----------
     resumes
         Whether the command goes on where it was when it is given again.
+    overwrite
+        Whether it begins from zero unless it is given again without ``--overwrite``.
     json
         Whether the message and the exit code go to stdout too, as a JSON document.
     """
@@ -72,7 +74,7 @@ def told(*, resumes: bool = False, json: bool = False) -> Iterator[None]:
     except (typer.Exit, typer.Abort, BrokenPipeError):
         raise
     except KeyboardInterrupt:
-        hint = "; what is finished is kept, the same command resumes" if resumes else ""
+        hint = f"; what is finished is kept, {_again(overwrite)} resumes" if resumes else ""
         _say("interrupted", f"{hint}", "")
         raise _exit(INTERRUPTED, "interrupted", json) from None
     except ChunkmeansError as error:
@@ -82,7 +84,10 @@ def told(*, resumes: bool = False, json: bool = False) -> Iterator[None]:
         code = error.exit_code
         if passing(error):
             code = ClusterError.exit_code
-            lines.append("this may pass; the same command goes on" if resumes else "this may pass")
+            hint = f"; {_again(overwrite)} goes on" if resumes else ""
+            lines.append(f"this may pass{hint}")
+        elif code == ClusterError.exit_code and overwrite:
+            lines.append(f"to go on with what is written, give {_again(overwrite)}")
         _say("error", "\n".join(lines))
         raise _exit(code, str(error), json) from None
     except Exception as error:
@@ -94,6 +99,11 @@ def told(*, resumes: bool = False, json: bool = False) -> Iterator[None]:
         bug = "This is a bug in chunkmeans; please report it with the lines above."
         _say("error", f"{message}\n{bug}")
         raise _exit(ChunkmeansError.exit_code, message, json) from None
+
+
+def _again(overwrite: bool) -> str:
+    """Return what to give to go on with a run."""
+    return "the same command without --overwrite" if overwrite else "the same command"
 
 
 def _exit(code: int, message: str, json: bool) -> typer.Exit:

@@ -72,6 +72,7 @@ _REAL = frozenset({"residual", "inertia", "seconds"})
 _NEW = ("fractions", "means", "fingerprint", "duplicate_of", "choice")
 """Columns that the first catalogues did not have."""
 _NONE = "-"
+_ANEW = "delete this file and start the run again: it is made anew of the results"
 _THEIRS = "manifest."
 """What a manifest's column is called by, if it has the name of one of ours."""
 
@@ -196,10 +197,15 @@ def catalog_rows(text: str, path: str) -> list[Row]:
     try:
         header = next(table, [])
         if missing := [name for name in COLUMNS if name not in (*header, *_NEW)]:
-            raise ResultError(f"{path}: has no column {missing[0]!r}; it is no catalogue of a run")
+            raise ResultError(
+                f"{path}: has no column {missing[0]!r}; it is no catalogue of a run, or a "
+                f"spreadsheet saved it in its own way; {_ANEW}"
+            )
         return [_row(dict(zip(header, cells, strict=True))) for cells in table]
     except (ValueError, csv.Error) as error:
-        raise ResultError(f"{path}:{table.line_num}: cannot be understood: {error}") from error
+        raise ResultError(
+            f"{path}:{table.line_num}: cannot be understood: {error}; {_ANEW}"
+        ) from error
 
 
 def _cell(value: Any) -> str:

@@ -1,9 +1,11 @@
 """Files on a local disk: written whole or not at all, and safe from a loss of power once synced."""
 
 import errno
+import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from typing import BinaryIO
@@ -34,6 +36,39 @@ def write_whole(path: str, parts: Iterable[bytes], *, synced: bool) -> None:
         raise
     if synced:
         _sync_folder(os.path.dirname(path))
+
+
+@contextmanager
+def one_at_a_time(folder: str) -> Iterator[bool]:
+    """Wait until no other process of this machine is inside for the same folder.
+
+    Nothing is left there, and who dies inside is out. Yields False where the file system cannot do
+    that; processes of other machines are not waited for.
+    """
+    handle = _locked(folder)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            # said aloud: a copy of this process, made meanwhile, has the handle too
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            os.close(handle)
+
+
+def _locked(folder: str) -> int | None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:  # whoever writes there next will be told why
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except BaseException as error:
+        os.close(handle)
+        if isinstance(error, OSError):
+            return None
+        raise
+    return handle
 
 
 def sync_under(roots: Iterable[str]) -> None:

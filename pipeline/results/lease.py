@@ -6,8 +6,10 @@ whether the number does. Where the driver runs, or ran, on this very machine, it
 up instead, which needs no waiting.
 
 Of two drivers that start at the same moment one creates the file, on a disk and on a store that
-can put what is not there. On other stores both may; the last one stands, and the other finds out
-before it writes anything else.
+can put what is not there. Of two that find the file of the same dead driver one replaces it: on
+this machine they do so one after the other, and the second finds that it is another's by then.
+Where neither is to be had both may write; the last one stands, and the other finds out before it
+writes anything else.
 """
 
 import json
@@ -75,9 +77,13 @@ class Holder:
             since=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
+    def of_this_machine(self) -> bool:
+        """Whether the process runs, or ran, here; False too where that is not known."""
+        return self.machine == this_machine() != ""
+
     def known_to_live(self) -> bool | None:
         """Whether the process is there; None if this machine cannot tell."""
-        if not self.machine or self.machine != this_machine():
+        if not self.of_this_machine():
             return None
         if self.pid == os.getpid():
             return self.id in _held
@@ -175,13 +181,9 @@ class Lease:
         found = holder(self.store)
         if found is not None and lives(self.store, found, self.beat):
             raise self._refused(found)
-        if found is not None:
-            self.store.delete(LEASE)
-            self.before = found if found != _DAMAGED else None
         _held.add(self.mine.id)
         try:
-            # False also where the store created it, but said so too late and was asked again
-            if self.store.create_text(LEASE, self._text()) and self.store.folder is None:
+            if self._take(found):
                 Event().wait(SETTLE)
             now = holder(self.store)
             if now is None or now.id != self.mine.id:
@@ -197,8 +199,23 @@ class Lease:
         self._thread.join()
         _held.discard(self.mine.id)
         with suppress(ChunkmeansError):  # a lease of a process that ended is no obstacle
+            self._look()
             if not self._lost:
                 self.store.delete(LEASE)
+
+    def _take(self, dead: Holder | None) -> bool:
+        """Write our lease, over that of a dead driver; whether others may write theirs over it.
+
+        Who holds it then is who reads the own one back.
+        """
+        with self.store.alone() as sure:
+            if dead is not None and holder(self.store) == dead:
+                self.store.write_text(LEASE, self._text())
+                self.before = dead if dead != _DAMAGED else None
+                # a dead driver of another machine: drivers of others may come for it, too
+                return not (sure and dead.of_this_machine())
+            # False also where the store created it, but said so too late and was asked again
+            return self.store.create_text(LEASE, self._text()) and self.store.folder is None
 
     def _refused(self, other: Holder | None) -> ResultError:
         return ResultError(

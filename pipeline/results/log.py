@@ -1,5 +1,6 @@
 """The log of a run: a line of JSON per event, for programs and for the day after."""
 
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from threading import Lock
@@ -14,6 +15,11 @@ from pipeline.results.store import LOGS, Store
 _LINES_PER_PART = 10_000
 _SECONDS_PER_PART = 60.0
 """A part is written so long after the one before, if an event comes: a kill costs no more."""
+
+
+def is_log(name: str) -> bool:
+    """Whether a file of this name in ``logs/`` is one that `Log` writes."""
+    return re.fullmatch(r"run(-\d{8}T\d{12}-\d{5,})?\.jsonl", name) is not None
 
 
 class Log:

@@ -125,7 +125,11 @@ class RunRecord:
                 format=data["format"],
             )
         except (ValueError, KeyError, TypeError) as error:
-            raise ResultError(f"{path}: is no record of a run, or is damaged: {error!r}") from error
+            raise ResultError(
+                f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
+                "another results.path; if all beside it is of chunkmeans, delete that folder and "
+                "run again"
+            ) from error
 
 
 def write_record(store: Store, record: RunRecord) -> None:

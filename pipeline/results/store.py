@@ -22,7 +22,7 @@ from pipeline.errors import ConfigError, ResultError
 from pipeline.passing import passing
 from pipeline.remote import explained
 from pipeline.results.bucket import Bucket
-from pipeline.results.disk import PARTIAL, sync_under, write_whole
+from pipeline.results.disk import PARTIAL, one_at_a_time, sync_under, write_whole
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store as ZarrStore
@@ -190,6 +190,15 @@ class Store:
             except FileExistsError:
                 return False
         return True
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Let one process of this machine at a time in; False where that cannot be had."""
+        if self.folder is None:
+            yield False
+            return
+        with one_at_a_time(str(self.folder)) as sure:
+            yield sure
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """Write `lines`, each with its own end, as the file `name`; as `write_text`, bit by bit.

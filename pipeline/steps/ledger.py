@@ -88,6 +88,8 @@ class Ledger:
     why: Mapping[str, str] = field(default_factory=dict)
     """Why images that had ended are done again, by id."""
     lease: Lease | None = None
+    compared: bool = False
+    """Whether the rows found tell already which images repeat others: of a run that finished."""
     nbytes: int = 0
     """Decoded bytes of the images of this run."""
     problems: "deque[tuple[str, str]]" = field(default_factory=lambda: deque(maxlen=LAST_PROBLEMS))
@@ -201,7 +203,9 @@ class Ledger:
 
     def compare(self) -> int:
         """Note which images repeat others; return how many were not compared, though they may."""
-        return mark_duplicates(self.jobs, self.rows) if self._ended else 0
+        if self.compared and not self._ended:
+            return 0
+        return mark_duplicates(self.jobs, self.rows)
 
     def close(self, state: State, peak: PeakMemory) -> None:
         """Write everything for the last time, and how the run ended."""
@@ -321,7 +325,8 @@ def ledger(
     with Lease(store, lambda: book.progress() if book is not None else {}) as lease:
         if overwrite and earlier(store) is not None:
             clear(store)
-        refuse_other(store, settings)
+        before = refuse_other(store, settings)
+        compared = before is not None and before.state == "finished" and store.exists(CATALOG)
         found = what_holds(store, jobs, fingerprint(settings), config.kmeans.scope, retry_failed)
         record = RunRecord(
             config=config.resolved(),
@@ -329,7 +334,7 @@ def ledger(
             fingerprint=fingerprint(settings),
             memory_planned=planned,
         )
-        book = Ledger(store, jobs, record, Rows(found.rows.values()), found.why, lease)
+        book = Ledger(store, jobs, record, Rows(found.rows.values()), found.why, lease, compared)
         book.problems.extend((r.id, r.reason) for r in found.rows.values() if r.state == "failed")
         begin(book, found, pooled=config.kmeans.scope != "image")
         state: State = "failed"

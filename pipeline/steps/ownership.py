@@ -3,17 +3,39 @@
 from collections.abc import Mapping
 
 from pipeline.errors import ResultError
+from pipeline.passing import passing
+from pipeline.results.disk import PARTIAL
+from pipeline.results.log import is_log
+from pipeline.results.model_store import group_attributes
 from pipeline.results.record import RunRecord, clash, fingerprint, read_record
-from pipeline.results.store import CATALOG, FITS, IMAGES, LABELS, LOGS, MODEL, RECORD, Store
+from pipeline.results.store import (
+    CATALOG,
+    FITS,
+    IMAGES,
+    LABELS,
+    LOGS,
+    MODEL,
+    RECORD,
+    SAMPLES,
+    Store,
+)
+from pipeline.steps.saved import is_fit
 
 
 def clear(store: Store) -> None:
     """Delete what a run writes, and nothing else; its record last, as it says whose this is.
 
-    Tables of pixels stay: they are of the images alone, not of the settings.
+    Tables of pixels stay: they are of the images alone, not of the settings. So does what somebody
+    else put beside our logs and fits.
     """
-    for name in (CATALOG, LABELS, MODEL, IMAGES, FITS, LOGS, RECORD):
+    for name in (CATALOG, LABELS, MODEL, IMAGES):
         store.delete(name)
+    for folder, ours in ((FITS, is_fit), (LOGS, is_log)):
+        files = store.files(folder)
+        found = [file for file in files if ours(file) or file.endswith(PARTIAL)]
+        for name in [folder] if found == files else [f"{folder}/{file}" for file in found]:
+            store.delete(name)
+    store.delete(RECORD)
 
 
 def earlier(store: Store) -> RunRecord | None:
@@ -26,17 +48,39 @@ def earlier(store: Store) -> RunRecord | None:
     """
     if store.exists(RECORD):
         return read_record(store)
-    foreign = [
-        name
-        for name in (CATALOG, MODEL, IMAGES)
-        if store.exists(name) and (name == CATALOG or store.files(name))
-    ]
+    names = (CATALOG, LABELS, MODEL, SAMPLES, FITS, IMAGES, LOGS)
+    foreign = [name for name in names if _foreign(store, name)]
     if foreign:
         raise ResultError(
             f"{store.path}: holds {' and '.join(map(repr, foreign))} but no {RECORD}, so it is no "
             "output of chunkmeans; choose another results.path"
         )
     return None
+
+
+def _foreign(store: Store, name: str) -> bool:
+    """Whether there is something that no run put there, or left without its record.
+
+    A run begins with its record, and one that overwrites deletes all but the tables of pixels
+    before, so it leaves nothing else without one when it is killed.
+    """
+    if not store.exists(name):
+        return False
+    if not store.is_folder(name):
+        return True
+    if all(file.endswith(PARTIAL) for file in store.files(name)):
+        return False  # an empty folder, too
+    return name != SAMPLES or not _ours(store)
+
+
+def _ours(store: Store) -> bool:
+    """Whether the tables of pixels are of a run, by their own mark, which is written first."""
+    try:
+        return "chunkmeans" in group_attributes(store, SAMPLES)
+    except ResultError as error:
+        if passing(error):
+            raise
+        return False
 
 
 def refuse_other(store: Store, settings: Mapping[str, object]) -> RunRecord | None:

@@ -4,6 +4,7 @@ The means and the history of a fit that goes on, and what was collected of its p
 was killed goes on with both, another one with the same images begins with the latter.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from time import monotonic
@@ -32,6 +33,12 @@ def subject_of(group: str | None) -> str:
 def subject_of_image(image: str) -> str:
     """Return whose fit an image's own is."""
     return f"{IMAGES}/{path_of(image)}"
+
+
+def is_fit(name: str) -> bool:
+    """Whether a file of this name in ``fits/`` is one of a subject."""
+    one = r"\w*-[0-9a-f]{16}"
+    return re.fullmatch(rf"(collection|({GROUPS}|{IMAGES})/{one})\.json", name) is not None
 
 
 class SavedFit:
@@ -131,6 +138,6 @@ def sweep(store: Store, subjects: Iterable[str]) -> None:
                 subject = f"{folder}/{name.removesuffix(suffix)}".lstrip("/")
                 path = f"{inside}/{name}"
                 is_folder = store.is_folder(path)
-                ours = is_folder if root == SAMPLES else name.endswith(suffix)
+                ours = is_folder if root == SAMPLES else is_fit(f"{folder}/{name}".lstrip("/"))
                 if ours and subject not in named:
                     store.delete(path)

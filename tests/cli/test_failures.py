@@ -51,6 +51,28 @@ def test_an_interrupted_run_says_that_the_same_command_resumes(call):
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "args",
+    [("run", "c.yaml"), ("segment", "a.tif", "-k", "2", "-o", "out")],
+    ids=lambda args: args[0],
+)
+def test_a_run_that_overwrites_resumes_without_overwriting(call, args):
+    result = call(*args, "--overwrite", runner=Runner([DONE], error=KeyboardInterrupt()))
+    assert "is kept, the same command without --overwrite resumes" in result.stderr
+
+    late = ResultError("s3://bucket: cannot be listed: late")
+    late.__cause__ = TimeoutError("late")
+    result = call(*args, "--overwrite", runner=Runner(error=late))
+    assert "this may pass; the same command without --overwrite goes on" in result.stderr
+
+    result = call(*args, "--overwrite", runner=Runner(error=ClusterError("no worker is left")))
+    assert result.exit_code == 3
+    assert "give the same command without --overwrite" in result.stderr
+
+    result = call(*args, "--overwrite", runner=Runner(error=ConfigError("wrong")))
+    assert result.stderr == "error: wrong\n"
+
+
 def test_a_full_disk_is_no_bug(call):
     error = OSError(28, "No space left on device", "out/run.json")
     result = call("run", "c.yaml", runner=Runner(error=error))
@@ -179,11 +201,12 @@ def test_a_request_to_end_does_not_disturb_the_end(here):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
-def test_a_second_ctrl_c_ends_at_once(here):
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_second_ctrl_c_ends_at_once(here, overwrite):
     code = (
         "import signal, time\n"
         "from pipeline.cli.failures import interruptible\n"
-        "with interruptible():\n"
+        f"with interruptible(overwrite={overwrite}):\n"
         "    try:\n"
         "        signal.raise_signal(signal.SIGINT)\n"
         "    finally:\n"
@@ -197,7 +220,7 @@ def test_a_second_ctrl_c_ends_at_once(here):
     assert done.returncode == 130
     assert done.stderr.split("\n")[1::2] == [
         "stopping; Ctrl-C again ends at once",
-        "ended at once; the same command resumes",
+        f"ended at once; the same command{' without --overwrite' * overwrite} resumes",
     ]
 
 

@@ -103,6 +103,7 @@ HEADER = ",".join(COLUMNS)
     [
         ("", "has no column 'id'"),
         ("a,b\n1,2\n", "has no column 'id'"),
+        ("\ufeff" + ";".join(COLUMNS) + "\n", "has no column 'id'; .*a spreadsheet saved it"),
         (f"{HEADER}\na,b\n", r"catalog\.csv:2: cannot be understood"),
         (f"{HEADER}\na,b,done,,3x4,four,,,,,,,,,,,,\n", "catalog.csv:2: .*'four'"),
         (f"{HEADER}\na,b,lost,,,,,,,,,,,,,,,\n", "'lost' is not a state"),
@@ -110,8 +111,9 @@ HEADER = ",".join(COLUMNS)
     ],
 )
 def test_a_damaged_catalogue_is_an_error_that_names_the_line(text, message):
-    with pytest.raises(ResultError, match=message):
+    with pytest.raises(ResultError, match=message) as refused:
         catalog_rows(text, "catalog.csv")
+    assert "delete this file and start the run again" in str(refused.value)
 
 
 def test_a_very_long_reason_is_no_obstacle():

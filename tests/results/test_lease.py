@@ -1,11 +1,13 @@
 """One driver at a time: refused while it lives, taken over when it is dead, lost when asleep."""
 
+import errno
 import json
+import multiprocessing
 import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from time import monotonic
 
 import pytest
@@ -17,6 +19,7 @@ from pipeline.results.store import LEASE, Store
 from tests.object_store import Told
 
 BEAT = 0.05
+ROUNDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +105,97 @@ def test_a_dead_drivers_lease_is_taken_over(any_store):
         assert mine.before == left
 
 
+def take_over(folder, together, said):
+    """Ask for the dead lease of each round at the same moment as others; say who got which."""
+    for number in range(ROUNDS):
+        lease = Lease(Store(f"{folder}/{number}"))
+        together.wait(60)
+        try:
+            with lease:
+                said.put((number, lease.before.id))
+                together.wait(60)
+        except ResultError:
+            together.wait(60)
+    said.put(None)
+
+
+def test_of_many_that_find_a_dead_lease_at_once_one_takes_it_over(tmp_path):
+    left = dead_process()
+    for number in range(ROUNDS):
+        leave(Store(f"{tmp_path}/{number}"), left)
+    spawned = multiprocessing.get_context("spawn")
+    together, said = spawned.Barrier(3), spawned.Queue()
+    drivers = [
+        spawned.Process(target=take_over, args=(str(tmp_path), together, said)) for _ in range(3)
+    ]
+    for driver in drivers:
+        driver.start()
+    got, ended = [], 0
+    while ended < len(drivers):
+        found = said.get(timeout=60)
+        got, ended = (got, ended + 1) if found is None else ([*got, found], ended)
+    for driver in drivers:
+        driver.join()
+    assert sorted(got) == [(number, left.id) for number in range(ROUNDS)]
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_a_driver_that_finds_the_dead_lease_replaced_meanwhile_is_refused(any_store, monkeypatch):
+    leave(any_store, dead_process())
+
+    def overtaken(store, found, beat):
+        leave(store, elsewhere())
+        return False
+
+    monkeypatch.setattr(module, "lives", overtaken)
+    with pytest.raises(ResultError, match="node7"), Lease(any_store):
+        pass
+    assert holder(any_store).host == "node7"
+
+
+def test_a_driver_that_dies_while_it_takes_over_is_no_obstacle(tmp_path):
+    store = Store(str(tmp_path))
+    leave(store, dead_process())
+    code = (
+        "import os, sys\nfrom pipeline.results.lease import Lease\n"
+        "from pipeline.results.store import Store\n"
+        "Store.write_lines = lambda *_: os._exit(9)\n"
+        "Lease(Store(sys.argv[1])).__enter__()\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", code, store.path]
+    assert subprocess.run(command, cwd=root, check=False).returncode == 9
+    with Lease(store) as mine:
+        assert mine.before.id == "x"
+    assert store.files() == []
+
+
+@pytest.mark.parametrize("when", ["no lock", "another machine", "object store"])
+def test_where_others_cannot_be_kept_out_the_last_that_takes_over_stands(
+    tmp_path, monkeypatch, when
+):
+    store = Store("told://settles" if when == "object store" else str(tmp_path))
+    leave(store, elsewhere() if when == "another machine" else dead_process())
+    if when == "no lock":
+
+        def refuse(*_):
+            raise OSError(errno.ENOSYS, "not implemented")
+
+        monkeypatch.setattr("pipeline.results.disk.fcntl.flock", refuse)
+    write = Store.write_lines
+
+    def raced(self, name, lines):
+        write(self, name, lines)
+        thread.start()
+
+    thread = Timer(0.1, write, (store, LEASE, [json.dumps(asdict(elsewhere(id="y")))]))
+    monkeypatch.setattr(module, "SETTLE", 0.5)
+    monkeypatch.setattr(Store, "write_lines", raced)
+    with pytest.raises(ResultError, match="node7"), Lease(store, beat=BEAT):
+        pass
+    assert holder(store).id == "y"
+
+
 def test_a_silent_driver_of_another_machine_is_watched_and_then_taken_for_dead(any_store):
     leave(any_store, elsewhere())
     begin = monotonic()
@@ -146,6 +240,12 @@ def test_a_driver_that_slept_too_long_finds_that_another_took_over(any_store):
         mine._thread.join(20)
         with pytest.raises(ResultError, match=r"another run took over.*node7"):
             mine.refuse_lost()
+    assert holder(any_store).host == "node7"
+
+
+def test_a_driver_that_ends_leaves_the_lease_of_another_that_took_over(any_store):
+    with Lease(any_store):
+        leave(any_store, elsewhere())
     assert holder(any_store).host == "node7"
 
 

@@ -70,7 +70,7 @@ def test_storage_options_are_not_written_whoever_hands_them_in():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is damaged"),
+        ("{", r"is damaged: .*; restore it, or choose another results\.path"),
         ("[]", "is no record"),
         ('{"format": 1}', "is no record"),
         ('{"format": 2}', r"newer chunkmeans \(format 2, this one reads up to 1\); upgrade"),

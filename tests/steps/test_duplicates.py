@@ -49,6 +49,53 @@ def test_the_first_image_of_the_same_content_is_named(tmp_path, scope):
     assert column(store) == expected
 
 
+def test_a_run_that_ended_while_it_compared_is_followed_by_one_that_does(tmp_path, monkeypatch):
+    save_images(tmp_path, 2)
+    copyfile(tmp_path / "in" / "image1.npy", tmp_path / "in" / "zz.npy")
+    asked = config(tmp_path)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.steps.ledger.mark_duplicates", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(asked)
+    run(asked)
+    expected = {"image0": "", "image1": "", "zz": "image1"}
+    assert column(Store(asked.results.path)) == expected
+
+
+def test_a_catalogue_that_is_made_anew_tells_what_repeats_another(tmp_path):
+    save_images(tmp_path, 2)
+    copyfile(tmp_path / "in" / "image1.npy", tmp_path / "in" / "zz.npy")
+    asked = config(tmp_path)
+    run(asked)
+    store = Store(asked.results.path)
+    store.delete("catalog.csv")
+    run(asked)
+    assert column(store) == {"image0": "", "image1": "", "zz": "image1"}
+
+
+def test_a_run_that_has_nothing_to_do_compares_nothing(tmp_path, monkeypatch):
+    save_images(tmp_path, 2)
+    asked = config(tmp_path)
+    run(asked)
+    compared = []
+    monkeypatch.setattr("pipeline.steps.ledger.mark_duplicates", lambda *_: compared.append(1))
+    run(asked)
+    assert compared == []
+    with pytest.raises(KeyboardInterrupt):
+        run(asked, watch=interrupting)
+    run(asked)
+    run(asked)
+    assert compared == [1]
+
+
+def interrupting(event):
+    raise KeyboardInterrupt
+
+
 def test_what_an_added_image_repeats_is_found_when_the_run_goes_on(tmp_path):
     save_images(tmp_path, 2)
     asked = config(tmp_path)

@@ -1,5 +1,6 @@
 """From a config to jobs."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_every_key_of_the_config_arrives(tmp_path):
         series=1, level=2, axes="yxc", channels=(0,), region=((1, 5), (0, 7)), storage_options={}
     )
     assert job.nodata == (3,)
-    assert job.mask == "masks/image0.png"
+    assert job.mask == os.path.abspath("masks/image0.png")
     fit = job.settings
     assert (fit.k, fit.init, fit.restarts, fit.threshold) == (9, "kmeans++", 4, 0.5)
     assert (fit.max_iterations, fit.empty, fit.seed, fit.scale) == (77, "keep", 12, (2.0,))

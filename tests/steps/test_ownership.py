@@ -1,5 +1,6 @@
 """Whose an output is."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from pipeline import ResultError, run
 from pipeline.results.store import Store
 from pipeline.steps.ownership import clear, earlier, refuse_other
+from pipeline.steps.saved import subject_of, subject_of_image, sweep
+from tests.object_store import Told  # noqa: F401  registers told://
 from tests.steps.examples import config, save_images
 
 
@@ -40,6 +43,56 @@ def test_what_is_no_output_of_a_run_is_refused(asked):
     (images / "mine.txt").write_text("mine")
     with pytest.raises(ResultError, match=r"holds 'images' but no run\.json"):
         earlier(Store(asked.results.path))
+
+
+def test_every_name_that_a_run_writes_is_named_where_it_is_somebody_elses(tmp_path):
+    store = Store(str(tmp_path))
+    files = [
+        "catalog.csv", "labels.csv", "model.zarr/a", "samples.zarr/zarr.json", "fits/a", "images/a",
+        "logs/a",
+    ]  # fmt: skip
+    for name in files:
+        store.write_text(name, "{}")
+    with pytest.raises(ResultError) as refused:
+        earlier(store)
+    for name in files:
+        assert repr(name.partition("/")[0]) in str(refused.value)
+
+
+def test_what_a_run_leaves_that_is_killed_before_its_record_is_nobodys(asked):
+    """An overwriting one, too: the tables of pixels stay when the rest is cleared."""
+    pooled = config(Path(asked.results.path).parent, kmeans={"scope": "collection"})
+    run(pooled)
+    store = Store(pooled.results.path)
+    clear(store)
+    assert store.names() == ["samples.zarr"]
+    for name in ("lease.json", "run.json.1f.partial", "logs/run.jsonl.1f.partial"):
+        store.write_text(name, "{")
+    assert earlier(store) is None
+    store.delete("logs")
+    store.delete("samples.zarr/zarr.json")
+    with pytest.raises(ResultError, match=r"holds 'samples\.zarr' but"):
+        earlier(store)
+
+
+@pytest.mark.parametrize("path", ["folder", "told://cleared"])
+def test_clearing_leaves_what_somebody_put_beside_our_logs_and_fits(tmp_path, path):
+    store = Store(str(tmp_path) if path == "folder" else path)
+    theirs = ["fits/mine.json", "logs/my.log", "logs/run.log"]
+    ours = [
+        "fits/collection.json",
+        f"fits/{subject_of('a/b')}.json",
+        f"fits/{subject_of_image('c')}.json",
+        "logs/run-20200101T000000000000-00000.jsonl",
+        "logs/run.jsonl",
+        "run.json",
+    ]
+    for name in [*ours, *theirs]:
+        store.write_text(name, json.dumps(name))
+    sweep(store, [])
+    assert set(theirs) < set(store.files())
+    clear(store)
+    assert store.files() == theirs
 
 
 def test_clearing_deletes_what_a_run_writes_and_nothing_else(asked):
