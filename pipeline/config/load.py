@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -142,7 +142,7 @@ def _tellable(key: Key, value: str) -> bool:
     return len(value) <= _LONG and not hidden
 
 
-def _is_section(model: Any) -> bool:
+def _is_section(model: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(model, type) and issubclass(model, BaseModel)
 
 
@@ -276,7 +276,7 @@ def _unknown(key: Key) -> str:
         return f"there is no such key; did you mean {dotted((*key[:-1], close[0]))}?"
     for name, field in Config.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and wrong in inner.model_fields:
+        if _is_section(inner) and wrong in inner.model_fields:
             return f"there is no such key here; did you mean {name}.{wrong}?"
     return f"there is no such key; known here: {', '.join(known)}"
 
