@@ -56,8 +56,9 @@ class Document:
             node = node[part]
             if not isinstance(node, dict):
                 parent = dotted(key[: depth + 1])
+                what = "text" if isinstance(node, str) else shown(node)  # may be a secret
                 raise ConfigError(
-                    f"{other.place(())}: {dotted(key)}: {parent} is {shown(node)} and has no "
+                    f"{other.place(())}: {dotted(key)}: {parent} is {what} and has no "
                     f"keys; set {parent} as a whole"
                 )
         node[key[-1]] = other.values
@@ -134,7 +135,8 @@ def parse(text: str, name: str, *, lines: bool = True) -> Document:
     except RecursionError as error:
         raise ConfigError(f"{at(0, 0)}: is nested too deeply") from error
     except (YAMLError, ValueError) as error:
-        reason = str(error).splitlines()[0].partition(";")[0]
+        # without the value that does not fit, which may be a secret: "... base 10: 'text'"
+        reason = str(error).splitlines()[0].partition(";")[0].partition(": '")[0]
         raise ConfigError(f"{at(0, 0)}: is not valid YAML: {reason}") from error
     except (AttributeError, TypeError, LookupError) as error:  # what "!!set a" makes of ruamel
         raise ConfigError(
@@ -188,10 +190,16 @@ def shown(value: object) -> str:
         return "a mapping"
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, list | tuple) and len(repr(value)) > 60:
+    if isinstance(value, list | tuple) and (len(repr(value)) > 60 or _holds_mapping(value)):
         return f"a list of {len(value)}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _holds_mapping(value: Any) -> bool:
+    """Whether there is a mapping in nested lists, in which a secret may be."""
+    nested = isinstance(value, list | tuple)
+    return isinstance(value, Mapping) or (nested and any(map(_holds_mapping, value)))
 
 
 class _Reader:

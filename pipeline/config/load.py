@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -21,6 +21,9 @@ from pipeline.config.secrets import without_secrets
 from pipeline.errors import ConfigError
 
 _ADDRESS = re.compile(r"[a-z]+://.+|[A-Za-z0-9_.-]+:[0-9]+")
+_DOTTED = re.compile(r"[\w./ -]+")
+_LONG = 60
+"""Letters above which an error does not repeat a value."""
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*")
 
 
@@ -104,24 +107,43 @@ def _override(document: Document, text: str) -> None:
     name, equals, value = text.partition("=")
     key = tuple(part.strip() for part in name.split("."))
     if not equals or not all(key):
-        raise ConfigError(f"--set {text}: must be KEY=VALUE, such as --set kmeans.k=8")
-    secret = _secret(key) or without_secrets(text) != text
-    long = len(text) > 80
-    option = f"--set {name}=..." if secret or long else f"--set {text}"
+        place = f"--set {name}" if _DOTTED.fullmatch(name) else "--set"
+        raise ConfigError(f"{place}: must be KEY=VALUE, such as --set kmeans.k=8")
+    told = _tellable(key, value)
+    name = name if _DOTTED.fullmatch(name) else "KEY"  # all of a value may come before the =
+    option = f"--set {text}" if told else f"--set {name}=..."
     try:
         parsed = parse(value, option, lines=False)
     except ConfigError as error:
-        if secret:
-            raise ConfigError(f"{option}: the value is not valid YAML; put it in quotes") from None
         if not isinstance(error.__cause__, ScannerError | ParserError | ComposerError):
             raise
-        quoted = json.dumps("..." if long else value, ensure_ascii=False)
+        quoted = json.dumps(value if told else "...", ensure_ascii=False)
         raise ConfigError(
             f"{option}: is not valid YAML; if the value is text, it needs quotes of its own inside "
             f"those of the shell: --set {shlex.quote(f'{name}={quoted}')}; if it is a list or "
             f"mapping, a bracket or quote in it is not closed"
         ) from error
     document.put(key, parsed)
+
+
+def _tellable(key: Key, value: str) -> bool:
+    """Whether an error may repeat what ``--set`` gives: of a key that is known to hold no secret.
+
+    Not of a section, of which any part may be one, nor of a key that is mistyped.
+    """
+    model: Any = Config
+    for part in key:
+        fields = model.model_fields if _is_section(model) else {}
+        if part not in fields:
+            return False
+        model = fields[part].annotation
+    mapping = "{" in value and ":" in value  # which that key may not take at all
+    hidden = _is_section(model) or _secret(key) or mapping or without_secrets(value) != value
+    return len(value) <= _LONG and not hidden
+
+
+def _is_section(model: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(model, type) and issubclass(model, BaseModel)
 
 
 def _write_out_cluster(document: Document, folder: Path) -> None:
@@ -241,7 +263,7 @@ def _section(key: Key) -> type[BaseModel]:
     model: type[BaseModel] = Config
     for part in key[:-1]:
         inner = model.model_fields[str(part)].annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if _is_section(inner):
             model = inner
     return model
 
@@ -254,7 +276,7 @@ def _unknown(key: Key) -> str:
         return f"there is no such key; did you mean {dotted((*key[:-1], close[0]))}?"
     for name, field in Config.model_fields.items():
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and wrong in inner.model_fields:
+        if _is_section(inner) and wrong in inner.model_fields:
             return f"there is no such key here; did you mean {name}.{wrong}?"
     return f"there is no such key; known here: {', '.join(known)}"
 

@@ -20,7 +20,7 @@ _USER = re.compile(
 )
 """User and password of a URL, or a token alone; no port. A secret key of S3 may have slashes."""
 _SECRET = re.compile(r"key|secret|token|pass|auth|sas|sig|cred|headers|connection", re.IGNORECASE)
-"""Storage options, and parts of a query, whose texts are secrets, however deep."""
+"""Options of a store or a cluster, and parts of a query, whose texts are secrets, however deep."""
 _ENVIRONMENT = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY")
 _SHORTEST = 6
 """Letters that a secret has at least: fewer would be found in any text."""
@@ -38,6 +38,15 @@ def holds_password(url: str) -> bool:
     return _USER.search(url) is not None
 
 
+def is_secret(name: str) -> bool:
+    """Whether what has that name is a secret.
+
+    >>> is_secret("AWS_SECRET_ACCESS_KEY"), is_secret("OMP_NUM_THREADS")
+    (True, False)
+    """
+    return _SECRET.search(name) is not None
+
+
 def keep_secret(url: str, storage_options: Mapping[str, Any]) -> None:
     """Let `without_secrets` know, in this process, what opens a URL; and the environment's keys."""
     _known.update(_secrets_in(storage_options))
@@ -48,7 +57,7 @@ def keep_secret(url: str, storage_options: Mapping[str, Any]) -> None:
 def _secrets_in(value: Any, secret: bool = False) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _secrets_in(inner, secret or _SECRET.search(str(name)) is not None)
+            yield from _secrets_in(inner, secret or is_secret(str(name)))
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _secrets_in(inner, secret)

@@ -8,9 +8,10 @@ from typing import Any
 from pipeline.engines import deploy, jobs
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
+from pipeline.engines.listening import refuse_listening
 from pipeline.engines.options import arguments, mapping, refuse_unknown, takes_any
 from pipeline.engines.request import DaskClass, Request
-from pipeline.engines.security import listening, refuse_exposed, security_of
+from pipeline.engines.security import dashboard_here, listening, refuse_exposed, security_of
 from pipeline.errors import ConfigError
 
 
@@ -20,9 +21,10 @@ def open_engine(request: Request) -> DaskEngine:
     if way is jobs:
         return jobs.open_engine(request)
     options = deploy.checked(request)
-    security = security_of(request)
+    security, cls = security_of(request), request.load()
+    if not request.cluster.insecure and "dashboard_address" in arguments(cls):
+        options.setdefault("dashboard_address", dashboard_here())  # Dask's own is every network
     if security is not None:
-        cls = request.load()
         if "security" not in arguments(cls) and not takes_any(cls):
             raise ConfigError(f"cluster.security: {cls.__name__} takes none")
         options["security"] = security
@@ -58,4 +60,5 @@ def _resolved(request: Request) -> tuple[Request, ModuleType]:
     if hasattr(request.load(), "job_cls"):
         return request, jobs
     refuse_exposed(request, *listening(kwargs.get("host"), kwargs.get("interface")))
+    refuse_listening(request, kwargs)
     return request, deploy

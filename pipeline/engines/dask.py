@@ -18,12 +18,12 @@ from typing import Any
 from weakref import WeakSet
 
 from distributed import Client, Future, KilledWorker, performance_report
-from distributed.protocol import pickle
 
 from pipeline.engines import hold
 from pipeline.engines.attempt import without_value
 from pipeline.engines.base import Engine, Item, Outcome, Value, tree
 from pipeline.engines.link import ADVICE, Link, release
+from pipeline.engines.packed import pack
 from pipeline.engines.window import Window, join
 from pipeline.errors import ChunkError, ConfigError
 
@@ -178,7 +178,7 @@ class DaskEngine(Engine):
         near: Callable[[Item], Hashable] | None,
         watch: Callable[[Outcome[Item, None]], None] | None,
     ) -> Value:
-        sent = pickle.dumps(merge)
+        sent = pack(merge)
         made: WeakSet[Future] = WeakSet()
 
         def joined(a: Future, b: Future) -> Future:

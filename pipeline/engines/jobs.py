@@ -15,6 +15,7 @@ from distributed import Security
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import opened
+from pipeline.engines.listening import refuse_listening
 from pipeline.engines.opening import configured
 from pipeline.engines.options import OURS, arguments, mapping, refuse_unknown
 from pipeline.engines.request import Request
@@ -24,7 +25,6 @@ from pipeline.engines.security import (
     listening,
     placeholder,
     refuse_exposed,
-    refuse_open_dashboard,
     security_of,
 )
 from pipeline.engines.settings import environment
@@ -89,11 +89,13 @@ def _options(request: Request, security: Security | None) -> dict[str, Any]:
     scheduler = mapping({"scheduler_options": given("scheduler_options")}, "scheduler_options")
     places = [given("interface"), scheduler.get("interface"), scheduler.get("host")]
     refuse_exposed(request, *listening(*places))
-    refuse_open_dashboard(request, scheduler.get("dashboard_address"))
     extra = list(given("worker_extra_args") or ())
+    said = {**options, "scheduler_options": scheduler, "worker_extra_args": extra}
+    refuse_listening(request, {name: value for name, value in said.items() if value is not None})
     if not request.cluster.insecure:
-        scheduler.setdefault("dashboard_address", dashboard_here())
-        if "--dashboard-address" not in extra:
+        if scheduler.get("dashboard_address") is None:
+            scheduler["dashboard_address"] = dashboard_here()
+        if not any(str(word).startswith("--dashboard-address") for word in extra):
             extra += ["--dashboard-address", f"{LOOPBACK}:0"]
     settings = environment(request.cluster.dask_config)
     exports = [f"export {name}={quote(value)}" for name, value in settings.items()]

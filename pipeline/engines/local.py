@@ -11,6 +11,7 @@ from distributed.deploy.utils import nprocesses_nthreads
 
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
+from pipeline.engines.listening import refuse_listening
 from pipeline.engines.machine import cores, free_memory
 from pipeline.engines.opening import configured, engine_of, words
 from pipeline.engines.options import OURS, arguments, count, refuse_unfit, refuse_unknown
@@ -18,8 +19,6 @@ from pipeline.engines.request import Request
 from pipeline.engines.security import (
     LOOPBACK,
     dashboard_here,
-    refuse_exposed,
-    refuse_open_dashboard,
     security_of,
 )
 from pipeline.errors import ClusterError, ConfigError
@@ -99,8 +98,7 @@ def _options(request: Request) -> dict[str, Any]:
     options = dict(request.cluster.options)
     known = arguments(LocalCluster, Nanny, Worker) - OURS | {"n_workers"}
     refuse_unknown(options, known, request.kind)
-    refuse_exposed(request, *(options[key] for key in ("host", "interface") if key in options))
-    refuse_open_dashboard(request, options.get("dashboard_address"))
+    refuse_listening(request, options)
     scale = request.cluster.scale
     if scale is not None:
         if "n_workers" in options:

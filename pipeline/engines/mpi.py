@@ -12,15 +12,15 @@ from distributed import Client, Security
 
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
+from pipeline.engines.listening import refuse_listening
 from pipeline.engines.machine import free_memory
 from pipeline.engines.opening import configured, engine_of, words
-from pipeline.engines.options import OURS, arguments, refuse_unfit, refuse_unknown
+from pipeline.engines.options import OURS, arguments, mapping, refuse_unfit, refuse_unknown
 from pipeline.engines.request import Request
 from pipeline.engines.security import (
     LOOPBACK,
     listening,
     refuse_exposed,
-    refuse_open_dashboard,
     security_of,
 )
 from pipeline.errors import ConfigError
@@ -98,11 +98,13 @@ def _options(request: Request) -> dict[str, Any]:
     options = dict(request.cluster.options)
     refuse_unknown(options, arguments(request.load()) - OURS - {"comm", "exit"}, request.kind)
     refuse_exposed(request, *listening(options.get("interface")))
-    refuse_open_dashboard(request, options.get("dashboard_address"))
+    refuse_listening(request, options)
     if not request.cluster.insecure:
-        options.setdefault("dashboard_address", f"{LOOPBACK}:8787")
-        worker = {"dashboard_address": f"{LOOPBACK}:0"}
-        options["worker_options"] = worker | (options.get("worker_options") or {})
+        worker = mapping(options, "worker_options")
+        for own, port in ((options, 8787), (worker, 0)):
+            if own.get("dashboard_address") is None:  # where Dask would take the interface's
+                own["dashboard_address"] = f"{LOOPBACK}:{port}"
+        options["worker_options"] = worker
     if request.cluster.security is not None:
         options["protocol"] = "tls"
     # a nanny replaces a worker that dies; without one, its rank ends and MPI ends all others

@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import Any, cast
 
 from pipeline.config import Cluster
+from pipeline.config.secrets import keep_secret, without_secrets
 from pipeline.engines.base import Engine, Size
 from pipeline.engines.request import DaskClass, Request
-from pipeline.errors import ConfigError
+from pipeline.errors import ClusterError, ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,16 @@ def _asked(
     if isinstance(cluster, str):
         cluster = Cluster(kind=cluster, options=dict(options or {}))
     kind = _kind(cluster.kind)
-    return kind.function(name)(Request(cluster, memory, tasks, kind.dask))
+    for given in (cluster.options, cluster.dask_config):
+        keep_secret("", given)
+    try:
+        return kind.function(name)(Request(cluster, memory, tasks, kind.dask))
+    except (ConfigError, ClusterError) as error:
+        # classes, and servers, repeat what they were given where they refuse it
+        text = without_secrets(str(error))
+        if text == str(error):
+            raise
+        raise type(error)(text) from None
 
 
 def _kind(name: str) -> Kind:

@@ -4,6 +4,7 @@ Whoever reaches a Dask scheduler or worker can run programs as its user.
 """
 
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ ALL = "every network"
 """Stands for all addresses of a machine, where Dask listens if it is not told otherwise."""
 
 
-def refuse_exposed(request: Request, *places: Any) -> None:
+def refuse_exposed(request: Request, *places: Any, where: str = "cluster") -> None:
     """Refuse to listen on a network without TLS, unless that was asked for.
 
     Parameters
@@ -28,6 +29,8 @@ def refuse_exposed(request: Request, *places: Any) -> None:
         What is asked.
     places
         Names of interfaces, hosts, or `ALL`: where anything would listen.
+    where
+        What of the config says so.
     """
     cluster = request.cluster
     if cluster.insecure or cluster.security is not None:
@@ -35,23 +38,29 @@ def refuse_exposed(request: Request, *places: Any) -> None:
     for place in places:
         if not is_loopback(place):
             raise ConfigError(
-                f"cluster: kind {request.kind} would listen on {place} without TLS, where whoever "
+                f"{where}: kind {request.kind} would listen on {place} without TLS, where whoever "
                 "reaches it can run programs as you; give cluster.security (certificates, or "
                 "temporary), or cluster.insecure: true where you trust everybody on that network"
             )
 
 
-def refuse_open_dashboard(request: Request, address: Any) -> None:
-    """Refuse a dashboard on a network, which has no TLS, unless that was asked for."""
+def refuse_open_dashboard(
+    request: Request, address: Any, where: str = "cluster.options.dashboard_address"
+) -> None:
+    """Refuse a dashboard on a network, which has no TLS, unless that was asked for.
+
+    Dask takes several addresses, as a list or with commas between.
+    """
     if address is None or request.cluster.insecure:
         return
-    host = str(address).rpartition("://")[2].rpartition(":")[0]
-    if not is_loopback(host or ALL):
-        raise ConfigError(
-            f"cluster.options: the dashboard would listen on {host or ALL}, for anybody; give "
-            f"dashboard_address {LOOPBACK}:8787 and look at it through ssh -L, or "
-            "cluster.insecure: true"
-        )
+    for one in address if isinstance(address, list | tuple) else str(address).split(","):
+        host = str(one).rpartition("://")[2].rpartition(":")[0]
+        if not is_loopback(host or ALL):
+            raise ConfigError(
+                f"{where}: the dashboard would listen on {host or ALL}, for anybody; give "
+                f"{LOOPBACK}:8787, or {LOOPBACK}:0 for any free port, and look at it through "
+                "ssh -L; or cluster.insecure: true"
+            )
 
 
 def is_loopback(place: Any) -> bool:
@@ -60,12 +69,19 @@ def is_loopback(place: Any) -> bool:
     >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
     (True, True, False)
     """
-    name = str(place).rpartition("://")[2].strip("[]")
+    name = str(place).rpartition("://")[2]
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    elif name.count(":") == 1:  # a port
+        name = name.partition(":")[0]
     addresses = psutil.net_if_addrs().get(name)
     if addresses is not None:
         inet = [a.address for a in addresses if a.family in (socket.AF_INET, socket.AF_INET6)]
         return bool(inet) and all(is_loopback(address) for address in inet)
-    return name == "localhost" or name == "::1" or name.startswith("127.")
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:  # the name of a host
+        return False
 
 
 def listening(*options: Any) -> list[Any]:

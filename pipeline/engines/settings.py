@@ -14,6 +14,9 @@ from typing import Any
 import dask
 from distributed.utils import silence_logging_cmgr
 
+from pipeline.config.secrets import is_secret
+from pipeline.errors import ConfigError
+
 SETTINGS: dict[str, Any] = {
     "distributed.deploy.lost-worker-timeout": "60s",  # 15: a busy machine starts none in that time
     "distributed.comm.retry.count": 3,  # 0: a lost packet is a lost worker
@@ -72,11 +75,23 @@ def environment(more: Mapping[str, Any]) -> dict[str, str]:
 
     In words, and what concerns workers only: Dask's own way is to hand over all that a user ever
     set, in which secrets may be.
+
+    Raises
+    ------
+    ConfigError
+        If a variable of `more` looks like a secret: job scripts are read by others.
     """
     found: dict[str, str] = {}
     for key, value in {**SETTINGS, **_flat(more)}.items():
         if key.startswith(_ENVIRON):
-            found[key.removeprefix(_ENVIRON)] = str(value)
+            name = key.removeprefix(_ENVIRON)
+            if is_secret(name):
+                raise ConfigError(
+                    f"cluster.dask_config: {name} looks like a secret, and would stand in clear in "
+                    "what starts the workers; give it to them by the means of your site (a "
+                    "profile, a role, a file that only you may read, a secret of Kubernetes)"
+                )
+            found[name] = str(value)
         elif key.startswith(("distributed.worker.", "distributed.comm.")):
             found["DASK_" + key.upper().replace(".", "__").replace("-", "_")] = str(value)
     return found

@@ -9,6 +9,7 @@ from distributed import Security
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import opened
+from pipeline.engines.listening import refuse_listening
 from pipeline.engines.options import (
     OURS,
     arguments,
@@ -23,7 +24,6 @@ from pipeline.engines.security import (
     as_options,
     listening,
     refuse_exposed,
-    refuse_open_dashboard,
     security_of,
 )
 from pipeline.errors import ConfigError
@@ -75,13 +75,13 @@ def _options(request: Request, security: Security | None) -> dict[str, Any]:
             "cluster.options.hosts: must list at least two, the scheduler's and a worker's (which "
             "may be the same)"
         )
+    refuse_listening(request, options)
     for name in ("scheduler_options", "worker_options"):
         own = mapping(options, name)
         refuse_exposed(request, *listening(own.get("interface"), own.get("host")))
-        refuse_open_dashboard(request, own.get("dashboard_address"))
-        if not request.cluster.insecure:
+        if not request.cluster.insecure and own.get("dashboard_address") is None:
             port = 8787 if name == "scheduler_options" else 0
-            own.setdefault("dashboard_address", f"{LOOPBACK}:{port}")
+            own["dashboard_address"] = f"{LOOPBACK}:{port}"
         if security is not None:
             own |= {"security": as_options(security), "protocol": "tls"}
         options[name] = own

@@ -13,7 +13,6 @@ from typing import Any, Generic
 
 from dask.utils import key_split
 from distributed import Future, KilledWorker, Worker, get_worker
-from distributed.protocol import pickle
 
 from pipeline.config.secrets import for_the_record
 from pipeline.engines.alone import alone
@@ -22,13 +21,11 @@ from pipeline.engines.base import Item, Outcome, OutOfMemory, OutOfTime, Value, 
 from pipeline.engines.link import Link, NoWorkers, release
 from pipeline.engines.notes import leave
 from pipeline.engines.overtime import spared
+from pipeline.engines.packed import LARGE, pack, unpack
 from pipeline.errors import ClusterError
 
 _logger = logging.getLogger("distributed.chunkmeans")
 """Below Dask's own, so that a worker's log has it where Dask writes its."""
-
-LARGE = 256 * 1024
-"""Bytes from which on a task is sent once per worker instead of with every item."""
 
 _REPEATS = 3
 """How often a suspect runs in a process of its own, if other tasks kill the worker around it."""
@@ -156,7 +153,7 @@ class Window(Generic[Item, Value]):
         limit = self._memory if suspect else None
         note = self._link.notes.expect()
         value = self._link.submit(
-            run_task, task, pickle.dumps(item), limit, note, self._keep, name=name, worker=worker
+            run_task, task, pack(item), limit, note, self._keep, name=name, worker=worker
         )
         self._link.notes.wake(note, partial(self._landed.put, value))
         self._flying[value.key] = _Flight(item, worker, value, note, deaths, suspect)
@@ -197,9 +194,10 @@ class _Cargo:
 
     def __init__(self, link: Link, task: Callable[..., Any], name: str) -> None:
         self._link, self._name = link, name
-        self._sent = pickle.dumps(task)
+        self._sent = pack(task)
         self._copies: dict[str, Future] = {}
         self.large = len(self._sent) > LARGE
+        """Whether it is sent once per worker instead of with every item."""
 
     def at(self, worker: str | None) -> bytes | Future:
         """Return what stands for the task in a call that runs on `worker`."""
@@ -209,7 +207,7 @@ class _Cargo:
         if copy is None or _broken(copy):
             others = [c for c in self._copies.values() if not _broken(c)]
             copy = self._link.submit(
-                *((_same, others[0]) if others else (pickle.loads, self._sent)),
+                *((_same, others[0]) if others else (unpack, self._sent)),
                 name=f"{self._name}-task",
                 worker=worker,
                 priority=30,
@@ -237,8 +235,8 @@ def run_task(
     The driver is told under the name `note` what will not come with a value: with `keep`, the
     outcome without its value, and always that the time is over and this process ends.
     """
-    called: Callable[[Item], Value] = pickle.loads(task) if isinstance(task, bytes) else task
-    item: Item = pickle.loads(sent)
+    called: Callable[[Item], Value] = unpack(task) if isinstance(task, bytes) else task
+    item: Item = unpack(sent)
     worker = get_worker()
     _log(worker, logging.INFO, item, "begins")
     begin = perf_counter()
@@ -273,7 +271,7 @@ def _log(worker: Worker, level: int, item: object, what: str) -> None:
 
 def join(merge: bytes, a: Landed[Value], b: Landed[Value]) -> Landed[Value]:
     """Merge two values on the worker that has them."""
-    value: Value = pickle.loads(merge)(a.outcome.unwrap(), b.outcome.unwrap())
+    value: Value = unpack(merge)(a.outcome.unwrap(), b.outcome.unwrap())
     return Landed(Outcome(None, value, None, 1, 0.0), get_worker().address)
 
 

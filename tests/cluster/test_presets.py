@@ -141,6 +141,18 @@ def test_no_script_has_a_credential_in_it(tmp_path, monkeypatch):
             assert CANARY not in job_script(preset(name, *overrides))
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
+def test_a_key_in_the_environment_of_workers_is_refused_for_it_would_be(name, nested):
+    key, variable = "distributed.nanny.pre-spawn-environ", "AWS_SECRET_ACCESS_KEY"
+    given = {key: {variable: CANARY}} if nested else {f"{key}.{variable}": CANARY}
+    with pytest.raises(ConfigError, match=f"{variable} looks like a secret") as caught:
+        job_script(preset(name, f"cluster.dask_config={json.dumps(given)}"))
+    assert CANARY not in str(caught.value)
+    given = {f"{key}.AWS_PROFILE": "mine"}
+    assert "mine" in job_script(preset(name, f"cluster.dask_config={json.dumps(given)}"))
+
+
 def test_kubernetes_that_does_not_answer_is_an_error_in_time(tmp_path, monkeypatch):
     section = preset("kubernetes")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "gone"))

@@ -83,23 +83,23 @@ def test_an_empty_override_is_null(write):
     ("override", "reason"),
     [
         ("kmeans.k", "--set kmeans.k: must be KEY=VALUE, such as --set kmeans.k=8"),
-        ("=8", "--set =8: must be KEY=VALUE"),
-        ("kmeans..k=8", "--set kmeans..k=8: must be KEY=VALUE"),
+        ("=8", "--set: must be KEY=VALUE"),
+        ("kmeans..k=8", "--set kmeans..k: must be KEY=VALUE"),
         ("kmeans.k=0", "--set kmeans.k=0: kmeans.k: must be at least 1, found 0"),
-        ("kmeans={k: 0}", "--set kmeans={k: 0}: kmeans.k: must be at least 1, found 0"),
+        ("kmeans={k: 0}", "--set kmeans=...: kmeans.k: must be at least 1, found 0"),
         (
             "kmeans.kk=8",
-            "--set kmeans.kk=8: kmeans.kk: there is no such key; did you mean kmeans.k",
+            "--set kmeans.kk=...: kmeans.kk: there is no such key; did you mean kmeans.k",
         ),
-        ("kmeans.k.x=8", "--set kmeans.k.x=8: kmeans.k.x: kmeans.k is 4 and has no keys"),
-        ("foo.bar=1", "--set foo.bar=1: foo: there is no such key; known here: images, features"),
-        ("foo=1", "--set foo=1: foo: there is no such key"),
-        ("a.b.c=1", "--set a.b.c=1: a: there is no such key"),
+        ("kmeans.k.x=8", "--set kmeans.k.x=...: kmeans.k.x: kmeans.k is 4 and has no keys"),
+        ("foo.bar=1", "--set foo.bar=...: foo: there is no such key; known here: images, features"),
+        ("foo=1", "--set foo=...: foo: there is no such key"),
+        ("a.b.c=1", "--set a.b.c=...: a: there is no such key"),
         ("kmeans.k=[8", "--set kmeans.k=[8: is not valid YAML; if the value is text"),
         ("images.path=!!set a", "--set images.path=!!set a: has a tag (!!...) that does not fit"),
         ("images.path=!!set {a}", "--set images.path=!!set {a}: has the tag CommentedSet"),
         ("images.path=!!python/name:os.system x", "--set images.path=!!python/name:os.system x:"),
-        ("kmeans={k: 1, k: 2}", "--set kmeans={k: 1, k: 2}: k: this key is given twice"),
+        ("kmeans={k: 1, k: 2}", "--set kmeans=...: k: this key is given twice"),
         ("images.mask={stem}", "--set images.mask={stem}: images.mask: must be a path or URL"),
     ],
 )
@@ -125,6 +125,40 @@ def test_a_long_value_that_is_no_yaml_is_not_repeated(write):
     assert text.startswith("--set images.mask=...: is not valid YAML")
     assert "--set 'images.mask=\"...\"'" in text
     assert "xxx" not in text
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "images={path: in, storage_options: {secret: hunter2hunter2}, bogus: 1}",
+        "images={path: in, storage_options: {secret: hunter2hunter2",
+        "images={path: in, storage_options: {secret: !!int hunter2hunter2}}",
+        "images=[{secret: hunter2hunter2}]",
+        "images: {secret: hunter2hunter2}",
+        "images: {secret: 'hunter2hunter2='}",
+        "images.path=[{secret: hunter2hunter2}]",
+        "images.mask={secret: hunter2hunter2}",
+        "images.storage_option={secret: hunter2hunter2}",
+        "images.storage_options=hunter2hunter2",
+        "images.storage_options.secret=[hunter2hunter2",
+        "images.secret=hunter2hunter2",
+        "results={path: out, storage_options: {secret: hunter2hunter2}, bogus: 1}",
+        "results={storage_options: {secret: hunter2hunter2}, path: out, pyramid: 7}",
+        "cluster={kind: ssh, options: {password: hunter2hunter2}, scale: 0}",
+        "cluster={kind: ssh, option: {password: hunter2hunter2}}",
+        "cluster.options=hunter2hunter2",
+        "cluster.dask_config={x: hunter2hunter2",
+    ],
+)
+def test_an_error_never_repeats_what_may_hold_a_secret(write, override):
+    text = message(load_config, write(LEAST), [override])
+    assert text.startswith("--set")
+    assert "hunter2" not in text
+
+
+def test_nor_does_one_of_a_later_override(write):
+    overrides = ["images.storage_options=hunter2hunter2", "images.storage_options.secret=1"]
+    assert "hunter2" not in message(load_config, write(LEAST), overrides)
 
 
 def test_an_override_does_not_hide_an_error_of_the_file(write):

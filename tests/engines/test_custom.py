@@ -1,13 +1,14 @@
 """Any class of Dask that starts a cluster: one that is always there, and some that go wrong."""
 
 import sys
+import traceback
 import types
 
 import dask
 import pytest
 from distributed import LocalCluster
 
-from pipeline.config import Cluster, Wait
+from pipeline.config import Cluster, Wait, secrets
 from pipeline.engines import engine_size, job_script, open_engine
 from pipeline.errors import ClusterError, ConfigError
 
@@ -139,3 +140,21 @@ def test_what_it_cannot_adapt_to_is_refused_and_nothing_is_left(classes):
 def test_a_plan_needs_to_be_told_the_memory_that_nobody_knows():
     with pytest.raises(ConfigError, match=r"a plan cannot know .* give `memory`"):
         engine_size(section())
+
+
+@pytest.mark.parametrize("failure", [ValueError, RuntimeError])
+def test_a_class_that_repeats_its_options_tells_no_secret(classes, monkeypatch, failure):
+    monkeypatch.setattr(secrets, "_known", set())
+
+    def refusing(host, login, dashboard_address):
+        raise failure(f"login with token {login['token']!r} refused")
+
+    classes.Refusing = refusing
+    kwargs = {"login": {"token": "hunter2hunter2"}}
+    options = {"module": "classes_of_a_test", "class": "Refusing"}
+    options["kwargs"] = {"host": "127.0.0.1", **kwargs}
+    with pytest.raises((ConfigError, ClusterError)) as caught:
+        open_engine(Cluster(kind="custom", options=options))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert f"login with token '{secrets.HIDDEN}' refused" in shown
+    assert "hunter2" not in shown
