@@ -164,8 +164,12 @@ def _run(
     performance_report: str | None = None,
 ) -> RunRecord:
     """Open machines and output, do what is pending, and close them."""
+
+    def say(text: str) -> None:
+        watch(Note(text, "warning"))
+
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory))
+        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory, say=say))
         if performance_report is not None:
             stack.enter_context(engine.reported(performance_report))
         planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)

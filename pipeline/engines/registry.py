@@ -1,7 +1,7 @@
 """The kinds of engines: a line each, imported when one is asked for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, cast
@@ -59,6 +59,7 @@ def open_engine(
     *,
     memory: int | None = None,
     tasks: int | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Engine:
     """Open the engine that the config's section ``cluster`` asks for; close it after use.
 
@@ -73,6 +74,8 @@ def open_engine(
         each worker. None: a share of what is free.
     tasks
         How many tasks there will be, if that is known: no more workers are started.
+    say
+        Told in words what somebody who waits for the start had best know.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def open_engine(
     ClusterError
         If the machines are not there.
     """
-    return cast("Engine", _asked("open_engine", cluster, options, memory, tasks))
+    return cast("Engine", _asked("open_engine", cluster, options, memory, tasks, say))
 
 
 def engine_size(
@@ -117,12 +120,14 @@ def _asked(
     options: Mapping[str, Any] | None,
     memory: int | None,
     tasks: int | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Any:
     """Call a function of the kind that is asked for."""
     if isinstance(cluster, str):
         cluster = Cluster(kind=cluster, options=dict(options or {}))
     kind = _kind(cluster.kind)
-    return kind.function(name)(Request(cluster, memory, tasks, kind.dask))
+    request = Request(cluster, memory, tasks, kind.dask)
+    return kind.function(name)(request if say is None else replace(request, say=say))
 
 
 def _kind(name: str) -> Kind:

@@ -6,6 +6,7 @@ Every module of an engine has three functions of a request: `open_engine` starts
 
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -55,6 +56,10 @@ class DaskClass:
         return f"; pip install 'chunkmeans[{self.extra}]'" if self.extra else ""
 
 
+def _unheard(text: str) -> None:
+    """Say nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked of the machines."""
@@ -67,6 +72,8 @@ class Request:
     """How many tasks there will be, if that is known."""
     dask: DaskClass | None = None
     """What starts a cluster of this kind, if a class of Dask does."""
+    say: Callable[[str], object] = _unheard
+    """Told in words what somebody who waits for the start had best know."""
 
     @property
     def kind(self) -> str:
