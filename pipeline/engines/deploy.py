@@ -15,8 +15,9 @@ from distributed import Client, SpecCluster, Status
 from distributed.deploy.spec import ProcessInterface
 
 from pipeline.engines.base import Size
+from pipeline.engines.bounded import TooLate, within
 from pipeline.engines.dask import DaskEngine
-from pipeline.engines.link import ADVICE
+from pipeline.engines.link import ADVICE, PATIENCE
 from pipeline.engines.opening import configured, engine_of, no_answer, words
 from pipeline.engines.options import (
     OURS,
@@ -134,11 +135,17 @@ def opened(
 
 
 def _started(request: Request, options: Mapping[str, Any]) -> Any:
-    """Return a new cluster."""
+    """Return a new cluster, if there is one in the time to wait."""
     cls = request.load()
     name = getattr(cls, "__name__", request.kind)
+    patience = max(request.cluster.wait.timeout, PATIENCE)
     try:
-        return cls(**options)
+        return within(patience, partial(cls, **options), _close)
+    except TooLate as error:
+        raise ClusterError(
+            f"{request.kind}: no cluster was started within {patience:g} seconds; see whether what "
+            "starts it answers, and its address; cluster.wait.timeout says how long to wait"
+        ) from error
     except (TypeError, ValueError) as error:
         raise ConfigError(f"cluster.options: Dask's {name} refuses them: {error}") from error
     except Exception as error:  # each system has errors of its own

@@ -9,8 +9,10 @@ from dask.utils import parse_bytes
 from distributed.deploy import Cluster as DaskCluster
 
 from pipeline.engines.base import Size
+from pipeline.engines.bounded import TooLate, within
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import first, opened, planned
+from pipeline.engines.link import PATIENCE
 from pipeline.engines.opening import configured, words
 from pipeline.engines.options import (
     OURS,
@@ -32,7 +34,7 @@ def open_engine(request: Request) -> DaskEngine:
     Options are arguments of ``dask_kubernetes.operator.KubeCluster``.
     """
     options = _options(request)
-    _ask_for_an_answer()
+    _ask_for_an_answer(max(request.cluster.wait.timeout, PATIENCE))
     return opened(
         request,
         options,
@@ -42,12 +44,17 @@ def open_engine(request: Request) -> DaskEngine:
     )
 
 
-def _ask_for_an_answer() -> None:
+def _ask_for_an_answer(seconds: float) -> None:
     """Refuse to begin where no Kubernetes answers: Dask's class would leave half of itself."""
     import kr8s  # what dask-kubernetes speaks to it with
 
     try:
-        kr8s.api().version()
+        within(seconds, lambda: kr8s.api().version())
+    except TooLate as error:
+        raise ClusterError(
+            f"kubernetes: no cluster answers within {seconds:g} seconds; see what kubectl version "
+            "says"
+        ) from error
     except Exception as error:
         raise ClusterError(
             f"kubernetes: no cluster answers: {words(error)}; see what kubectl version says"

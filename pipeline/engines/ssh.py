@@ -85,7 +85,19 @@ def _options(request: Request, security: Security | None) -> dict[str, Any]:
         if security is not None:
             own |= {"security": as_options(security), "protocol": "tls"}
         options[name] = own
+    options["connect_options"] = _in_time(options, request.cluster.wait.timeout)
     return options if security is None else {**options, "security": security}
+
+
+def _in_time(options: dict[str, Any], seconds: float) -> Any:
+    """Return the options of connections, which end where a host says nothing: asyncssh waits."""
+    limits = {"connect_timeout": seconds, "login_timeout": seconds}
+    if isinstance(options.get("connect_options"), list):  # one of each host
+        return [
+            limits | mapping({"connect_options": one}, "connect_options")
+            for one in options["connect_options"]
+        ]
+    return limits | mapping(options, "connect_options")
 
 
 def _workers(options: dict[str, Any]) -> int:

@@ -7,17 +7,16 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
-import pipeline
 import pytest
 from distributed import Client, LocalCluster
+
+import pipeline
 from pipeline.config import Cluster, Wait
 from pipeline.engines import open_engine
 from pipeline.engines.version import _hash_of, version
 from pipeline.errors import ClusterError
-
-from . import tasks
 
 
 @pytest.fixture
@@ -35,24 +34,25 @@ def workers(address, *places):
     started = []
     try:
         with Client(address, set_as_default=False) as client:
-            for place in places:
-                started.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "distributed.cli.dask_worker", address,
-                         "--no-nanny", "--nthreads", "1", "--no-dashboard",
-                         "--memory-limit", "1GiB"],
-                        cwd=place,
-                        env={**os.environ, "PYTHONPATH": str(place)},
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                    )
-                )  # fmt: skip
+            started.extend(_worker(address, place) for place in places)
             client.wait_for_workers(len(places), timeout=60)
         yield started
     finally:
         for process in started:
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+
+def _worker(address, place):
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny"]
+    limits = ["--nthreads", "1", "--no-dashboard", "--memory-limit", "1GiB"]
+    return subprocess.Popen(
+        command + limits,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(place)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def asked(address, timeout):
