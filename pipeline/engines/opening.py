@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 import dask
 import psutil
@@ -17,14 +18,28 @@ from pipeline.engines.request import Request
 from pipeline.engines.security import LOOPBACK
 from pipeline.engines.settings import Settings
 from pipeline.engines.version import refuse_others
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, ConfigError
 
 
 @contextmanager
 def configured(request: Request) -> Iterator[None]:
     """Let Dask's settings hold that are ours, and those that the config asks for."""
+    refuse_flat_settings(request.cluster.dask_config)
     with Settings(), dask.config.set(request.cluster.dask_config):
         yield
+
+
+def refuse_flat_settings(asked: Mapping[str, Any], above: str = "") -> None:
+    """Refuse a value in place of a whole section of Dask's settings, which would be lost."""
+    for key, value in asked.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            refuse_flat_settings(value, f"{name}.")
+        elif isinstance(dask.config.get(name, None), Mapping):
+            raise ConfigError(
+                f"cluster.dask_config.{name}: is a section of Dask's settings, found {value!r}; "
+                "give its keys"
+            )
 
 
 def engine_of(

@@ -92,13 +92,14 @@ def engine_size(
     options: Mapping[str, Any] | None = None,
     *,
     memory: int | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Size:
     """Return what an engine would have to work with, without starting anything.
 
     Of a scheduler that runs already its workers are asked. Parameters and errors are those of
     `open_engine`.
     """
-    return cast("Size", _asked("size", cluster, options, memory))
+    return cast("Size", _asked("size", cluster, options, memory, say=say))
 
 
 def job_script(

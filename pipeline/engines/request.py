@@ -4,6 +4,7 @@ Every module of an engine has three functions of a request: `open_engine` starts
 `size` tells what there would be to work with, and `script` what would be handed to a batch system.
 """
 
+import inspect
 import signal
 import threading
 from collections.abc import Callable
@@ -44,11 +45,19 @@ class DaskClass:
         if self.needs and find_spec(self.needs) is None:
             raise ConfigError(f"cluster.kind: {kind} needs {self.needs}{self._how}")
         try:
-            return getattr(module, self.name)
+            found = getattr(module, self.name)
         except AttributeError:
             raise ConfigError(
                 f"cluster.options.class: there is no {self.name} in {self.module}"
             ) from None
+        try:
+            inspect.signature(found)
+        except (TypeError, ValueError):  # a module, a number, what takes nobody knows what
+            raise ConfigError(
+                f"cluster.options.class: {self.name} of {self.module} is no class that starts a "
+                "cluster; give a class of Dask, such as {module: distributed, class: LocalCluster}"
+            ) from None
+        return found
 
     @property
     def _how(self) -> str:

@@ -1,0 +1,21 @@
+"""A performance report that could not be written is refused before the work, not after it."""
+
+import pytest
+
+from pipeline.engines.report_file import refuse_place
+from pipeline.errors import ConfigError
+
+
+def test_a_file_in_a_folder_that_is_there_is_taken_and_a_url(tmp_path):
+    refuse_place(str(tmp_path / "report.html"))
+    refuse_place("s3://bucket/report.html")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"performance report .*: is a folder; give a file"):
+        refuse_place(str(tmp_path))
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is no folder .*gone; make it"):
+        refuse_place(str(tmp_path / "gone/report.html"))
