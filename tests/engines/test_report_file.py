@@ -2,6 +2,8 @@
 
 import pytest
 
+import pipeline
+from pipeline.config import make_config
 from pipeline.engines.report_file import refuse_place
 from pipeline.errors import ConfigError
 
@@ -19,3 +21,18 @@ def test_a_folder_is_refused(tmp_path):
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"there is no folder .*gone; make it"):
         refuse_place(str(tmp_path / "gone/report.html"))
+
+
+def test_a_run_is_refused_before_machines_are_opened(tmp_path, monkeypatch):
+    def opened(*_, **__):
+        raise AssertionError("machines were opened")
+
+    monkeypatch.setattr("pipeline.api.open_engine", opened)
+    (tmp_path / "a.npy").touch()
+    config = make_config(
+        images={"path": str(tmp_path / "a.npy")},
+        kmeans={"k": 2},
+        results={"path": str(tmp_path / "out")},
+    )
+    with pytest.raises(ConfigError, match=r"performance report .*: is a folder"):
+        pipeline.run(config, performance_report=str(tmp_path))
