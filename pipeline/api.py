@@ -16,6 +16,7 @@ from pipeline.config import Config, make_config
 from pipeline.engines import open_engine
 from pipeline.engines.base import Engine
 from pipeline.engines.machine import PeakMemory, cores
+from pipeline.engines.report_file import refuse_place
 from pipeline.engines.serial import SerialEngine
 from pipeline.errors import ConfigError
 from pipeline.events import Note, RunFinished, RunStarted, Watcher, ignore
@@ -165,8 +166,14 @@ def _run(
     performance_report: str | None = None,
 ) -> RunRecord:
     """Open machines and output, do what is pending, and close them."""
+
+    def say(text: str) -> None:
+        watch(Note(text, "warning"))
+
+    if performance_report is not None:
+        refuse_place(performance_report)
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory))
+        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory, say=say))
         if performance_report is not None:
             stack.enter_context(engine.reported(performance_report))
         planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)
@@ -194,9 +201,12 @@ def _run(
     return book.record
 
 
-def plan(config: Config) -> Plan:
-    """Return what a run would read, compute and need, without doing it."""
-    return plan_of(config, jobs_of(config))
+def plan(config: Config, *, watch: Watcher = ignore) -> Plan:
+    """Return what a run would read, compute and need, without doing it.
+
+    `watch` is told of what a scheduler that runs already is waited for.
+    """
+    return plan_of(config, jobs_of(config), watch)
 
 
 def segment(

@@ -215,9 +215,12 @@ def plan(
 
         from pipeline.api import plan as plan_config
         from pipeline.cli import report
+        from pipeline.cli.display import Lines
+        from pipeline.cli.tally import Tally
         from pipeline.config import load_config
 
-        planned = plan_config(load_config(config, overrides or (), cluster=cluster))
+        loaded = load_config(config, overrides or (), cluster=cluster)
+        planned = plan_config(loaded, watch=Lines(Tally()))
         if json:
             report.as_json(asdict(planned))
         else:

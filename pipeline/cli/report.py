@@ -197,6 +197,8 @@ def plan_page(plan: "Plan") -> None:
     page.line("engine", f"{plan.engine}, {plan.workers} workers, {plan.threads} threads")
     need, bound, driver = binary(plan.need), binary(plan.bound), binary(plan.driver_need)
     page.line("memory", f"each worker needs {need} of {bound}, the driver {driver}")
+    if plan.assumed:
+        page.line("", "nobody says what a worker has: what is free here; `memory` would say it")
     broken = [(i.id, "failed", i.problem) for i in plan.images if i.problem]
     _problems(page, broken, {"failed": len(broken)})
     for problem in plan.problems:

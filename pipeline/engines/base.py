@@ -66,6 +66,8 @@ class Size:
     """Bytes a worker may use."""
     apart: bool = False
     """Whether the driver is a process of its own, not the one worker."""
+    assumed: bool = False
+    """Whether nobody knows yet what memory a worker will have."""
 
     def of_one_task(self) -> "Size":
         """Return what a single task has: a thread and its share of its worker's memory."""

@@ -15,18 +15,20 @@ from distributed import Client, SpecCluster, Status
 from distributed.deploy.spec import ProcessInterface
 
 from pipeline.engines.base import Size
+from pipeline.engines.bounded import TooLate, within
 from pipeline.engines.dask import DaskEngine
-from pipeline.engines.link import ADVICE
-from pipeline.engines.opening import configured, engine_of, no_answer, words
+from pipeline.engines.link import ADVICE, PATIENCE
+from pipeline.engines.opening import configured, engine_of, no_answer, refuse_flat_settings, words
 from pipeline.engines.options import (
     OURS,
     arguments,
-    known_memory,
     refuse_unfit,
     refuse_unknown,
+    size_elsewhere,
     takes_any,
 )
 from pipeline.engines.request import Request
+from pipeline.engines.scaling import refuse_wrong_scaling
 from pipeline.errors import ClusterError, ConfigError
 
 
@@ -40,7 +42,7 @@ def size(request: Request) -> Size:
     """Return what there would be to work with, as far as the section says it."""
     checked(request)
     workers = planned(request)
-    return Size(workers, workers, known_memory(request, None), apart=True)
+    return size_elsewhere(request, workers, workers, None)
 
 
 def script(request: Request) -> str:
@@ -54,6 +56,8 @@ def checked(request: Request) -> dict[str, Any]:
     cls, options = request.load(), dict(request.cluster.options)
     if not takes_any(cls):
         refuse_unknown(options, arguments(cls) - OURS, request.kind)
+    refuse_wrong_scaling(request)
+    refuse_flat_settings(request.cluster.dask_config)
     return options
 
 
@@ -106,6 +110,11 @@ def opened(
     with ExitStack() as stack:
         stack.enter_context(configured(request))
         cluster = _started(request, options)
+        if not hasattr(cluster, "scheduler_address"):
+            raise ConfigError(
+                f"cluster.options.class: what {request.kind} starts is no cluster of Dask, but "
+                f"{type(cluster).__name__}; give a class that starts one"
+            )
         stack.callback(_close, cluster)
         try:
             client = stack.enter_context(Client(cluster, set_as_default=False))
@@ -134,11 +143,17 @@ def opened(
 
 
 def _started(request: Request, options: Mapping[str, Any]) -> Any:
-    """Return a new cluster."""
+    """Return a new cluster, if there is one in the time to wait."""
     cls = request.load()
     name = getattr(cls, "__name__", request.kind)
+    patience = max(request.cluster.wait.timeout, PATIENCE)
     try:
-        return cls(**options)
+        return within(patience, partial(cls, **options), _close)
+    except TooLate as error:
+        raise ClusterError(
+            f"{request.kind}: no cluster was started within {patience:g} seconds; see whether what "
+            "starts it answers, and its address; cluster.wait.timeout says how long to wait"
+        ) from error
     except (TypeError, ValueError) as error:
         raise ConfigError(f"cluster.options: Dask's {name} refuses them: {error}") from error
     except Exception as error:  # each system has errors of its own

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from shlex import quote
@@ -16,9 +17,10 @@ from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import opened
 from pipeline.engines.listening import refuse_listening
-from pipeline.engines.opening import configured
-from pipeline.engines.options import OURS, arguments, mapping, refuse_unknown
+from pipeline.engines.opening import configured, words
+from pipeline.engines.options import OURS, arguments, count, mapping, refuse_unknown, texts
 from pipeline.engines.request import Request
+from pipeline.engines.scaling import refuse_wrong_scaling
 from pipeline.engines.security import (
     LOOPBACK,
     dashboard_here,
@@ -32,6 +34,9 @@ from pipeline.errors import ConfigError
 
 _BOTH = {"interface", "protocol", "security", "config_name"}
 """Arguments of the cluster that its jobs have too."""
+
+_LISTS = {"job_extra_directives", "job_directives_skip", "extra", "env_extra", "job_extra"}
+"""Other arguments that are lists."""
 
 
 def open_engine(request: Request) -> DaskEngine:
@@ -81,15 +86,27 @@ def _options(request: Request, security: Security | None) -> dict[str, Any]:
     refuse_unknown(options, known, request.kind)
     name = options.get("config_name") or cls.job_cls.default_config_name()
     site = dask.config.get(f"jobqueue.{name}", {})
+    if not isinstance(site, Mapping) or (options.get("config_name") and not site):
+        raise ConfigError(
+            f"cluster.options.config_name: Dask's settings have no jobqueue.{name}; leave it out, "
+            "or give it in cluster.dask_config"
+        )
 
     def given(option: str) -> Any:
         value = options.get(option)
         return site.get(option.replace("_", "-")) if value is None else value
 
+    for option in ("cores", "processes"):
+        if given(option) is not None:
+            count(given(option), option)
+    for option in _LISTS & known:
+        if not isinstance(given(option), Mapping):  # HTCondor's directives
+            texts(given(option), option)
+    refuse_wrong_scaling(request)
     scheduler = mapping({"scheduler_options": given("scheduler_options")}, "scheduler_options")
     places = [given("interface"), scheduler.get("interface"), scheduler.get("host")]
     refuse_exposed(request, *listening(*places))
-    extra = list(given("worker_extra_args") or ())
+    extra = texts(given("worker_extra_args"), "worker_extra_args")
     said = {**options, "scheduler_options": scheduler, "worker_extra_args": extra}
     refuse_listening(request, {name: value for name, value in said.items() if value is not None})
     if not request.cluster.insecure:
@@ -97,12 +114,14 @@ def _options(request: Request, security: Security | None) -> dict[str, Any]:
             scheduler["dashboard_address"] = dashboard_here()
         if not any(str(word).startswith("--dashboard-address") for word in extra):
             extra += ["--dashboard-address", f"{LOOPBACK}:0"]
+    prologue = texts(given("job_script_prologue"), "job_script_prologue")
     settings = environment(request.cluster.dask_config)
     exports = [f"export {name}={quote(value)}" for name, value in settings.items()]
     options |= {
         "scheduler_options": scheduler,
+        "log_directory": given("log_directory"),
         "worker_extra_args": extra,
-        "job_script_prologue": [*exports, *(given("job_script_prologue") or ())],
+        "job_script_prologue": exports + prologue,
     }
     if security is not None:
         options |= {"security": security, "protocol": "tls://"}
@@ -122,16 +141,27 @@ def _job(request: Request, options: Mapping[str, Any]) -> Any:
     ours = arguments(*_classes(cls)) - _BOTH
     arguments_of_job = deepcopy({k: v for k, v in options.items() if k not in ours})
     logs = options.get("log_directory")
-    there = logs is None or Path(logs).exists()
+    if logs is not None and not isinstance(logs, str):
+        raise ConfigError(f"cluster.options.log_directory: {logs!r} is no folder; give its path")
+    made = [] if logs is None else _not_there(Path(logs))
     try:
         job = cls.job_cls("tcp://scheduler:8786", name="chunkmeans", **arguments_of_job)
-    except (TypeError, ValueError) as error:
+    except OSError:
+        raise  # a folder of logs that cannot be made
+    except Exception as error:  # each class trips over wrong values in a way of its own
         raise ConfigError(
-            f"cluster.options: Dask's {cls.__name__} refuses them: {error}"
+            f"cluster.options: Dask's {cls.__name__} refuses them: {words(error)}"
         ) from error
-    if logs is not None and not there:
-        Path(logs).rmdir()
+    finally:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
     return job
+
+
+def _not_there(folder: Path) -> list[Path]:
+    """Return the folder and those above it that do not exist, the innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
 
 
 def _workers(request: Request, job: Any) -> int:

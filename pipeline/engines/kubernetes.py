@@ -9,18 +9,21 @@ from dask.utils import parse_bytes
 from distributed.deploy import Cluster as DaskCluster
 
 from pipeline.engines.base import Size
+from pipeline.engines.bounded import TooLate, within
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import first, opened, planned
-from pipeline.engines.opening import configured, words
+from pipeline.engines.link import PATIENCE
+from pipeline.engines.opening import configured, refuse_flat_settings, words
 from pipeline.engines.options import (
     OURS,
     arguments,
-    known_memory,
     mapping,
     refuse_unfit,
     refuse_unknown,
+    size_elsewhere,
 )
 from pipeline.engines.request import Request
+from pipeline.engines.scaling import refuse_wrong_scaling
 from pipeline.engines.security import refuse_exposed
 from pipeline.engines.settings import environment
 from pipeline.errors import ClusterError, ConfigError
@@ -32,7 +35,7 @@ def open_engine(request: Request) -> DaskEngine:
     Options are arguments of ``dask_kubernetes.operator.KubeCluster``.
     """
     options = _options(request)
-    _ask_for_an_answer()
+    _ask_for_an_answer(max(request.cluster.wait.timeout, PATIENCE))
     return opened(
         request,
         options,
@@ -42,12 +45,17 @@ def open_engine(request: Request) -> DaskEngine:
     )
 
 
-def _ask_for_an_answer() -> None:
+def _ask_for_an_answer(seconds: float) -> None:
     """Refuse to begin where no Kubernetes answers: Dask's class would leave half of itself."""
     import kr8s  # what dask-kubernetes speaks to it with
 
     try:
-        kr8s.api().version()
+        within(seconds, lambda: kr8s.api().version())
+    except TooLate as error:
+        raise ClusterError(
+            f"kubernetes: no cluster answers within {seconds:g} seconds; see what kubectl version "
+            "says"
+        ) from error
     except Exception as error:
         raise ClusterError(
             f"kubernetes: no cluster answers: {words(error)}; see what kubectl version says"
@@ -57,14 +65,15 @@ def _ask_for_an_answer() -> None:
 def size(request: Request) -> Size:
     """Return what there would be to work with, as far as the resources of the pods say it."""
     resources = mapping(_options(request), "resources")
-    most = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    inside = {f"resources.{name}": resources.get(name) for name in ("requests", "limits")}
+    most = {key: value for name in inside for key, value in mapping(inside, name).items()}
     try:
         memory = parse_bytes(str(most["memory"])) if "memory" in most else None
         threads = _cores(str(most.get("cpu", 1)))
     except ValueError as error:
         raise ConfigError(f"cluster.options.resources: {error}") from error
     workers = planned(request)
-    return Size(workers, workers * threads, known_memory(request, memory), apart=True)
+    return size_elsewhere(request, workers, workers * threads, memory)
 
 
 def script(request: Request) -> str:
@@ -92,6 +101,8 @@ def _options(request: Request) -> dict[str, Any]:
         raise ConfigError("cluster.scale: kind kubernetes takes a number of workers")
     refuse_exposed(request, "the network of the pods")
     refuse_unknown(options, arguments(cls, DaskCluster) - OURS, request.kind)
+    refuse_wrong_scaling(request)
+    refuse_flat_settings(request.cluster.dask_config)
     if "custom_cluster_spec" not in options:
         options.setdefault("name", "chunkmeans")
         options["n_workers"] = first(request)

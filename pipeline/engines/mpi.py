@@ -13,9 +13,17 @@ from distributed import Client, Security
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.listening import refuse_listening
-from pipeline.engines.machine import free_memory
-from pipeline.engines.opening import configured, engine_of, words
-from pipeline.engines.options import OURS, arguments, mapping, refuse_unfit, refuse_unknown
+from pipeline.engines.machine import cores, free_memory
+from pipeline.engines.opening import configured, engine_of, refuse_flat_settings, words
+from pipeline.engines.options import (
+    OURS,
+    arguments,
+    count,
+    mapping,
+    memory_limit,
+    refuse_unfit,
+    refuse_unknown,
+)
 from pipeline.engines.request import Request
 from pipeline.engines.security import (
     LOOPBACK,
@@ -64,8 +72,13 @@ def size(request: Request) -> Size:
     """Return what there would be to work with: as many workers as to wait for, on this machine."""
     options = _options(request)
     workers = request.cluster.wait.workers or 1
-    memory = free_memory() // (workers + 1) if request.memory is None else request.memory
-    return Size(workers, workers * options["nthreads"], memory, apart=True)
+    worker = {**options, **mapping(options, "worker_options")}
+    limit = memory_limit(worker, "cluster.options")
+    told = [nbytes for nbytes in (request.memory, limit) if nbytes]
+    memory = min(told, default=free_memory() // (workers + 1))
+    threads = worker["nthreads"]  # null: Dask takes all processors
+    threads = cores() if threads is None else count(threads, "nthreads")
+    return Size(workers, workers * threads, memory, apart=True)
 
 
 def script(request: Request) -> str:
@@ -95,6 +108,7 @@ def _ranks() -> Any:
 def _options(request: Request) -> dict[str, Any]:
     """Return the arguments of ``initialize``: what the config says, and what it leaves open."""
     refuse_unfit(request, "scale", "adapt")
+    refuse_flat_settings(request.cluster.dask_config)
     options = dict(request.cluster.options)
     refuse_unknown(options, arguments(request.load()) - OURS - {"comm", "exit"}, request.kind)
     refuse_exposed(request, *listening(options.get("interface")))

@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib import metadata
 from importlib.util import find_spec
+from typing import Any
 
 import dask
 import psutil
@@ -17,14 +17,29 @@ from pipeline.engines.machine import free_memory
 from pipeline.engines.request import Request
 from pipeline.engines.security import LOOPBACK
 from pipeline.engines.settings import Settings
-from pipeline.errors import ClusterError
+from pipeline.engines.version import refuse_others
+from pipeline.errors import ClusterError, ConfigError
 
 
 @contextmanager
 def configured(request: Request) -> Iterator[None]:
     """Let Dask's settings hold that are ours, and those that the config asks for."""
+    refuse_flat_settings(request.cluster.dask_config)
     with Settings(), dask.config.set(request.cluster.dask_config):
         yield
+
+
+def refuse_flat_settings(asked: Mapping[str, Any], above: str = "") -> None:
+    """Refuse a value in place of a whole section of Dask's settings, which would be lost."""
+    for key, value in asked.items():
+        name = f"{above}{key}"
+        if isinstance(value, Mapping):
+            refuse_flat_settings(value, f"{name}.")
+        elif isinstance(dask.config.get(name, None), Mapping):
+            raise ConfigError(
+                f"cluster.dask_config.{name}: is a section of Dask's settings, found {value!r}; "
+                "give its keys"
+            )
 
 
 def engine_of(
@@ -73,7 +88,7 @@ def engine_of(
         advice=advice,
     )
     if foreign:
-        _same_version(client)
+        refuse_others(client, wait.timeout, request.say)
     limits = [w["memory_limit"] for w in client.scheduler_info()["workers"].values()]
     smallest = min((limit for limit in limits if limit), default=free_memory())
     engine.memory = smallest if memory is None else min(memory, smallest)
@@ -92,29 +107,6 @@ def _dashboard(client: Client, tunnelled: bool) -> str:
     if host in here:
         return page
     return f"{page} of {host}: ssh -L {port}:{LOOPBACK}:{port} {host}"
-
-
-def _same_version(client: Client) -> None:
-    """Refuse workers that run another chunkmeans: they would compute something else."""
-    here = _version()
-    try:
-        there = client.run(_version)
-    except Exception as error:  # the worker's own words: No module named 'pipeline'
-        raise ClusterError(
-            f"the workers cannot run chunkmeans: {error}; install chunkmeans {here} there"
-        ) from error
-    for worker, version in there.items():
-        if version != here:
-            raise ClusterError(
-                f"worker {worker} has chunkmeans {version}, this is {here}; install the same"
-            )
-
-
-def _version() -> str:
-    try:
-        return metadata.version("chunkmeans")
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def no_answer(address: str, error: BaseException) -> ClusterError:

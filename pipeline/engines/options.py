@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from pipeline.engines.base import Size
+from pipeline.engines.machine import free_memory
 from pipeline.engines.request import Request
 from pipeline.errors import ConfigError
 
@@ -58,6 +60,15 @@ def count(value: Any, name: str) -> int:
     return value
 
 
+def texts(value: Any, name: str) -> list[Any]:
+    """Return a list, empty where it is not given; a text would be cut into its letters."""
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"cluster.options.{name}: {value!r} is no list; give a list, [{value!r}]")
+    return list(value)
+
+
 def mapping(options: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a copy of an option that is a mapping; empty where it is not given."""
     value = options.get(name)
@@ -68,18 +79,28 @@ def mapping(options: Mapping[str, Any], name: str) -> dict[str, Any]:
     return dict(value)
 
 
-def known_memory(request: Request, found: int | None) -> int:
-    """Return the bytes of a worker that is not there yet: what was found, at most what is asked.
+def memory_limit(options: Mapping[str, Any], inside: str) -> int | None:
+    """Return the bytes that an option `memory_limit` of Dask's workers says, if it says them."""
+    limit = options.get("memory_limit")
+    if limit in (None, "auto", 0) or (isinstance(limit, float) and 0 < limit <= 1):
+        return None  # a share of a machine that is not known here
+    from dask.utils import parse_bytes  # which engines without Dask do not wait for
 
-    Raises
-    ------
-    ConfigError
-        If nobody says it.
+    try:
+        nbytes = parse_bytes(limit)
+    except (TypeError, ValueError, AttributeError):
+        nbytes = 0
+    if isinstance(limit, bool) or nbytes <= 0:
+        raise ConfigError(f"{inside}.memory_limit: {limit!r} is no size; give bytes, such as 8GiB")
+    return int(nbytes)
+
+
+def size_elsewhere(request: Request, workers: int, threads: int, found: int | None) -> Size:
+    """Return the size of workers that are not there yet, of which `found` bytes are known.
+
+    What is asked for counts too. Where nobody says it, it is `assumed` that they have what is free
+    here.
     """
     told = [nbytes for nbytes in (found, request.memory) if nbytes]
-    if not told:
-        raise ConfigError(
-            f"memory: a plan cannot know what a worker of kind {request.kind} will have; "
-            "give `memory`, bytes of each worker"
-        )
-    return min(told)
+    memory = min(told, default=free_memory())
+    return Size(workers, threads, memory, apart=True, assumed=not told)

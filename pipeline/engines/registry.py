@@ -1,7 +1,7 @@
 """The kinds of engines: a line each, imported when one is asked for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, cast
@@ -60,6 +60,7 @@ def open_engine(
     *,
     memory: int | None = None,
     tasks: int | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Engine:
     """Open the engine that the config's section ``cluster`` asks for; close it after use.
 
@@ -74,6 +75,8 @@ def open_engine(
         each worker. None: a share of what is free.
     tasks
         How many tasks there will be, if that is known: no more workers are started.
+    say
+        Told in words what somebody who waits for the start had best know.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def open_engine(
     ClusterError
         If the machines are not there.
     """
-    return cast("Engine", _asked("open_engine", cluster, options, memory, tasks))
+    return cast("Engine", _asked("open_engine", cluster, options, memory, tasks, say))
 
 
 def engine_size(
@@ -90,13 +93,14 @@ def engine_size(
     options: Mapping[str, Any] | None = None,
     *,
     memory: int | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Size:
     """Return what an engine would have to work with, without starting anything.
 
     Of a scheduler that runs already its workers are asked. Parameters and errors are those of
     `open_engine`.
     """
-    return cast("Size", _asked("size", cluster, options, memory))
+    return cast("Size", _asked("size", cluster, options, memory, say=say))
 
 
 def job_script(
@@ -118,6 +122,7 @@ def _asked(
     options: Mapping[str, Any] | None,
     memory: int | None,
     tasks: int | None = None,
+    say: Callable[[str], object] | None = None,
 ) -> Any:
     """Call a function of the kind that is asked for."""
     if isinstance(cluster, str):
@@ -125,8 +130,9 @@ def _asked(
     kind = _kind(cluster.kind)
     for given in (cluster.options, cluster.dask_config):
         keep_secret("", given)
+    request = Request(cluster, memory, tasks, kind.dask)
     try:
-        return kind.function(name)(Request(cluster, memory, tasks, kind.dask))
+        return kind.function(name)(request if say is None else replace(request, say=say))
     except (ConfigError, ClusterError) as error:
         # classes, and servers, repeat what they were given where they refuse it
         text = without_secrets(str(error))

@@ -32,10 +32,16 @@ def open_engine(request: Request) -> DaskEngine:
     with ExitStack() as stack:
         stack.enter_context(configured(request))
         if request.kind == "scheduler_file":
-            address = _address_in(Path(options.pop("scheduler_file")), request.cluster.wait.timeout)
+            address = _address_in(request, Path(options.pop("scheduler_file")))
         else:
             address = options.pop("address")
         security = security_of(request, temporary=False)
+        scheme = address.partition("://")[0]
+        if security is not None and scheme not in ("tls", "wss"):
+            raise ConfigError(
+                f"cluster.security: {address} is not encrypted; give tls://..., or leave "
+                "cluster.security out"
+            )
         patience = parse_timedelta(
             options.get("timeout", dask.config.get("distributed.comm.timeouts.connect")), "s"
         )
@@ -44,7 +50,7 @@ def open_engine(request: Request) -> DaskEngine:
             client = stack.enter_context(
                 Client(address, set_as_default=False, security=security, **options)
             )
-        except (OSError, ValueError, MemoryError, TypeError) as error:
+        except (OSError, ValueError, MemoryError, TypeError, RuntimeError) as error:
             raise no_answer(address, error) from error
         return engine_of(client, stack, request, memory=request.memory)
 
@@ -74,9 +80,16 @@ def _options(request: Request) -> dict[str, Any]:
     return options
 
 
-def _address_in(file: Path, patience: float) -> str:
+def _address_in(request: Request, file: Path) -> str:
     """Return the address that a scheduler wrote, which may be about to."""
-    since = monotonic()
+    since, patience = monotonic(), request.cluster.wait.timeout
+    if not file.is_file():
+        if not file.parent.is_dir():
+            raise ConfigError(
+                f"{file}: there is no folder {file.parent} in which a scheduler could write it; "
+                "give the path that dask scheduler --scheduler-file got"
+            )
+        request.say(f"waiting for a scheduler to write {file}, at most {patience:g} seconds")
     while not file.is_file():
         if monotonic() - since > patience:
             raise ClusterError(

@@ -4,8 +4,10 @@ Every module of an engine has three functions of a request: `open_engine` starts
 `size` tells what there would be to work with, and `script` what would be handed to a batch system.
 """
 
+import inspect
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -43,16 +45,28 @@ class DaskClass:
         if self.needs and find_spec(self.needs) is None:
             raise ConfigError(f"cluster.kind: {kind} needs {self.needs}{self._how}")
         try:
-            return getattr(module, self.name)
+            found = getattr(module, self.name)
         except AttributeError:
             raise ConfigError(
                 f"cluster.options.class: there is no {self.name} in {self.module}"
             ) from None
+        try:
+            inspect.signature(found)
+        except (TypeError, ValueError):  # a module, a number, what takes nobody knows what
+            raise ConfigError(
+                f"cluster.options.class: {self.name} of {self.module} is no class that starts a "
+                "cluster; give a class of Dask, such as {module: distributed, class: LocalCluster}"
+            ) from None
+        return found
 
     @property
     def _how(self) -> str:
         """How to install it."""
         return f"; pip install 'chunkmeans[{self.extra}]'" if self.extra else ""
+
+
+def _unheard(text: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,8 @@ class Request:
     """How many tasks there will be, if that is known."""
     dask: DaskClass | None = None
     """What starts a cluster of this kind, if a class of Dask does."""
+    say: Callable[[str], object] = _unheard
+    """Told in words what somebody who waits for the start had best know."""
 
     @property
     def kind(self) -> str:

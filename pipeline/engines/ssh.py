@@ -3,20 +3,22 @@
 from copy import deepcopy
 from typing import Any
 
-from dask.utils import parse_bytes
 from distributed import Security
 
 from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import opened
 from pipeline.engines.listening import refuse_listening
+from pipeline.engines.opening import refuse_flat_settings
 from pipeline.engines.options import (
     OURS,
     arguments,
-    known_memory,
+    count,
     mapping,
+    memory_limit,
     refuse_unfit,
     refuse_unknown,
+    size_elsewhere,
 )
 from pipeline.engines.request import Request
 from pipeline.engines.security import (
@@ -27,6 +29,8 @@ from pipeline.engines.security import (
     security_of,
 )
 from pipeline.errors import ConfigError
+
+_WORKER = "worker_options"
 
 
 def open_engine(request: Request) -> DaskEngine:
@@ -49,14 +53,10 @@ def open_engine(request: Request) -> DaskEngine:
 def size(request: Request) -> Size:
     """Return what there would be to work with, as far as the options say it."""
     options = _options(request, None)
-    workers, worker = _workers(options), options["worker_options"]
-    limit = worker.get("memory_limit")
-    try:
-        memory = parse_bytes(limit) if limit not in (None, "auto") else None
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"cluster.options.worker_options.memory_limit: {error}") from error
-    threads = worker.get("nthreads") or 1
-    return Size(workers, workers * threads, known_memory(request, memory), apart=True)
+    workers, worker = _workers(options), options[_WORKER]
+    memory = memory_limit(worker, f"cluster.options.{_WORKER}")
+    threads = count(worker.get("nthreads") or 1, f"{_WORKER}.nthreads")
+    return size_elsewhere(request, workers, workers * threads, memory)
 
 
 def script(request: Request) -> str:
@@ -67,6 +67,7 @@ def script(request: Request) -> str:
 def _options(request: Request, security: Security | None) -> dict[str, Any]:
     """Return the arguments of ``SSHCluster``: what the config says, and what it leaves open."""
     refuse_unfit(request, "scale", "adapt")
+    refuse_flat_settings(request.cluster.dask_config)
     options = deepcopy(dict(request.cluster.options))
     refuse_unknown(options, arguments(request.load()) - OURS | {"silence_logs"}, request.kind)
     hosts = options.get("hosts")
@@ -85,9 +86,23 @@ def _options(request: Request, security: Security | None) -> dict[str, Any]:
         if security is not None:
             own |= {"security": as_options(security), "protocol": "tls"}
         options[name] = own
+    options["connect_options"] = _in_time(options, request.cluster.wait.timeout)
     return options if security is None else {**options, "security": security}
+
+
+def _in_time(options: dict[str, Any], seconds: float) -> Any:
+    """Return the options of connections, which end where a host says nothing: asyncssh waits."""
+    limits = {"connect_timeout": seconds, "login_timeout": seconds}
+    if isinstance(options.get("connect_options"), list):  # one of each host
+        return [
+            limits | mapping({"connect_options": one}, "connect_options")
+            for one in options["connect_options"]
+        ]
+    return limits | mapping(options, "connect_options")
 
 
 def _workers(options: dict[str, Any]) -> int:
     """Return how many workers all hosts would have."""
-    return (len(options["hosts"]) - 1) * int(options["worker_options"].get("n_workers") or 1)
+    each = options[_WORKER].get("n_workers")
+    each = 1 if each is None else count(each, f"{_WORKER}.n_workers")
+    return (len(options["hosts"]) - 1) * each

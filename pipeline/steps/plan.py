@@ -18,6 +18,7 @@ from pipeline.config import Config
 from pipeline.engines import engine_size, job_script
 from pipeline.engines.base import Engine, Size
 from pipeline.errors import ChunkmeansError, ConfigError, ResultError, SourceError
+from pipeline.events import Note, Watcher, ignore
 from pipeline.features import common
 from pipeline.kmeans.fit import check_channels
 from pipeline.steps.image import Job
@@ -80,6 +81,8 @@ class Plan:
     """Decoded bytes of all images; of a sample, estimated."""
     problems: tuple[str, ...]
     """Why the run would be refused; empty if it would not."""
+    assumed: bool = False
+    """Whether nobody says what a worker has; `bound` is then what is free on this machine."""
     unopened: int = 0
     """Images of the run beyond those looked at."""
     script: str = ""
@@ -91,9 +94,13 @@ class Plan:
         return len(self.images) + self.unopened
 
 
-def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
+def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Plan:
     """Return the plan of a run; of more than `SAMPLE` images that many are looked at."""
-    size = engine_size(config.cluster, memory=config.memory)
+
+    def say(text: str) -> None:
+        watch(Note(text, "warning"))
+
+    size = engine_size(config.cluster, memory=config.memory, say=say)
     most = most_pixels_of_a_task(len(jobs), size)
     looked, refused = min(len(jobs), SAMPLE), []
     sample = [jobs[number * len(jobs) // looked] for number in range(looked)]
@@ -115,6 +122,7 @@ def plan_of(config: Config, jobs: Sequence[Job]) -> Plan:
         threads=size.threads,
         need=need,
         bound=size.memory,
+        assumed=size.assumed,
         driver_need=LIBRARIES + max((image.driver for image in images), default=0),
         tasks=sum(image.chunks for image in images) * len(jobs) // max(1, looked),
         nbytes=sum(image.nbytes for image in images) * len(jobs) // max(1, looked),

@@ -41,6 +41,7 @@ class Plan:
     tasks: int = 7
     nbytes: int = 6_000_000
     problems: tuple[str, ...] = ()
+    assumed: bool = False
     unopened: int = 0
     script: str = ""
 
@@ -67,7 +68,7 @@ class Runner:
         self.model, self.images, self.output, self.options = model, images, output, options
         return Record("finished", self.counts)
 
-    def plan(self, config):
+    def plan(self, config, *, watch):
         self.config = config
         if self.error is not None:
             raise self.error

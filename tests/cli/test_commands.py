@@ -158,6 +158,15 @@ def test_a_plan_shows_images_and_memory(call):
     assert "engine    local, 2 workers, 2 threads\n" in rest
 
 
+def test_a_plan_says_where_nobody_knows_what_a_worker_has(call):
+    known, assumed = (
+        call("plan", "c.yaml", runner=Runner(plan=Plan((SLIDE,), assumed=assumed))).stdout
+        for assumed in (False, True)
+    )
+    assert "nobody says what a worker has" not in known
+    assert "nobody says what a worker has: what is free here; `memory` would say it\n" in assumed
+
+
 def test_a_plan_with_a_broken_image_exits_with_1(call):
     result = call("plan", "c.yaml", runner=Runner(plan=Plan((SLIDE, BROKEN))))
     assert result.exit_code == 1

@@ -42,7 +42,7 @@ def test_every_kind_refuses_an_unknown_option_by_name(kind):
 @pytest.mark.parametrize("ask", [open_engine, engine_size])
 def test_a_missing_extra_is_an_error_that_says_what_to_install(monkeypatch, kind, extra, ask):
     dask = KINDS[kind].dask
-    for name in (dask.module.partition(".")[0], dask.needs):
+    for name in (dask.module, dask.module.partition(".")[0], dask.needs):
         if name and name != "distributed":
             monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr("pipeline.engines.request.find_spec", lambda name: None)
