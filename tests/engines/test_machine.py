@@ -156,6 +156,12 @@ def test_a_process_that_ended_has_no_memory(child):
 class TestCores:
     """The count of processors against Dask's, and against quotas of control groups."""
 
+    @pytest.fixture(autouse=True)
+    def counted_anew(self):
+        cores.cache_clear()
+        yield
+        cores.cache_clear()
+
     def test_it_is_what_dask_counts(self):
         assert cores() == dask.system.cpu_count()
 

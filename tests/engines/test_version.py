@@ -95,7 +95,8 @@ def test_a_worker_with_other_code_of_the_same_number_is_refused(scheduler, tmp_p
 
 def test_a_worker_without_our_code_is_refused_with_what_to_install(scheduler, tmp_path):
     (tmp_path / "pipeline").mkdir()
-    (tmp_path / "pipeline/__init__.py").touch()
+    missing = "No module named 'pipeline.engines'"  # wherever else Python might find one
+    (tmp_path / "pipeline/__init__.py").write_text(f'raise ModuleNotFoundError("{missing}")')
     words = r"cannot run chunkmeans: tcp://.*No module named .pipeline.engines.*; install chunkm"
     with workers(scheduler, tmp_path), pytest.raises(ClusterError, match=words):
         open_engine(asked(scheduler, 30))
