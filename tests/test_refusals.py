@@ -76,7 +76,6 @@ def test_where_and_by_whom_it_is_computed_is_no_setting(yaml):
     [
         "images/precious.tif",
         "model.zarr/c/0",
-        "samples.zarr/zarr.json",
         "fits/mine.json",
         "logs/my.log",
         "catalog.csv",

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 
 from pipeline.errors import ResultError
-from pipeline.passing import passing
 from pipeline.results.disk import PARTIAL
 from pipeline.results.log import is_log
-from pipeline.results.model_store import group_attributes
 from pipeline.results.record import RunRecord, clash, fingerprint, read_record
 from pipeline.results.store import (
     CATALOG,
@@ -16,7 +14,6 @@ from pipeline.results.store import (
     LOGS,
     MODEL,
     RECORD,
-    SAMPLES,
     Store,
 )
 from pipeline.steps.saved import is_fit
@@ -48,7 +45,7 @@ def earlier(store: Store) -> RunRecord | None:
     """
     if store.exists(RECORD):
         return read_record(store)
-    names = (CATALOG, LABELS, MODEL, SAMPLES, FITS, IMAGES, LOGS)
+    names = (CATALOG, LABELS, MODEL, FITS, IMAGES, LOGS)
     foreign = [name for name in names if _foreign(store, name)]
     if foreign:
         raise ResultError(
@@ -62,25 +59,14 @@ def _foreign(store: Store, name: str) -> bool:
     """Whether there is something that no run put there, or left without its record.
 
     A run begins with its record, and one that overwrites deletes all but the tables of pixels
-    before, so it leaves nothing else without one when it is killed.
+    before (which are as good as none where they are damaged), so it leaves nothing else without
+    one when it is killed.
     """
     if not store.exists(name):
         return False
     if not store.is_folder(name):
         return True
-    if all(file.endswith(PARTIAL) for file in store.files(name)):
-        return False  # an empty folder, too
-    return name != SAMPLES or not _ours(store)
-
-
-def _ours(store: Store) -> bool:
-    """Whether the tables of pixels are of a run, by their own mark, which is written first."""
-    try:
-        return "chunkmeans" in group_attributes(store, SAMPLES)
-    except ResultError as error:
-        if passing(error):
-            raise
-        return False
+    return not all(file.endswith(PARTIAL) for file in store.files(name))  # an empty folder is none
 
 
 def refuse_other(store: Store, settings: Mapping[str, object]) -> RunRecord | None:

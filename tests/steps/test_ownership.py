@@ -48,8 +48,7 @@ def test_what_is_no_output_of_a_run_is_refused(asked):
 def test_every_name_that_a_run_writes_is_named_where_it_is_somebody_elses(tmp_path):
     store = Store(str(tmp_path))
     files = [
-        "catalog.csv", "labels.csv", "model.zarr/a", "samples.zarr/zarr.json", "fits/a", "images/a",
-        "logs/a",
+        "catalog.csv", "labels.csv", "model.zarr/a", "fits/a", "images/a", "logs/a",
     ]  # fmt: skip
     for name in files:
         store.write_text(name, "{}")
@@ -69,10 +68,8 @@ def test_what_a_run_leaves_that_is_killed_before_its_record_is_nobodys(asked):
     for name in ("lease.json", "run.json.1f.partial", "logs/run.jsonl.1f.partial"):
         store.write_text(name, "{")
     assert earlier(store) is None
-    store.delete("logs")
-    store.delete("samples.zarr/zarr.json")
-    with pytest.raises(ResultError, match=r"holds 'samples\.zarr' but"):
-        earlier(store)
+    store.delete("samples.zarr/zarr.json")  # damaged, they are as good as none
+    assert earlier(store) is None
 
 
 @pytest.mark.parametrize("path", ["folder", "told://cleared"])
