@@ -137,7 +137,7 @@ def drivers_killed(scope, path, cluster, number, seed):
 def test_a_driver_killed_while_its_cluster_lives_goes_on_to_the_same_bytes(
     folder, scheduler, scope, path
 ):
-    assert drivers_killed(scope, path, scheduler, 3, seed=3)
+    assert drivers_killed(scope, path, scheduler, 2, seed=3)
 
 
 @pytest.mark.slow

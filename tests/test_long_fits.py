@@ -637,7 +637,7 @@ def long_fit(folder):
 
 def test_a_driver_killed_at_a_few_random_moments_of_a_long_fit_ends_with_the_same_bytes(folder):
     long_fit(folder)
-    assert killed_drivers(3, seed=3, longest=2.0) == 3
+    assert killed_drivers(2, seed=3, longest=2.0) == 2
     same_results()
 
 
