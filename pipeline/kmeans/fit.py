@@ -94,10 +94,11 @@ class TablePixels:
 
     def _foreseen(self, tree: Tree, means: Floats) -> PartialSums:
         """Return the sums for means that are most likely those of the turn after the last."""
-        if means.tobytes() not in self._ahead:
+        asked = means.tobytes()
+        if asked not in self._ahead:
             turns = tree.turns(means, self.metric, AHEAD if means.size <= FEW_NUMBERS else 1)
-            self._ahead = {means.tobytes(): partial for means, partial in turns}
-        return self._ahead[means.tobytes()]
+            self._ahead = {of_turn.tobytes(): partial for of_turn, partial in turns}
+        return self._ahead[asked]
 
     def farthest(self, means: Floats, number: int) -> Far:
         """Return the distinct samples farthest from their own mean."""

@@ -104,7 +104,7 @@ def earlier_groups(
         images = ((j.id, found[j.id].fingerprint, plain(j.options.channels)) for j in pooled)
         pool = pool_of(settings, members[0].initial_means, images)
         if pool == model_pool(store, group) and all(
-            pool_in(store, row.store) == pool for row in found.values() if row.store
+            labelled_in(store, row.store, pool) is not None for row in found.values() if row.store
         ):
             kept |= found
     why = {
@@ -118,13 +118,13 @@ def earlier_groups(
     return Earlier(kept, why, (*held.stale, *unfinished))
 
 
-def pool_in(store: Store, path: str) -> str | None:
-    """Return which pool of images an image's labels belong to; None if they are not complete."""
+def labelled_in(store: Store, path: str, pool: str) -> SegmentedImage | None:
+    """Return an image whose labels are complete and belong to this pool; None: it has no such."""
     try:
-        found = open_result(store, path).attributes.get(POOL)
+        image = open_result(store, path)
+        return image if image.attributes.get(POOL) == pool else None
     except ChunkmeansError:
         return None
-    return None if found is None else str(found)
 
 
 def _held(

@@ -39,7 +39,6 @@ from pipeline.results.model_store import (
     read_model,
     write_model,
 )
-from pipeline.results.open import open_image as open_result
 from pipeline.results.record import (
     RunRecord,
     State,
@@ -61,7 +60,7 @@ from pipeline.steps.earlier import (
     Earlier,
     earlier_groups,
     earlier_images,
-    pool_in,
+    labelled_in,
 )
 from pipeline.steps.ending import row_of_store
 from pipeline.steps.image import Job
@@ -249,13 +248,15 @@ class Shared:
         store = self.book.store
         if model_pool(store, self.group) != pool:
             return ()
-        paths = [image_path(job.id) for job in jobs]
-        if any(pool_in(store, path) != pool for path in paths):
-            return ()
+        rows = []
+        for job in jobs:
+            image = labelled_in(store, image_path(job.id), pool)
+            if image is None:
+                return ()
+            rows.append(row_of_store(image, job.id, job))
         if self.group is None:
             self.book.tell_of(read_model(store))
-        images = (open_result(store, path) for path in paths)
-        return [row_of_store(image, job.id, job) for image, job in zip(images, jobs, strict=True)]
+        return rows
 
     def begin(self, pool: str, jobs: Iterable[Job]) -> dict[str, tuple[Row, Moments]]:
         """Return the rows and exact totals of `jobs` that are labelled by means of this `pool`.
@@ -272,8 +273,8 @@ class Shared:
             if job.group != self.group or job.id not in there:
                 continue
             path = image_path(job.id)
-            if job.id in pooled and pool_in(store, path) == pool:
-                image = open_result(store, path)
+            image = labelled_in(store, path, pool) if job.id in pooled else None
+            if image is not None:
                 written = totals_of(store, path, image.attributes)
                 if written is not None:
                     found[job.id] = (row_of_store(image, job.id, pooled[job.id]), written)
