@@ -18,7 +18,7 @@ from pipeline.engines.base import Size
 from pipeline.engines.bounded import TooLate, within
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.link import ADVICE, PATIENCE
-from pipeline.engines.opening import configured, engine_of, no_answer, refuse_flat_settings, words
+from pipeline.engines.opening import configured, engine_of, no_answer, words
 from pipeline.engines.options import (
     OURS,
     arguments,
@@ -57,7 +57,6 @@ def checked(request: Request) -> dict[str, Any]:
     if not takes_any(cls):
         refuse_unknown(options, arguments(cls) - OURS, request.kind)
     refuse_wrong_scaling(request)
-    refuse_flat_settings(request.cluster.dask_config)
     return options
 
 

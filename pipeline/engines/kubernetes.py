@@ -13,7 +13,7 @@ from pipeline.engines.bounded import TooLate, within
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import first, opened, planned
 from pipeline.engines.link import PATIENCE
-from pipeline.engines.opening import configured, refuse_flat_settings, words
+from pipeline.engines.opening import configured, words
 from pipeline.engines.options import (
     OURS,
     arguments,
@@ -102,7 +102,6 @@ def _options(request: Request) -> dict[str, Any]:
     refuse_exposed(request, "the network of the pods")
     refuse_unknown(options, arguments(cls, DaskCluster) - OURS, request.kind)
     refuse_wrong_scaling(request)
-    refuse_flat_settings(request.cluster.dask_config)
     if "custom_cluster_spec" not in options:
         options.setdefault("name", "chunkmeans")
         options["n_workers"] = first(request)

@@ -14,7 +14,7 @@ from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.listening import refuse_listening
 from pipeline.engines.machine import cores, free_memory
-from pipeline.engines.opening import configured, engine_of, refuse_flat_settings, words
+from pipeline.engines.opening import configured, engine_of, words
 from pipeline.engines.options import (
     OURS,
     arguments,
@@ -108,7 +108,6 @@ def _ranks() -> Any:
 def _options(request: Request) -> dict[str, Any]:
     """Return the arguments of ``initialize``: what the config says, and what it leaves open."""
     refuse_unfit(request, "scale", "adapt")
-    refuse_flat_settings(request.cluster.dask_config)
     options = dict(request.cluster.options)
     refuse_unknown(options, arguments(request.load()) - OURS - {"comm", "exit"}, request.kind)
     refuse_exposed(request, *listening(options.get("interface")))

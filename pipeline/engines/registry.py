@@ -132,6 +132,12 @@ def _asked(
         keep_secret("", given)
     request = Request(cluster, memory, tasks, kind.dask)
     try:
+        if cluster.dask_config:
+            from pipeline.engines.opening import (
+                refuse_flat_settings,
+            )  # engines without need no Dask
+
+            refuse_flat_settings(cluster.dask_config)
         return kind.function(name)(request if say is None else replace(request, say=say))
     except (ConfigError, ClusterError) as error:
         # classes, and servers, repeat what they were given where they refuse it

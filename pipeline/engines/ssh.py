@@ -9,7 +9,6 @@ from pipeline.engines.base import Size
 from pipeline.engines.dask import DaskEngine
 from pipeline.engines.deploy import opened
 from pipeline.engines.listening import refuse_listening
-from pipeline.engines.opening import refuse_flat_settings
 from pipeline.engines.options import (
     OURS,
     arguments,
@@ -67,7 +66,6 @@ def script(request: Request) -> str:
 def _options(request: Request, security: Security | None) -> dict[str, Any]:
     """Return the arguments of ``SSHCluster``: what the config says, and what it leaves open."""
     refuse_unfit(request, "scale", "adapt")
-    refuse_flat_settings(request.cluster.dask_config)
     options = deepcopy(dict(request.cluster.options))
     refuse_unknown(options, arguments(request.load()) - OURS | {"silence_logs"}, request.kind)
     hosts = options.get("hosts")
