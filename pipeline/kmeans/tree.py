@@ -14,7 +14,7 @@ learned from a part of the samples: the widest channel, at the average.
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, log2
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,20 @@ LEAF = 512
 
 LEARNED = 8
 """Samples for each leaf that its cuts are learned from."""
+
+
+class Leaves(NamedTuple):
+    """A tree as compiled loops take it; what its arrays are, `Tree` says."""
+
+    raw: Bytes
+    kind: int
+    weights: Ints
+    columns: Floats
+    starts: Ints
+    lo: Floats
+    hi: Floats
+    number: Ints
+    sums: Limbs
 
 
 @dataclass(frozen=True)
@@ -113,7 +127,7 @@ class Tree:
         totals = np.zeros((number, *sums.shape), np.int64)
         course[0] = means
         done = walk_on(
-            addresses(), *self._read, read(metric.weights), metric.scaled, course, counts, totals,
+            addresses(), self._read, read(metric.weights), metric.scaled, course, counts, totals,
             exponent,
         )  # fmt: skip
         return [
@@ -122,13 +136,13 @@ class Tree:
         ]
 
     @cached_property
-    def _read(self) -> tuple[Any, ...]:
+    def _read(self) -> "Leaves":
         """Everything as loops take it."""
         arrays = (
             self.samples.weights, self.columns, self.starts, self.lo, self.hi, self.number,
             self.sums,
         )  # fmt: skip
-        return (*raw(self.samples.values), *map(read, arrays))
+        return Leaves(*raw(self.samples.values), *map(read, arrays))
 
 
 def depth_of(samples: Samples) -> int:
@@ -295,9 +309,8 @@ def describe(
 
 @compiled
 def walk_on(
-    places: Addresses, raw: Bytes, kind: int, weights: Ints, columns: Floats, starts: Ints,
-    lo: Floats, hi: Floats, leaf_number: Ints, leaf_sums: Limbs, factors: Floats, scaled: bool,
-    means: Floats, number: Ints, sums: Limbs, exponent: int,
+    places: Addresses, tree: Leaves, factors: Floats, scaled: bool, means: Floats, number: Ints,
+    sums: Limbs, exponent: int,
 ) -> int:  # fmt: skip
     """Fill the `number` (n, k) and the `sums` (n, k, c, limbs) of turns, and `means` (n, k, c).
 
@@ -305,10 +318,7 @@ def walk_on(
     """
     turns, k, c = len(means), means.shape[1], means.shape[2]
     for turn in range(turns):
-        walk(
-            places, raw, kind, weights, columns, starts, lo, hi, leaf_number, leaf_sums,
-            means[turn], factors, scaled, number[turn], sums[turn], exponent,
-        )  # fmt: skip
+        walk(places, tree, means[turn], factors, scaled, number[turn], sums[turn], exponent)
         moved = False
         for i in range(k):
             if number[turn, i] == 0:
@@ -325,11 +335,11 @@ def walk_on(
 
 @compiled
 def walk(
-    places: Addresses, raw: Bytes, kind: int, weights: Ints, columns: Floats, starts: Ints,
-    lo: Floats, hi: Floats, leaf_number: Ints, leaf_sums: Limbs, means: Floats, factors: Floats,
-    scaled: bool, number: Ints, sums: Limbs, exponent: int,
+    places: Addresses, tree: Leaves, means: Floats, factors: Floats, scaled: bool, number: Ints,
+    sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add all samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means."""
+    raw, kind, weights, columns, starts, lo, hi, leaf_number, leaf_sums = tree
     steps = steps_at(places)
     k, leaves = len(means), len(starts) - 1
     depth = 0
