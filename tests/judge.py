@@ -4,8 +4,8 @@ import math
 from fractions import Fraction
 
 import numpy as np
+from chunkmeans.kmeans.samples import Samples
 
-from pipeline.kmeans.samples import Samples
 from tests import oracle
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from chunkmeans import make_config, run
+from chunkmeans.results.store.store import SAMPLES, Store
+from chunkmeans.results.write.labels import LabelWriter
+from chunkmeans.sources.formats.npy import NpyImage
 
-from pipeline import make_config, run
-from pipeline.results.labels import LabelWriter
-from pipeline.results.store import SAMPLES, Store
-from pipeline.sources.npy import NpyImage
 from tests.ways import Way
 
 MOMENTS = (

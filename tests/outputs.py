@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+from chunkmeans import open_run
+from chunkmeans.results.store.store import IMAGES, METADATA
 
-from pipeline import open_run
-from pipeline.results.store import IMAGES, METADATA
 from tests.test_exactness import picture
 
 

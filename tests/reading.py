@@ -11,14 +11,13 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-
-from pipeline.engines.base import Size
-from pipeline.errors import ChunkmeansError
-from pipeline.grid import Box, pieces, split
-from pipeline.kmeans.samples import canonical
-from pipeline.results.layout import plan_labels
-from pipeline.sources import open_image
-from pipeline.steps.memory import plan_chunks
+from chunkmeans.engines.base import Size
+from chunkmeans.errors import ChunkmeansError
+from chunkmeans.image.grid import Box, pieces, split
+from chunkmeans.kmeans.samples import canonical
+from chunkmeans.results.write.layout import plan_labels
+from chunkmeans.sources import open_image
+from chunkmeans.steps.plan.memory import plan_chunks
 
 MEMORY = 2**30
 """Bytes that the plan of an image may ask for."""

@@ -42,7 +42,7 @@ class DrawnImage:
     values: NDArray[Any]
     """Box shape + (channels,)."""
     nodata: tuple[float, ...]
-    """As `pipeline.image.ImageInfo.nodata`: none, one number, or one per channel."""
+    """As `chunkmeans.image.info.ImageInfo.nodata`: none, one number, or one per channel."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -8,19 +8,19 @@ from tempfile import TemporaryDirectory
 import dask
 import numpy as np
 import pytest
+from chunkmeans import make_config, open_run, run, segment
+from chunkmeans.engines.base import Size
+from chunkmeans.kmeans.counting import sketch
+from chunkmeans.kmeans.samples import canonical
+from chunkmeans.results.store.store import IMAGES
+from chunkmeans.results.write.layout import plan_labels
+from chunkmeans.sources.array import MemoryImage
+from chunkmeans.sources.formats.npy import NpyImage
+from chunkmeans.steps.plan import memory
 from distributed import LocalCluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import make_config, open_run, run, segment
-from pipeline.engines.base import Size
-from pipeline.kmeans import distinct
-from pipeline.kmeans.samples import canonical
-from pipeline.results.layout import plan_labels
-from pipeline.results.store import IMAGES
-from pipeline.sources.memory import MemoryImage
-from pipeline.sources.npy import NpyImage
-from pipeline.steps import memory
 from tests import oracle
 from tests.judge import assert_equal_to_oracle, same_model
 from tests.strategies import DTYPES, given_means, images
@@ -161,7 +161,7 @@ def test_random_starts_are_the_same_every_way(clusters, data):
         return
     way = data.draw(ways(raw=False))
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distinct, "SKETCH", 32)  # few vectors are a sketch then, as many are
+        patch.setattr(sketch, "SKETCH", 32)  # few vectors are a sketch then, as many are
         asked = {
             "images": {"axes": AXES[image.values.ndim]},
             "features": {"scale": data.draw(st.sampled_from(["none", "standard", "range"]))},

@@ -4,13 +4,12 @@ import doctest
 import subprocess
 import sys
 
+import chunkmeans
+import chunkmeans.api
 import dask.array as da
 import numpy as np
 import pytest
-
-import pipeline
-import pipeline.api
-from pipeline import (
+from chunkmeans import (
     ChunkError,
     ChunkmeansError,
     ConfigError,
@@ -21,8 +20,9 @@ from pipeline import (
     run,
     segment,
 )
-from pipeline.events import ImageFinished, Iterated, PhaseStarted, RunFinished, RunStarted
-from pipeline.sources.npy import NpyImage
+from chunkmeans.events import ImageFinished, Iterated, PhaseStarted, RunFinished, RunStarted
+from chunkmeans.sources.formats.npy import NpyImage
+
 from tests.judge import assert_equal_to_oracle, same_model
 from tests.test_exactness import picture, some_means
 from tests.ways import Way
@@ -34,24 +34,24 @@ MEANS = [[10.0, 20.0, 30.0], [90.0, 100.0, 80.0], [200.0, 180.0, 220.0]]
 
 
 def test_every_public_name_is_there_and_listed():
-    assert sorted(pipeline.__all__) == list(pipeline.__all__)
-    assert set(pipeline.__all__) <= set(dir(pipeline))
-    for name in pipeline.__all__:
-        assert getattr(pipeline, name).__doc__
+    assert sorted(chunkmeans.__all__) == list(chunkmeans.__all__)
+    assert set(chunkmeans.__all__) <= set(dir(chunkmeans))
+    for name in chunkmeans.__all__:
+        assert getattr(chunkmeans, name).__doc__
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'pipeline' has no attribute 'nothing'"):
-        pipeline.nothing  # noqa: B018
+    with pytest.raises(AttributeError, match="module 'chunkmeans' has no attribute 'nothing'"):
+        chunkmeans.nothing  # noqa: B018
 
 
 def test_every_error_is_of_the_one_tree():
-    errors = [getattr(pipeline, name) for name in pipeline.__all__ if name.endswith("Error")]
+    errors = [getattr(chunkmeans, name) for name in chunkmeans.__all__ if name.endswith("Error")]
     assert len(errors) == 6
     assert all(issubclass(error, ChunkmeansError) for error in errors)
 
 
-@pytest.mark.parametrize("module", [pipeline, pipeline.api])
+@pytest.mark.parametrize("module", [chunkmeans, chunkmeans.api])
 def test_examples_in_docstrings_are_true(module):
     found = doctest.testmod(module)
     assert found.attempted > 0
@@ -60,7 +60,7 @@ def test_examples_in_docstrings_are_true(module):
 
 def test_importing_the_package_loads_nothing_heavy():
     heavy = ("numba", "zarr", "distributed", "dask", "tifffile")
-    code = f"import sys, pipeline; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, chunkmeans; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 
@@ -319,7 +319,7 @@ def test_the_record_is_what_run_json_holds(config):
 
 def test_a_plan_reads_headers_and_writes_nothing(config, tmp_path, monkeypatch):
     monkeypatch.setattr(NpyImage, "decode", None)
-    planned = pipeline.plan(config)
+    planned = chunkmeans.plan(config)
 
     assert [image.id for image in planned.images] == ["a", "b"]
     assert {image.shape for image in planned.images} == {(26, 34)}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from chunkmeans.image.info import ImageInfo
+from chunkmeans.results.write.layout import plan_labels
 
-from pipeline.image import ImageInfo
-from pipeline.results.layout import plan_labels
 from tests.benchmarks import cluster, measure, report
 from tests.benchmarks.__main__ import arguments, main, task_of
 from tests.benchmarks.agreement import apart, compare
@@ -221,7 +221,7 @@ def test_peers_and_floor_import_nothing_of_the_project():
     for module in ("scikit", "floor", "read", "loop"):
         code = (
             f"import sys, tests.benchmarks.contenders.{module}; "
-            "sys.exit(any(m.split('.')[0] == 'pipeline' for m in sys.modules))"
+            "sys.exit(any(m.split('.')[0] == 'chunkmeans' for m in sys.modules))"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False)
         assert done.returncode == 0

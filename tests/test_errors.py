@@ -2,9 +2,8 @@ import inspect
 import pickle
 
 import pytest
-
-from pipeline import errors
-from pipeline.errors import ChunkmeansError, LimitError, SourceError
+from chunkmeans import errors
+from chunkmeans.errors import ChunkmeansError, LimitError, SourceError
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
 

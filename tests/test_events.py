@@ -4,9 +4,8 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass
 from typing import get_args
 
 import pytest
-
-from pipeline import events
-from pipeline.events import Advanced, Event, ImageFinished, Note
+from chunkmeans import events
+from chunkmeans.events import Advanced, Event, ImageFinished, Note
 
 KINDS = [
     kind

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from chunkmeans import make_config, open_run, run, segment
+from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from pipeline import make_config, open_run, run, segment
-from pipeline.kmeans.lloyd import Metric
-from pipeline.kmeans.seeding import Draws, plusplus_means, random_means
 from tests import oracle
 from tests.judge import assert_equal_to_oracle, deviations, distinct, same_bits
 from tests.strategies import DTYPES, channel_weights, given_means, images

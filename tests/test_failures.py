@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chunkmeans import ResultError, make_config, open_run, run
+from chunkmeans.events import Advanced, ImageFinished, Iterated, PhaseFinished, RunStarted
+from chunkmeans.results.read.record import read_record
+from chunkmeans.results.store.store import Store
+from chunkmeans.results.write.labels import LabelWriter
+from chunkmeans.sources.formats.npy import NpyImage
+from chunkmeans.steps import chunk
 
-from pipeline import ResultError, make_config, open_run, run
-from pipeline.events import Advanced, ImageFinished, Iterated, PhaseFinished, RunStarted
-from pipeline.results.labels import LabelWriter
-from pipeline.results.record import read_record
-from pipeline.results.store import Store
-from pipeline.sources.npy import NpyImage
-from pipeline.steps import chunk
 from tests.outputs import by_state, complete, save_four
 from tests.test_agreement import rows, stored
 from tests.test_exactness import picture
@@ -248,8 +248,10 @@ def test_old_means_are_never_mixed_with_new_ones_by_a_run_that_died(folder):
 
         def die(event):
             if isinstance(event, ImageFinished):
-                patch.setattr("pipeline.steps.ledger.Ledger.save", lambda self: None)
-                patch.setattr("pipeline.steps.ledger.Ledger.close", lambda self, state, peak: None)
+                patch.setattr("chunkmeans.steps.resume.ledger.Ledger.save", lambda self: None)
+                patch.setattr(
+                    "chunkmeans.steps.resume.ledger.Ledger.close", lambda self, state, peak: None
+                )
                 raise Killed
 
         with pytest.raises(Killed):

@@ -7,15 +7,15 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
+from chunkmeans import make_config, open_run, run
+from chunkmeans.sources import registry
 
-from pipeline import make_config, open_run, run
-from pipeline.sources import registry
 from tests.test_agreement import stored
 from tests.test_exactness import picture
 
 SOURCE = """
     import ctypes, os, threading
-    from pipeline.sources.npy import NpyImage
+    from chunkmeans.sources.formats.npy import NpyImage
 
     def hang():
         threading.Event().wait()

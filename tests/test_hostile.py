@@ -7,10 +7,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from chunkmeans import make_config, open_run, run
+from chunkmeans.results.store.store import image_path
+from chunkmeans.sources import collect_entries
 
-from pipeline import make_config, open_run, run
-from pipeline.results.store import image_path
-from pipeline.sources import collect_entries
 from tests.hostile import good_files, hostile_files, mutated, tiffs
 from tests.reading import read_all
 from tests.test_agreement import stored

@@ -10,11 +10,11 @@ import dask
 import numpy as np
 import psutil
 import pytest
+from chunkmeans import make_config, open_run, run
+from chunkmeans.events import Advanced, ImageFinished
+from chunkmeans.results.store.store import Store
 from distributed import LocalCluster
 
-from pipeline import make_config, open_run, run
-from pipeline.events import Advanced, ImageFinished
-from pipeline.results.store import Store
 from tests.kills import kill_a_worker, killed_driver, written
 from tests.outputs import complete
 from tests.test_agreement import rows
@@ -44,7 +44,7 @@ def processes(path):
     """Return the section ``cluster`` of two worker processes on this machine."""
     options = {"n_workers": 2, "threads_per_worker": 1}
     if path == "pixels":
-        options["preload"] = ["pipeline.engines.workers", "tests.few_vectors"]
+        options["preload"] = ["chunkmeans.engines.worker.preload", "tests.few_vectors"]
     return {"kind": "local", "options": options}
 
 

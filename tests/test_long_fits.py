@@ -11,16 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chunkmeans import make_config, open_run, run
+from chunkmeans.events import Iterated, Note, PhaseFinished, PhaseStarted
+from chunkmeans.results.read import record
+from chunkmeans.results.store.store import FITS, SAMPLES, Store
+from chunkmeans.sources.formats.npy import NpyImage
+from chunkmeans.steps.resume import saved, saved_samples
 
-from pipeline import make_config, open_run, run
-from pipeline.events import Iterated, Note, PhaseFinished, PhaseStarted
-from pipeline.results import record
-from pipeline.results.store import FITS, SAMPLES, Store
-from pipeline.sources.npy import NpyImage
-from pipeline.steps import saved, saved_samples
 from tests.judge import same_model
 from tests.kills import killed_by, written
 from tests.outputs import save_four
+from tests.places import PYTHONPATH
 from tests.test_agreement import RAW, Way, rows
 from tests.test_exactness import picture
 
@@ -584,19 +585,20 @@ def test_small_images_leave_neither_samples_nor_fits(folder):
 
 RUN = """
 import sys
-from pipeline.steps import memory, saved, saved_samples
+from chunkmeans.steps.plan import memory
+from chunkmeans.steps.resume import saved, saved_samples
 memory.SMALL_PIXELS = memory.SMALL_AND_FEW_PIXELS = 0
 memory.CHUNK_PIXELS, memory.BUNDLE_PIXELS = 2**10, 2**10
 saved.SECONDS_BETWEEN_SAVES = 0.0
 saved_samples.TASKS_PER_THREAD = 2
-from pipeline.kmeans import fit
+from chunkmeans.kmeans import fit
 turn = fit.TablePixels.sums
 def slow(self, means):
     import time
     time.sleep(0.03)
     return turn(self, means)
 fit.TablePixels.sums = slow
-from pipeline import load_config, run
+from chunkmeans import load_config, run
 print("begins", flush=True)
 run(load_config("c.yaml"))
 """
@@ -605,7 +607,7 @@ run(load_config("c.yaml"))
 def killed_drivers(kills, seed, longest):
     """Kill a driver at random times until it comes to its end; return how often it was killed."""
     chance, killed = random.Random(seed), 0
-    here = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""}
+    here = {"PYTHONPATH": PYTHONPATH, "PATH": ""}
     while True:
         process = subprocess.Popen(
             [sys.executable, "-c", RUN], env=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -14,9 +14,9 @@ from shutil import rmtree
 
 import numpy as np
 import pytest
+from chunkmeans import make_config, plan, run
+from chunkmeans.errors import ConfigError
 
-from pipeline import make_config, plan, run
-from pipeline.errors import ConfigError
 from tests import huge
 from tests.benchmarks.measure import run as measured
 
@@ -27,7 +27,7 @@ SIZES = ((16, 2), (64, 8), (256, 64), (1024, 8))
 
 RUN = """
 import json, sys
-from pipeline import make_config, run
+from chunkmeans import make_config, run
 run(make_config(**json.loads(sys.argv[1])))
 """
 

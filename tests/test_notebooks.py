@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from chunkmeans import make_config, run
 from PIL import Image
-
-from pipeline import make_config, run
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 EXPLORE = next(path for path in NOTEBOOKS if path.name == "explore_results.ipynb")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from chunkmeans import make_config, open_run, run
+from chunkmeans.cli.commands import app
+from chunkmeans.image.grid import Box
+from chunkmeans.sources import ReadOptions, open_image
+from chunkmeans.sources.find.collection import collect_entries
 from typer.testing import CliRunner
 
-from pipeline import make_config, open_run, run
-from pipeline.cli.commands import app
-from pipeline.grid import Box
-from pipeline.sources import ReadOptions, open_image
-from pipeline.sources.collection import collect_entries
 from tests.object_store import OBJECTS, Told, put
 from tests.test_exactness import picture
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from chunkmeans import SourceError, open_run, segment
+from chunkmeans.cli.commands import app
 from typer.testing import CliRunner
 
-from pipeline import SourceError, open_run, segment
-from pipeline.cli.commands import app
 from tests.outputs import by_state, complete, save_four
 from tests.test_agreement import stored
 from tests.test_exactness import picture
@@ -57,7 +57,7 @@ def test_other_settings_are_refused_by_name_unless_they_may_overwrite(yaml):
 
 def test_results_of_another_version_of_the_algorithm_are_refused(yaml, monkeypatch):
     assert call("run", yaml)[0] == 0
-    monkeypatch.setattr("pipeline.results.record.ALGORITHM_VERSION", 10**6)
+    monkeypatch.setattr("chunkmeans.results.read.record.ALGORITHM_VERSION", 10**6)
     code, said = call("run", yaml)
 
     assert code == 2

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from pipeline import make_config, open_run, run
-from pipeline.events import (
+from chunkmeans import make_config, open_run, run
+from chunkmeans.events import (
     Advanced,
     ImageFinished,
     Iterated,
@@ -21,10 +20,11 @@ from pipeline.events import (
     RunFinished,
     RunStarted,
 )
-from pipeline.results.labels import LabelWriter
-from pipeline.results.lease import holder
-from pipeline.results.store import LEASE, Store
-from pipeline.sources.npy import NpyImage
+from chunkmeans.results.store.lease import holder
+from chunkmeans.results.store.store import LEASE, Store
+from chunkmeans.results.write.labels import LabelWriter
+from chunkmeans.sources.formats.npy import NpyImage
+
 from tests.kills import killed_at, killed_by, moments_of, written
 from tests.outputs import complete, save_four
 from tests.test_agreement import rows
@@ -323,7 +323,7 @@ def test_a_request_to_end_leaves_an_output_that_says_interrupted(folder):
     )
     code = (
         "import sys, time\n"
-        "from pipeline.sources.npy import NpyImage\n"
+        "from chunkmeans.sources.formats.npy import NpyImage\n"
         "decode = NpyImage.decode\n"
         "def slow(self, *rest):\n"
         "    if 'c.npy' in self.path:\n"
@@ -331,7 +331,7 @@ def test_a_request_to_end_leaves_an_output_that_says_interrupted(folder):
         "        time.sleep(60)\n"
         "    return decode(self, *rest)\n"
         "NpyImage.decode = slow\n"
-        "from pipeline.cli import main\n"
+        "from chunkmeans.cli import main\n"
         "sys.argv = ['chunkmeans', 'run', 'c.yaml']\n"
         "main()\n"
     )

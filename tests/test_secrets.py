@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import tifffile
+from chunkmeans import secrets
+from chunkmeans.secrets import HIDDEN, holds_password, keep_secret, without_secrets
 
-from pipeline.config import secrets
-from pipeline.config.secrets import HIDDEN, holds_password, keep_secret, without_secrets
+from tests.places import PYTHONPATH
 from tests.test_exactness import picture
 from tests.web import served
 
@@ -36,11 +37,11 @@ def here(tmp_path, monkeypatch):
 
 def command(*args, expected, prelude="", **environment):
     """Run the command in a process of its own; return all that it said."""
-    code = f"{prelude}\nfrom pipeline.cli import main; main()"
+    code = f"{prelude}\nfrom chunkmeans.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, args)],
         capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
     )  # fmt: skip
     said = done.stdout + done.stderr
     assert done.returncode in expected, said

@@ -12,7 +12,7 @@ QUICKSTART = Path(__file__).parents[1] / "configs/quickstart.yaml"
 
 
 def test_a_default_run_listens_on_loopback_only(tmp_path):
-    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "run", QUICKSTART]
+    command = [sys.executable, "-c", "from chunkmeans.cli import main; main()", "run", QUICKSTART]
     process = subprocess.Popen(
         [*map(str, command), "--set", f"results.path={tmp_path / 'out'}"],
         cwd=QUICKSTART.parents[1], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

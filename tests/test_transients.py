@@ -12,15 +12,15 @@ import pytest
 import tifffile
 import typer
 import zarr
+from chunkmeans import make_config, open_run, run
+from chunkmeans.cli.failures import told
+from chunkmeans.errors import ChunkmeansError
+from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.store import lease
+from chunkmeans.results.store.lease import holder
+from chunkmeans.results.store.store import Store, image_path
 from PIL import Image as Pillow
 
-from pipeline import make_config, open_run, run
-from pipeline.cli.failures import told
-from pipeline.errors import ChunkmeansError
-from pipeline.results import lease
-from pipeline.results.lease import holder
-from pipeline.results.open import open_image
-from pipeline.results.store import Store, image_path
 from tests.object_store import OBJECTS, Told, objects, put
 from tests.test_exactness import picture
 from tests.ways import Way
@@ -56,7 +56,7 @@ def quick(monkeypatch):
     """Rests are short, and signs of life no requests among those that are counted."""
     monkeypatch.setattr(lease, "SETTLE", 0.0)
     monkeypatch.setattr(lease, "BEAT", 1000.0)
-    for function in ("pipeline.passing.persistently", "pipeline.engines.attempt.attempt"):
+    for function in ("chunkmeans.retry.persistently", "chunkmeans.engines.worker.attempt.attempt"):
         monkeypatch.setitem(_found(function).__kwdefaults__, "rest", lambda seconds: None)
     yield
     Told.tell = None

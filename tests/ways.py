@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
-
-from pipeline.kmeans import distinct, table
-from pipeline.steps import chunk, memory
+from chunkmeans.kmeans.counting import colours, sketch
+from chunkmeans.steps import chunk
+from chunkmeans.steps.plan import memory
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Way:
     """Pixels decoded at a time."""
     small: int = memory.SMALL_PIXELS
     """Up to here an image is one task."""
-    table_bits: int = table.TABLE_BITS
+    table_bits: int = colours.TABLE_BITS
     """Integer vectors up to this width are counted in a table."""
-    vectors: int = distinct.LIMIT
+    vectors: int = sketch.LIMIT
     """Distinct vectors kept, at most; beyond, every iteration goes over the pixels."""
     libraries: int = memory.LIBRARIES
     """Bytes a worker is thought to need: with all of them there is nowhere to hold pixels."""
@@ -42,10 +42,10 @@ class Way:
             patch.setattr(memory, "PIECE", self.piece)
             patch.setattr(memory, "LIBRARIES", self.libraries)
             patch.setattr(chunk, "PIECE", self.piece)
-            patch.setattr(table, "TABLE_BITS", self.table_bits)
-            patch.setattr(distinct, "LIMIT", self.vectors)
-            if self.vectors < distinct.SKETCH:
-                patch.setattr(distinct, "SKETCH", self.vectors)
+            patch.setattr(colours, "TABLE_BITS", self.table_bits)
+            patch.setattr(sketch, "LIMIT", self.vectors)
+            if self.vectors < sketch.SKETCH:
+                patch.setattr(sketch, "SKETCH", self.vectors)
             yield
 
 

@@ -23,18 +23,18 @@ from typing import Any
 
 import numpy as np
 import psutil
+from chunkmeans.engines import open_engine
+from chunkmeans.engines.base import Engine
+from chunkmeans.engines.serial import SerialEngine
+from chunkmeans.events import Advanced, Event, ignore
+from chunkmeans.image.grid import Box
+from chunkmeans.image.info import ImageInfo, Pixels
+from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.sources.base import Image
+from chunkmeans.steps.chunk import open_input
+from chunkmeans.steps.plan.memory import cut
+from chunkmeans.steps.segment.iterate import ChunkPixels
 
-from pipeline.engines import open_engine
-from pipeline.engines.base import Engine
-from pipeline.engines.serial import SerialEngine
-from pipeline.events import Advanced, Event, ignore
-from pipeline.grid import Box
-from pipeline.image import ImageInfo, Pixels
-from pipeline.kmeans.lloyd import Metric
-from pipeline.sources.base import Image
-from pipeline.steps.chunk import open_input
-from pipeline.steps.iterate import ChunkPixels
-from pipeline.steps.memory import cut
 from tests.benchmarks.report import commit, machine, package_versions
 from tests.benchmarks.scale import seconds_of
 from tests.cluster.hosts import Host, Network, NoNamespaces

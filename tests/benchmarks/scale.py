@@ -19,21 +19,21 @@ from time import monotonic, perf_counter, sleep
 
 import numpy as np
 import psutil
-
-from pipeline.engines import open_engine
-from pipeline.engines.base import Engine
-from pipeline.engines.serial import SerialEngine
-from pipeline.events import ignore
-from pipeline.grid import Box
-from pipeline.image import ImageInfo, Pixels
-from pipeline.kmeans.fit import Settings
-from pipeline.results.marks import complete
-from pipeline.results.store import Store
-from pipeline.sources.base import Image, ReadOptions
-from pipeline.steps.chunk import Input, open_input
-from pipeline.steps.collect import collect
-from pipeline.steps.image import Job, Output, segment_image
-from pipeline.steps.memory import cut
+from chunkmeans.engines import open_engine
+from chunkmeans.engines.base import Engine
+from chunkmeans.engines.serial import SerialEngine
+from chunkmeans.events import ignore
+from chunkmeans.image.grid import Box
+from chunkmeans.image.info import ImageInfo, Pixels
+from chunkmeans.kmeans.fit import Settings
+from chunkmeans.results.store.store import Store
+from chunkmeans.results.write.complete import complete
+from chunkmeans.sources.base import Image, ReadOptions
+from chunkmeans.steps.chunk import Input, open_input
+from chunkmeans.steps.job import Job, Output
+from chunkmeans.steps.plan.memory import cut
+from chunkmeans.steps.segment.collect import collect
+from chunkmeans.steps.segment.one_image import segment_image
 
 ROOT = Path(__file__).parents[2]
 EDGE = 64

@@ -3,9 +3,9 @@ import types
 from pathlib import Path
 
 import pytest
+from chunkmeans.cli.commands import app
 from typer.testing import CliRunner
 
-from pipeline.cli.commands import app
 from tests.cli.runner import CONFIG
 
 
@@ -22,9 +22,9 @@ def call(here, monkeypatch):
 
     def call(*args, runner=None):
         if runner is not None:
-            module = types.ModuleType("pipeline.api")
+            module = types.ModuleType("chunkmeans.api")
             module.run, module.plan, module.apply = runner.run, runner.plan, runner.apply
-            monkeypatch.setitem(sys.modules, "pipeline.api", module)
+            monkeypatch.setitem(sys.modules, "chunkmeans.api", module)
         return CliRunner().invoke(app, list(args), prog_name="chunkmeans")
 
     return call

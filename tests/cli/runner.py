@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pipeline.events import ImageFinished
+from chunkmeans.events import ImageFinished
 
 CONFIG = "images: {path: scans/}\nkmeans: {k: 4}\nresults: {path: out}\n"
 
@@ -47,7 +47,7 @@ class Plan:
 
 
 class Runner:
-    """Stands in for `pipeline.api`: does nothing, and tells what it was asked."""
+    """Stands in for `chunkmeans.api`: does nothing, and tells what it was asked."""
 
     def __init__(self, events=(), counts=None, plan=None, error=None):
         self.events, self.error = events, error

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chunkmeans.cli.tally import MOST_PROBLEMS
+from chunkmeans.events import ImageFinished, RunFinished, RunStarted
 
-from pipeline.cli.tally import MOST_PROBLEMS
-from pipeline.events import ImageFinished, RunFinished, RunStarted
 from tests.cli.runner import DONE, FAILED, WARNED, Plan, PlannedImage, Runner
 
 # -- run and segment --------------------------------------------------------------------------
@@ -196,9 +196,9 @@ def test_a_plan_of_many_images_lists_the_first_and_json_lists_all(call):
 @pytest.fixture
 def results(here):
     """Results as a run leaves them, of one good and one broken image."""
-    from pipeline.results.catalog import Row, write_catalog
-    from pipeline.results.record import RunRecord, write_record
-    from pipeline.results.store import Store
+    from chunkmeans.results.read.catalog import Row, write_catalog
+    from chunkmeans.results.read.record import RunRecord, write_record
+    from chunkmeans.results.store.store import Store
 
     store = Store(str(here / "out"))
     rows = [
@@ -244,9 +244,9 @@ def test_status_as_json_has_every_row(call, results):
 @pytest.fixture
 def running(results):
     """Results of a run that goes on, here and now, at its third image of five."""
-    from pipeline.results.lease import Lease
-    from pipeline.results.record import read_record, write_record
-    from pipeline.results.store import Store
+    from chunkmeans.results.read.record import read_record, write_record
+    from chunkmeans.results.store.lease import Lease
+    from chunkmeans.results.store.store import Store
 
     store = Store(results)
     record = replace(
@@ -263,8 +263,8 @@ def running(results):
 
 
 def test_images_of_earlier_runs_are_told_apart(call, results):
-    from pipeline.results.record import read_record, write_record
-    from pipeline.results.store import Store
+    from chunkmeans.results.read.record import read_record, write_record
+    from chunkmeans.results.store.store import Store
 
     store = Store(results)
     write_record(store, replace(read_record(store), others=2))
@@ -345,7 +345,7 @@ def test_the_version_is_told(call):
 def test_help_needs_no_heavy_package():
     code = (
         "import sys\n"
-        "from pipeline.cli import main\n"
+        "from chunkmeans.cli import main\n"
         "sys.argv = ['chunkmeans', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n    assert end.code == 0\n"

@@ -4,12 +4,9 @@ import io
 import sys
 
 import pytest
-from rich.console import Console
-from rich.text import Text
-
-from pipeline.cli.display import Bars, Lines, display
-from pipeline.cli.tally import MOST_PROBLEMS, Tally
-from pipeline.events import (
+from chunkmeans.cli.display import Bars, Lines, display
+from chunkmeans.cli.tally import MOST_PROBLEMS, Tally
+from chunkmeans.events import (
     Advanced,
     ImageFinished,
     Iterated,
@@ -18,6 +15,8 @@ from pipeline.events import (
     PhaseStarted,
     RunStarted,
 )
+from rich.console import Console
+from rich.text import Text
 
 
 class Clock:

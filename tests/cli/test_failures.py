@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from chunkmeans.cli.failures import interruptible
+from chunkmeans.errors import ChunkError, ClusterError, ConfigError, ResultError, SourceError
 
-from pipeline.cli.failures import interruptible
-from pipeline.errors import ChunkError, ClusterError, ConfigError, ResultError, SourceError
 from tests.cli.runner import DONE, Runner
+from tests.places import PYTHONPATH
 
 
 @pytest.mark.parametrize(
@@ -121,13 +122,13 @@ def test_a_wrong_command_line_exits_with_2(call, args):
 def test_a_request_to_end_ends_the_program_as_ctrl_c_does(here, number):
     code = (
         "import sys, time, types\n"
-        "module = types.ModuleType('pipeline.api')\n"
+        "module = types.ModuleType('chunkmeans.api')\n"
         "def run(config, **options):\n"
         "    print('ready', file=sys.stderr, flush=True)\n"
         "    time.sleep(60)\n"
         "module.run = run\n"
-        "sys.modules['pipeline.api'] = module\n"
-        "from pipeline.cli import main\n"
+        "sys.modules['chunkmeans.api'] = module\n"
+        "from chunkmeans.cli import main\n"
         "sys.argv = ['chunkmeans', 'run', 'c.yaml']\n"
         "main()\n"
     )
@@ -205,7 +206,7 @@ def test_a_request_to_end_does_not_disturb_the_end(here):
 def test_a_second_ctrl_c_ends_at_once(here, overwrite):
     code = (
         "import signal, time\n"
-        "from pipeline.cli.failures import interruptible\n"
+        "from chunkmeans.cli.failures import interruptible\n"
         f"with interruptible(overwrite={overwrite}):\n"
         "    try:\n"
         "        signal.raise_signal(signal.SIGINT)\n"
@@ -215,7 +216,7 @@ def test_a_second_ctrl_c_ends_at_once(here, overwrite):
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
     )  # fmt: skip
     assert done.returncode == 130
     assert done.stderr.split("\n")[1::2] == [

@@ -1,8 +1,7 @@
 """Numbers for people."""
 
 import pytest
-
-from pipeline.cli.quantities import binary, decimal, duration, short
+from chunkmeans.cli.quantities import binary, decimal, duration, short
 
 
 @pytest.mark.parametrize("value", [0, 1, 9.994, 999.4, 999.6, 9_995, 999_499, 999_500, 123e9, 5e17])

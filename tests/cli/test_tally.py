@@ -1,12 +1,11 @@
 """The numbers behind the displays: rates, time left, iterations."""
 
 import pytest
+from chunkmeans.cli.quantities import duration
+from chunkmeans.cli.tally import FIT, PATIENCE, Tally
+from chunkmeans.events import Advanced, ImageFinished, Iterated, PhaseFinished, PhaseStarted
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.cli.quantities import duration
-from pipeline.cli.tally import FIT, PATIENCE, Tally
-from pipeline.events import Advanced, ImageFinished, Iterated, PhaseFinished, PhaseStarted
 
 
 class Clock:

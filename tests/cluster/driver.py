@@ -4,8 +4,9 @@ import json
 import signal
 import sys
 
-from pipeline import api, cli
-from pipeline.steps.watching import both
+from chunkmeans import api, cli
+from chunkmeans.steps.segment.phases import both
+
 from tests.ways import Way
 
 

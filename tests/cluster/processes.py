@@ -15,6 +15,7 @@ import pytest
 from distributed import Client
 from distributed.deploy.spec import SpecCluster
 
+from tests.places import PYTHONPATH
 from tests.ways import RAW, Way
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ class Site:
     def __init__(self, folder, *, host=LOOPBACK, within=(), **environment):
         self.folder, self.within = Path(folder), tuple(within)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        self.environment = {**os.environ, "PYTHONPATH": PYTHONPATH, **environment}
         self.host, self.port = host, free_port()
         self.address = f"tcp://{host}:{self.port}"
         self.scheduler = None
@@ -160,7 +161,7 @@ def drive(config, *arguments, way=PIXELS, within=(), **environment):
     given = json.dumps(asdict(way))
     return subprocess.Popen(
         [*within, sys.executable, "-c", program, given, "run", str(config), *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

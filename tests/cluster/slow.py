@@ -3,17 +3,17 @@
 import os
 from time import sleep
 
-from pipeline.engines import window
+from chunkmeans.engines.dask import in_flight
 
 PAUSE = float(os.environ["CHUNKMEANS_SLOW"])
 
 
 def dask_setup(worker):
     """Have every task rest before it begins."""
-    plain = window.attempt
+    plain = in_flight.attempt
 
     def slow(task, item):
         sleep(PAUSE)
         return plain(task, item)
 
-    window.attempt = slow
+    in_flight.attempt = slow

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from chunkmeans import make_config, open_run, run
+from chunkmeans.errors import ClusterError
+from chunkmeans.events import Advanced, PhaseStarted
 
-from pipeline import make_config, open_run, run
-from pipeline.errors import ClusterError
-from pipeline.events import Advanced, PhaseStarted
 from tests.cluster.processes import PIXELS, RAW_WORKERS, Site, pids_at, started_here
 from tests.kills import written
 from tests.test_agreement import rows
@@ -138,7 +138,7 @@ def test_a_worker_lost_in_every_phase_and_every_iteration_costs_time_and_nothing
         site.start_workers(2, *RAW_WORKERS, *SLOW)
         cluster, losses = site.section(), Losses(lambda: site.address)
     else:
-        preload = ["pipeline.engines.workers", "tests.few_vectors", "tests.cluster.slow"]
+        preload = ["chunkmeans.engines.worker.preload", "tests.few_vectors", "tests.cluster.slow"]
         options = {"n_workers": 2, "threads_per_worker": 1, "preload": preload}
         cluster, losses = {"kind": "local", "options": options}, Losses(started_here)
     ran(scope, cluster, losses)
@@ -150,7 +150,7 @@ def test_a_worker_lost_in_every_phase_and_every_iteration_costs_time_and_nothing
 
 def test_workers_that_leave_at_their_walltime_cost_time_and_nothing_else(scope, site, monkeypatch):
     # on a busy machine they may take longer to come back than they stay
-    monkeypatch.setattr("pipeline.engines.dask.BLOCK_SECONDS", 0.5)
+    monkeypatch.setattr("chunkmeans.engines.dask.engine.BLOCK_SECONDS", 0.5)
     lifetime = ("--lifetime", "12s", "--lifetime-stagger", "4s", "--lifetime-restart")
     site.start_workers(2, *RAW_WORKERS, *SLOW, *lifetime, CHUNKMEANS_SLOW="0.3")
     ran(scope, site.section())

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chunkmeans import make_config, run
 
-from pipeline import make_config, run
 from tests.cluster.hosts import Network, NoNamespaces
 from tests.cluster.processes import RAW_WORKERS, Site, drive, ended, heard
 from tests.kills import written

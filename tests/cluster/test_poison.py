@@ -7,10 +7,10 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
+from chunkmeans import make_config, open_run, run
+from chunkmeans.errors import ClusterError
+from chunkmeans.sources import registry
 
-from pipeline import make_config, open_run, run
-from pipeline.errors import ClusterError
-from pipeline.sources import registry
 from tests.cluster.processes import Site
 from tests.test_agreement import stored
 from tests.test_exactness import picture
@@ -22,7 +22,7 @@ BUNDLES = Way(small=0, chunk=64, bundle=300)
 """Tasks of a few shards of 8 x 8 pixels."""
 SOURCE = """
     import ctypes, os
-    from pipeline.sources.npy import NpyImage
+    from chunkmeans.sources.formats.npy import NpyImage
 
     class Poison(NpyImage):
         '''Of its pixels at (16, 8) the worker dies, in the way that the file's name says.'''

@@ -5,11 +5,11 @@ import socket
 
 import dask
 import pytest
+from chunkmeans.config import Cluster, load_config
+from chunkmeans.engines import engine_size, job_script, open_engine
+from chunkmeans.engines.registry import KINDS
+from chunkmeans.errors import ClusterError, ConfigError
 
-from pipeline.config import Cluster, load_config
-from pipeline.engines import engine_size, job_script, open_engine
-from pipeline.engines.registry import KINDS
-from pipeline.errors import ClusterError, ConfigError
 from tests.cluster.running import ROOT
 
 pytestmark = pytest.mark.cluster

@@ -12,21 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from chunkmeans import ResultError, apply, load_config, make_config, open_run, run
+from chunkmeans.cli.commands import app
+from chunkmeans.image.grid import Box
+from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.store.lease import Lease, holder
+from chunkmeans.results.store.object_store import Bucket
+from chunkmeans.results.store.store import Store, image_path
+from chunkmeans.sources import ReadOptions
+from chunkmeans.sources import open_image as open_source
+from chunkmeans.sources.files.paths import local
+from chunkmeans.steps.plan.jobs import jobs_of
 from typer.testing import CliRunner
 
-from pipeline import ResultError, apply, load_config, make_config, open_run, run
-from pipeline.cli.commands import app
-from pipeline.grid import Box
-from pipeline.results.bucket import Bucket
-from pipeline.results.lease import Lease, holder
-from pipeline.results.open import open_image
-from pipeline.results.store import Store, image_path
-from pipeline.sources import ReadOptions
-from pipeline.sources import open_image as open_source
-from pipeline.sources.location import local
-from pipeline.steps.jobs import jobs_of
 from tests.cluster.seaweed import BUCKET, Seaweed, s3
 from tests.kills import killed_driver
+from tests.places import PYTHONPATH
 from tests.test_exactness import picture
 from tests.ways import Way
 
@@ -182,9 +183,9 @@ def test_a_server_that_is_gone_for_a_while_costs_no_bit(s3, four, here, tmp_path
             sections(f"s3://{BUCKET}/four", out, quick(mine.options)),
         )
         process = subprocess.Popen(
-            [sys.executable, "-c", "from pipeline.cli import main; main()", "run", config],
+            [sys.executable, "-c", "from chunkmeans.cli import main; main()", "run", config],
             stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=here,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH},
         )  # fmt: skip
         store = Store(out, mine.options)
         while not store.exists("lease.json") and process.poll() is None:
@@ -398,9 +399,9 @@ def test_keys_are_found_in_nothing_that_a_run_leaves_or_says(
     said = ""
     for command in (["plan", config], ["run", config], ["status", config, "--json"]):
         done = subprocess.run(
-            [sys.executable, "-c", "from pipeline.cli import main; main()", *command],
+            [sys.executable, "-c", "from chunkmeans.cli import main; main()", *command],
             capture_output=True, text=True, cwd=here,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
         )  # fmt: skip
         said += done.stdout + done.stderr
         if command[0] == "run":

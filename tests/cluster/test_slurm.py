@@ -9,6 +9,7 @@ import pytest
 
 from tests.cluster.conftest import end, soon
 from tests.cluster.running import ROOT, chunkmeans, command, results_of
+from tests.places import PYTHONPATH
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -75,7 +76,7 @@ def test_a_job_that_is_cancelled_costs_no_bit_and_is_replaced(slurm, tmp_path):
     )
     # the run has to last until Slurm has started another job, however quick the machine
     options = "options:\n  worker_extra_args: [--preload, tests.cluster.slow]\n"
-    options += f"  job_script_prologue: [export CHUNKMEANS_SLOW=4, export PYTHONPATH={ROOT}]"
+    options += f"  job_script_prologue: [export CHUNKMEANS_SLOW=4, export PYTHONPATH={PYTHONPATH}]"
     (tmp_path / "site.yaml").write_text(LOOPBACK.replace("options:", options))
     chunkmeans("run", config, "--cluster", "serial", out="serial", cwd=tmp_path, seconds=400)
 

@@ -1,9 +1,8 @@
 """The shortest config, and how to get one or its error."""
 
 import pytest
-
-from pipeline.config import make_config
-from pipeline.errors import ConfigError
+from chunkmeans.config import make_config
+from chunkmeans.errors import ConfigError
 
 LEAST = """\
 images:

@@ -4,8 +4,8 @@ import re
 import shlex
 
 import pytest
+from chunkmeans.config import load_config
 
-from pipeline.config import load_config
 from tests.config.examples import LEAST, message
 
 # -- errors name the place --------------------------------------------------------------------

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chunkmeans.config import GivenMeans, load_config, make_config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import GivenMeans, load_config, make_config
 from tests.config.examples import LEAST, made, message
 
 # -- what a config is -------------------------------------------------------------------------

@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-
-from pipeline.config import load_config
-from pipeline.engines.registry import KINDS
+from chunkmeans.config import load_config
+from chunkmeans.engines.registry import KINDS
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted((ROOT / "configs/clusters").glob("*.yaml"))

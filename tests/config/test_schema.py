@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from pipeline.config import Config, config_schema, load_config
+from chunkmeans.config import Config, config_schema, load_config
 
 
 def test_the_schema_knows_every_key_and_says_what_it_is():
@@ -39,7 +38,7 @@ def test_every_shipped_config_loads_and_explains_every_key(path):
 
 def test_the_config_is_read_without_heavy_packages():
     code = (
-        "import sys, pipeline.config; "
+        "import sys, chunkmeans.config; "
         "heavy = {'numpy', 'dask', 'zarr', 'numba', 'tifffile', 'skimage'}; "
         "print(*heavy & set(sys.modules))"
     )

@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
+from chunkmeans.config import EarlierResults, load_config, make_config, parse_bytes
 
-from pipeline.config import EarlierResults, load_config, make_config, parse_bytes
 from tests.config.examples import LEAST, made, message
 
 # -- values with a form of their own ----------------------------------------------------------

@@ -6,15 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from chunkmeans.engines import open_engine
+from chunkmeans.engines.base import Engine
+from chunkmeans.errors import ChunkError, ConfigError, SourceError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.engines import open_engine
-from pipeline.engines.base import Engine
-from pipeline.errors import ChunkError, ConfigError, SourceError
-
-from . import tasks
-from .tasks import Marked
+from tests.engines import tasks
+from tests.engines.tasks import Marked
 
 few_examples = settings(
     max_examples=10,

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.engines.overtime import limited
+from chunkmeans.engines.worker.deadline import limited
 
 
 @dataclass(frozen=True)

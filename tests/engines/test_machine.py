@@ -8,9 +8,8 @@ import dask.system
 import numpy as np
 import psutil
 import pytest
-
-from pipeline.engines import machine
-from pipeline.engines.machine import PeakMemory, cores, free_memory, highest, started
+from chunkmeans.engines import machine
+from chunkmeans.engines.machine import PeakMemory, cores, free_memory, highest, started
 
 MIB = 2**20
 
@@ -108,7 +107,7 @@ def test_children_count_with_the_process_even_those_that_start_later(child, monk
 def test_no_peak_of_a_single_process_is_too_short_to_be_seen():
     script = """
 import numpy as np
-from pipeline.engines import machine
+from chunkmeans.engines import machine
 
 machine.INTERVAL = 1e6
 with machine.PeakMemory() as peak:

@@ -2,14 +2,13 @@ import subprocess
 import sys
 
 import pytest
+from chunkmeans.engines import engine_size, open_engine
+from chunkmeans.engines.machine import cores
+from chunkmeans.engines.registry import KINDS
+from chunkmeans.engines.serial import SerialEngine
+from chunkmeans.errors import ConfigError
 
-from pipeline.engines import engine_size, open_engine
-from pipeline.engines.machine import cores
-from pipeline.engines.registry import KINDS
-from pipeline.engines.serial import SerialEngine
-from pipeline.errors import ConfigError
-
-from .conformance import assert_refused
+from tests.engines.conformance import assert_refused
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest():
@@ -45,7 +44,7 @@ def test_a_missing_extra_is_an_error_that_says_what_to_install(monkeypatch, kind
     for name in (dask.module, dask.module.partition(".")[0], dask.needs):
         if name and name != "distributed":
             monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr("pipeline.engines.request.find_spec", lambda name: None)
+    monkeypatch.setattr("chunkmeans.engines.clusters.request.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=rf"{kind} needs .*; pip install 'chunkmeans\[{extra}\]'"):
         ask(kind)
 
@@ -61,7 +60,7 @@ def test_threads_are_those_of_this_machine_unless_told_otherwise():
 def test_the_serial_engine_does_without_distributed():
     code = (
         "import sys; sys.modules['distributed'] = None\n"
-        "from pipeline.engines import open_engine\n"
+        "from chunkmeans.engines import open_engine\n"
         "print([o.value for o in open_engine('serial').map(abs, [-1], name='abs')])"
     )
     done = subprocess.run(

@@ -1,10 +1,9 @@
 import pytest
+from chunkmeans.engines.serial import SerialEngine
+from chunkmeans.errors import ConfigError
 
-from pipeline.engines.serial import SerialEngine
-from pipeline.errors import ConfigError
-
-from . import tasks
-from .conformance import EngineTests, assert_refused
+from tests.engines import tasks
+from tests.engines.conformance import EngineTests, assert_refused
 
 
 class TestSerial(EngineTests):

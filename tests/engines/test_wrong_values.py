@@ -1,13 +1,12 @@
 """A wrong value of the section `cluster` is refused by its key before anything is started."""
 
 import pytest
+from chunkmeans.config import Certificates, Cluster, Wait
+from chunkmeans.engines import engine_size, job_script, open_engine
+from chunkmeans.engines.machine import free_memory
+from chunkmeans.errors import ClusterError, ConfigError
 
-from pipeline.config import Certificates, Cluster, Wait
-from pipeline.engines import engine_size, job_script, open_engine
-from pipeline.engines.machine import free_memory
-from pipeline.errors import ClusterError, ConfigError
-
-from .certificates import write_certificates
+from tests.engines.certificates import write_certificates
 
 GIB = 2**30
 NEEDS = {

@@ -9,15 +9,14 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from chunkmeans.kmeans.counting import sketch as distinct
+from chunkmeans.kmeans.counting.collect import Collected, Collector
+from chunkmeans.kmeans.exact.accumulator import Exact
+from chunkmeans.kmeans.exact.moments import Moments
+from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums
+from chunkmeans.kmeans.samples import Samples
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
-from pipeline.kmeans import distinct
-from pipeline.kmeans.collect import Collected, Collector
-from pipeline.kmeans.exact import Exact
-from pipeline.kmeans.lloyd import Far, Metric, PartialSums
-from pipeline.kmeans.moments import Moments
-from pipeline.kmeans.samples import Samples
 
 CANONICAL = ("u1", "u2", "i2", "i8", "u8", "f4", "f8")
 

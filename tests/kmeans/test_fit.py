@@ -6,13 +6,10 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from sklearn.cluster import KMeans
-
-from pipeline.errors import ChunkError, ConfigError
-from pipeline.kmeans import fit as module
-from pipeline.kmeans.fit import (
+from chunkmeans.errors import ChunkError, ConfigError
+from chunkmeans.kmeans import fit as module
+from chunkmeans.kmeans.exact.moments import Moments
+from chunkmeans.kmeans.fit import (
     LARGEST,
     Settings,
     TablePixels,
@@ -20,10 +17,13 @@ from pipeline.kmeans.fit import (
     initial_means,
     metric_of,
 )
-from pipeline.kmeans.lloyd import Metric, lloyd
-from pipeline.kmeans.moments import Moments
-from pipeline.kmeans.samples import Samples
-from pipeline.kmeans.seeding import Draws, random_means
+from chunkmeans.kmeans.lloyd import Metric, lloyd
+from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.seeding import Draws, random_means
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+
 from tests import oracle, strategies
 from tests.kmeans.examples import RawPixels, collect, column, same_moments
 

@@ -5,15 +5,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from chunkmeans.errors import ChunkError
+from chunkmeans.kmeans import lloyd as module
+from chunkmeans.kmeans.exact.moments import Moments
+from chunkmeans.kmeans.fit import TablePixels
+from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums, brightness_order, lloyd, residual
+from chunkmeans.kmeans.samples import Samples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.errors import ChunkError
-from pipeline.kmeans import lloyd as module
-from pipeline.kmeans.fit import TablePixels
-from pipeline.kmeans.lloyd import Far, Metric, PartialSums, brightness_order, lloyd, residual
-from pipeline.kmeans.moments import Moments
-from pipeline.kmeans.samples import Samples
 from tests import oracle, strategies
 from tests.kmeans.examples import RawPixels, collect, column, parts
 

@@ -3,10 +3,9 @@ import pickle
 
 import numpy as np
 import pytest
+from chunkmeans.kmeans.model import Iteration, Model, Start
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.kmeans.model import Iteration, Model, Start
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(min_value=0, allow_nan=False, allow_infinity=False)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from chunkmeans.kmeans.samples import ONCE, Samples, canonical
 
-from pipeline.kmeans.samples import ONCE, Samples, canonical
 from tests.kmeans.examples import CANONICAL, column
 
 EVERY = ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")

@@ -4,13 +4,13 @@ from functools import reduce
 
 import numpy as np
 import pytest
+from chunkmeans.kmeans.counting.collect import Collected
+from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.kmeans.collect import Collected
-from pipeline.kmeans.lloyd import Metric
-from pipeline.kmeans.samples import Samples
-from pipeline.kmeans.seeding import Draws, plusplus_means, random_means
 from tests import strategies
 from tests.kmeans.examples import collect, column, parts, small_sketch, table_of
 

@@ -6,16 +6,16 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
+from chunkmeans.image.grid import Box, split
+from chunkmeans.image.info import ImageInfo
+from chunkmeans.kmeans.model import Model, Start
+from chunkmeans.results.store.store import Store
+from chunkmeans.results.write.complete import complete
+from chunkmeans.results.write.labels import LabelWriter, create_labels
+from chunkmeans.results.write.layout import plan_labels
 from hypothesis import strategies as st
 
 import tests.strategies  # noqa: F401  sets the profile of hypothesis
-from pipeline.grid import Box, split
-from pipeline.image import ImageInfo
-from pipeline.kmeans.model import Model, Start
-from pipeline.results.labels import LabelWriter, create_labels
-from pipeline.results.layout import plan_labels
-from pipeline.results.marks import complete
-from pipeline.results.store import Store
 
 
 def image_info(shape, axes=None, channels=3, dtype="uint8", **more):

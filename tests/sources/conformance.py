@@ -24,11 +24,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from chunkmeans.errors import SourceError
+from chunkmeans.image.grid import Box
+from chunkmeans.sources import Image, ReadOptions, open_image
 from numpy.typing import NDArray
-
-from pipeline.errors import SourceError
-from pipeline.grid import Box
-from pipeline.sources import Image, ReadOptions, open_image
 
 AXES = {2: "yx", 3: "zyx", 4: "tzyx"}
 

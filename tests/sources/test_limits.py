@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from chunkmeans.config.models import Limits
+from chunkmeans.errors import SourceError
+from chunkmeans.sources import ReadOptions, open_image
+from chunkmeans.sources.formats.tiff.directories import check_directories
 from PIL import Image as Pillow
 
-from pipeline.config.models import Limits
-from pipeline.errors import SourceError
-from pipeline.sources import ReadOptions, open_image
-from pipeline.sources.tiff_directories import check_directories
 from tests.hostile import pages, pyramid, tiff
 
 PICTURE = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30)

@@ -4,10 +4,9 @@ from importlib.metadata import EntryPoint
 
 import numpy as np
 import pytest
-
-from pipeline.errors import SourceError
-from pipeline.sources import open_image, registry, suffixes
-from pipeline.sources.memory import MemoryImage
+from chunkmeans.errors import SourceError
+from chunkmeans.sources import open_image, registry, suffixes
+from chunkmeans.sources.array import MemoryImage
 
 
 def opened(path, options):
@@ -104,7 +103,7 @@ def test_a_file_url_is_a_path(tmp_path):
 
 def test_nothing_of_a_format_is_imported_before_it_is_needed():
     code = (
-        "import sys, pipeline.sources as s; s.suffixes(); "
+        "import sys, chunkmeans.sources as s; s.suffixes(); "
         "print({'PIL', 'zarr', 'tifffile', 'imagecodecs', 'dask'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

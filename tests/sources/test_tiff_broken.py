@@ -9,10 +9,10 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
+from chunkmeans.errors import SourceError
+from chunkmeans.image.grid import Box
+from chunkmeans.sources.formats.tiff.image import TiffImage
 
-from pipeline.errors import SourceError
-from pipeline.grid import Box
-from pipeline.sources.tiff import TiffImage
 from tests.sources.tiff_files import GREY, RGB, drawn, read, refusal, write_tiled
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-
-from pipeline.errors import SourceError
-from pipeline.grid import Box
-from pipeline.sources.base import ReadOptions
-from pipeline.sources.tiff import TiffImage
+from chunkmeans.errors import SourceError
+from chunkmeans.image.grid import Box
+from chunkmeans.sources.base import ReadOptions
+from chunkmeans.sources.formats.tiff.image import TiffImage
 
 RGB = {"photometric": "rgb"}
 GREY = {"photometric": "minisblack"}

@@ -1,7 +1,6 @@
 import pytest
-
-from pipeline.engines import open_engine
-from pipeline.engines.settings import SETTINGS
+from chunkmeans.engines import open_engine
+from chunkmeans.engines.dask.settings import SETTINGS
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from chunkmeans import make_config
+from chunkmeans.sources.array import MemoryImage
+from chunkmeans.steps.chunk import open_input
+from chunkmeans.steps.plan import memory
+from chunkmeans.steps.plan.jobs import jobs_of
 
-from pipeline import make_config
-from pipeline.sources.memory import MemoryImage
-from pipeline.steps import memory
-from pipeline.steps.chunk import open_input
-from pipeline.steps.jobs import jobs_of
 from tests.test_exactness import picture
 
 MEANS = [[10.0], [90.0], [200.0]]

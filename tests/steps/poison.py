@@ -8,8 +8,8 @@ import time
 import warnings
 from dataclasses import dataclass, replace
 
-from pipeline.sources.npy import NpyImage
-from pipeline.steps.image import Job
+from chunkmeans.sources.formats.npy import NpyImage
+from chunkmeans.steps.job import Job
 
 
 class Segfault(NpyImage):

@@ -4,25 +4,25 @@ import pickle
 
 import numpy as np
 import pytest
+from chunkmeans import SourceError, open_image
+from chunkmeans.engines import pixel_cache
+from chunkmeans.image.grid import Box
+from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.sources.array import MemoryImage
+from chunkmeans.steps import chunk as module
+from chunkmeans.steps.chunk import Chunk, open_input
+from chunkmeans.steps.plan.memory import cut
+from chunkmeans.steps.segment.iterate import sum_bundle
 
-from pipeline import SourceError, open_image
-from pipeline.engines import hold
-from pipeline.grid import Box
-from pipeline.kmeans.lloyd import Metric
-from pipeline.sources.memory import MemoryImage
-from pipeline.steps import chunk as module
-from pipeline.steps.chunk import Chunk, open_input
-from pipeline.steps.iterate import sum_bundle
-from pipeline.steps.memory import cut
 from tests.steps.examples import source
 from tests.test_exactness import picture, some_means
 
 
 @pytest.fixture(autouse=True)
 def _nothing_held():
-    hold.clear()
+    pixel_cache.clear()
     yield
-    hold.clear()
+    pixel_cache.clear()
 
 
 def whole(image, hold=0):
@@ -62,7 +62,7 @@ def test_what_is_held_is_read_once_and_what_does_not_fit_each_time(monkeypatch):
     image = source(picture("uint8", 1, (10, 10)))
     for room, expected in ((200, 1), (199, 3)):
         reads.clear()
-        hold.clear()
+        pixel_cache.clear()
         for _ in range(3):
             list(whole(image, room).read())
         assert len(reads) == expected

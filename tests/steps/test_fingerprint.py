@@ -4,17 +4,17 @@ import os
 from pathlib import Path
 from shutil import copyfile
 
+import chunkmeans.steps.chunk
 import numpy as np
 import pytest
+from chunkmeans import open_run, plan, run
+from chunkmeans.errors import SourceError
+from chunkmeans.results.read.catalog import read_catalog
+from chunkmeans.results.store.store import Store
+from chunkmeans.steps.chunk import CONTENT
+from chunkmeans.steps.plan.jobs import jobs_of
+from chunkmeans.steps.resume.what_holds import earlier_images
 
-import pipeline.steps.chunk
-from pipeline import open_run, plan, run
-from pipeline.errors import SourceError
-from pipeline.results.catalog import read_catalog
-from pipeline.results.store import Store
-from pipeline.steps.chunk import CONTENT
-from pipeline.steps.earlier import earlier_images
-from pipeline.steps.jobs import jobs_of
 from tests.steps.examples import config, save_images
 
 
@@ -130,13 +130,13 @@ def test_a_change_while_it_is_segmented_is_noticed_whatever_the_kind(tmp_path):
 def test_contents_are_read_once_per_image_and_by_no_plan(tmp_path, monkeypatch):
     save_images(tmp_path, 3)
     read = []
-    content_of = pipeline.steps.chunk.content_of
+    content_of = chunkmeans.steps.chunk.content_of
 
     def counted(paths, options):
         read.extend(os.path.basename(path) for path in paths)
         return content_of(paths, options)
 
-    monkeypatch.setattr(pipeline.steps.chunk, "content_of", counted)
+    monkeypatch.setattr(chunkmeans.steps.chunk, "content_of", counted)
     plan(asked(tmp_path, "content"))
     assert read == []
     run(asked(tmp_path, "content"))

@@ -52,7 +52,7 @@ def _ours(name: str, **changes: Any) -> Contender:
         lambda task: ours.command(replace(task, **changes)),
         ours.stats,
         ours.labels,
-        ("pipeline",),
+        ("chunkmeans",),
     )
 
 

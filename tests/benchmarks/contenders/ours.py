@@ -40,7 +40,7 @@ def command(task: Task) -> list[str]:
 def program(given: str | None = None) -> list[str]:
     """Return how chunkmeans is called: as `given`, else by the script beside this Python."""
     script = given or shutil.which("chunkmeans", path=str(Path(sys.executable).parent))
-    return [script] if script else [sys.executable, "-c", "from pipeline.cli import main; main()"]
+    return [script] if script else [sys.executable, "-c", "from chunkmeans.cli import main; main()"]
 
 
 def results(task: Task) -> Path:

@@ -1,0 +1,345 @@
+"""What a user calls: a run from a config to results, its plan, and one image in memory.
+
+Reads like the README; the steps hold the logic.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+
+from chunkmeans.config import Config, make_config
+from chunkmeans.engines import open_engine
+from chunkmeans.engines.base import Engine
+from chunkmeans.engines.dask.report_file import refuse_place
+from chunkmeans.engines.machine import PeakMemory, cores
+from chunkmeans.engines.serial import SerialEngine
+from chunkmeans.errors import ConfigError
+from chunkmeans.events import Note, RunFinished, RunStarted, Watcher, ignore
+from chunkmeans.results.read.record import RunRecord
+from chunkmeans.results.store.log import Log
+from chunkmeans.sources import Image, ReadOptions, open_image
+from chunkmeans.sources.array import MemoryImage
+from chunkmeans.steps.chunk import open_input
+from chunkmeans.steps.job import Job
+from chunkmeans.steps.plan.jobs import jobs_of, nodata_of, read_options, settings_of, store_of
+from chunkmeans.steps.plan.plan import Plan, plan_of, refuse_hopeless
+from chunkmeans.steps.resume.duplicates import BUDGET
+from chunkmeans.steps.resume.ledger import Ledger, ledger
+from chunkmeans.steps.resume.outcome import Ending
+from chunkmeans.steps.segment.in_memory import Segmentation, segment_array
+from chunkmeans.steps.segment.many_images import segment_images
+from chunkmeans.steps.segment.phases import both
+from chunkmeans.steps.segment.shared.apply import applied, config_of, label_images, saved_model
+from chunkmeans.steps.segment.shared.shared_means import segment_collection
+
+
+def run(
+    config: Config,
+    *,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    performance_report: str | None = None,
+    watch: Watcher = ignore,
+) -> RunRecord:
+    """Segment everything that a config names; the same call goes on where one was stopped.
+
+    Parameters
+    ----------
+    config
+        From `load_config` or `make_config`.
+    overwrite
+        Replace results, of other settings too.
+    retry_failed
+        Try images again that failed, though their files are the same as then. Where the failure
+        may have been the machine's, the disk's or the network's, that is done anyway.
+    performance_report
+        File of HTML that Dask writes: what every worker did when, and what was sent.
+    watch
+        Told of everything that happens.
+
+    Returns
+    -------
+    RunRecord
+        How it ended; the same as ``run.json``. Images are in `open_run(config.results.path)`.
+
+    Raises
+    ------
+    ConfigError
+        If the config names no image or asks for what does not fit.
+    ResultError
+        If the output holds results of other settings, is being written by another run, or cannot
+        be written.
+    ClusterError
+        If the machines are not there.
+    """
+    segment = segment_each if config.kmeans.scope == "image" else segment_pooled
+    return _run(
+        config,
+        jobs_of(config),
+        segment,
+        overwrite,
+        retry_failed,
+        watch,
+        performance_report=performance_report,
+    )
+
+
+def apply(
+    model: str | Config,
+    images: str | Sequence[str],
+    output: str,
+    *,
+    group: str | None = None,
+    overrides: Sequence[str] = (),
+    cluster: str | None = None,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    watch: Watcher = ignore,
+) -> RunRecord:
+    """Label images by the means of an earlier run, without a fit; resumes as `run` does.
+
+    Pixels are taken as that run took them: its channels, level, nodata, mask and scale hold, its
+    region does not.
+
+    Parameters
+    ----------
+    model
+        Folder or URL of results of scope collection or group, or of one image's store in results;
+        or the config of a run, whose storage options open the new images and results too.
+    images
+        As ``images.path`` of a config.
+    output
+        As ``results.path``.
+    group
+        Which of the models, if there are several.
+    overrides
+        Such as ``"images.nodata=0"``.
+    cluster
+        Where to compute, as ``--cluster``.
+    overwrite, retry_failed, watch
+        As of `run`.
+
+    Returns
+    -------
+    RunRecord
+        How it ended. An image of other channels, or of another kind of numbers, has failed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, or no image.
+    ResultError
+        As of `run`.
+    ClusterError
+        If the machines are not there.
+    """
+    if isinstance(model, Config):
+        path, options = model.results.path, model.results.storage_options
+        opening = {"images": model.images.storage_options, "results": options}
+    else:
+        path, options, opening = model, {}, {}
+    saved = saved_model(path, options, group)
+    config = config_of(saved, images, output, overrides, cluster, opening)
+
+    def label(book: Ledger, engine: Engine, watch: Watcher) -> None:
+        for ending in label_images(book.pending, saved, engine, watch):
+            note(ending, book, watch)
+
+    settings = {**config.settings(), "applied": saved.digest}
+    jobs = applied(jobs_of(config), saved)
+    return _run(config, jobs, label, overwrite, retry_failed, watch, settings)
+
+
+def _run(
+    config: Config,
+    jobs: list[Job],
+    segment: Callable[[Ledger, Engine, Watcher], None],
+    overwrite: bool,
+    retry_failed: bool,
+    watch: Watcher,
+    settings: Mapping[str, Any] | None = None,
+    performance_report: str | None = None,
+) -> RunRecord:
+    """Open machines and output, do what is pending, and close them."""
+
+    def say(text: str) -> None:
+        watch(Note(text, "warning"))
+
+    if performance_report is not None:
+        refuse_place(performance_report)
+    with ExitStack() as stack:
+        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory, say=say))
+        if performance_report is not None:
+            stack.enter_context(engine.reported(performance_report))
+        planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)
+        peak = stack.enter_context(PeakMemory())
+        opened = ledger(
+            config,
+            jobs,
+            engine,
+            overwrite,
+            peak,
+            planned=planned,
+            retry_failed=retry_failed,
+            settings=settings,
+        )
+        book = stack.enter_context(opened)
+        log = stack.enter_context(Log(store_of(config)))
+        watch = both(watch, both(log, book.watch))
+        tell_why(book, log, watch)
+        if engine.dashboard:
+            watch(Note(f"dashboard: {engine.dashboard}"))
+        watch(RunStarted(len(jobs), len(book.pending)))
+        segment(book, engine, watch)
+        tell_not_compared(book.compare(), watch)
+        watch(RunFinished(book.counts(), book.seconds))
+    return book.record
+
+
+def plan(config: Config, *, watch: Watcher = ignore) -> Plan:
+    """Return what a run would read, compute and need, without doing it.
+
+    `watch` is told of what a scheduler that runs already is waited for.
+    """
+    return plan_of(config, jobs_of(config), watch)
+
+
+def segment(
+    image: Any,
+    k: int | None = None,
+    *,
+    axes: str | None = None,
+    channels: int | str | Sequence[int | str] | None = None,
+    region: Sequence[str] | None = None,
+    nodata: float | Sequence[float] | None = None,
+    mask: Any = None,
+    scale: str | Sequence[float] = "none",
+    init: Any = "random",
+    watch: Watcher = ignore,
+    **kmeans: Any,
+) -> Segmentation:
+    """Segment one image into an array of labels, in this process.
+
+    Parameters
+    ----------
+    image
+        A path or URL, a NumPy array, or a Dask array, which is computed box by box.
+    k
+        Number of labels; may be left out where `init` gives means.
+    axes
+        A letter of ``tzyxc`` per axis of the image, instead of what the file says or, for an
+        array, the rule for unnamed axes.
+    channels, region, nodata, scale
+        As ``images.channels``, ``images.region`` (``["0:512", "0:512"]``), ``images.nodata`` and
+        ``features.scale`` of a config.
+    init
+        ``"random"``, ``"kmeans++"``, or means to start from, (k, c).
+    mask
+        A path or an array of the image's shape; a pixel counts where it is not zero.
+    watch
+        Told of everything that happens.
+    **kmeans
+        Further keys of the config's section ``kmeans``: restarts, threshold, max_iterations,
+        empty, seed.
+
+    Returns
+    -------
+    Segmentation
+        Labels 1..k from dark to bright (0: no data), means, history.
+
+    Raises
+    ------
+    ConfigError
+        If an argument does not fit.
+    SourceError
+        If the image cannot be read.
+    ChunkError
+        If it has no valid pixel.
+
+    Examples
+    --------
+    >>> picture = np.array([[1, 1, 9], [1, 9, 9]], np.uint8)
+    >>> segment(picture, 2).labels.tolist()
+    [[1, 1, 2], [1, 2, 2]]
+    """
+    named = image if isinstance(image, str | PathLike) else "array"
+    if isinstance(init, np.ndarray) or (not isinstance(init, str) and not isinstance(init, dict)):
+        init = {"means": np.asarray(init).tolist()}
+    if isinstance(init, Mapping) and "from" in init:
+        raise ConfigError(
+            "init: earlier results hold many images; give one's means: "
+            "open_run(path).images[id].model.means"
+        )
+    config = make_config(
+        images={
+            "path": fspath(named),
+            "axes": axes,
+            "channels": channels,
+            "region": None if region is None else list(region),
+            "nodata": nodata,
+        },
+        features={"scale": scale},
+        kmeans={"init": init, **({} if k is None else {"k": k}), **kmeans},
+        results={"path": "memory://nowhere"},
+    )
+    options = read_options(config)
+    masks = None if mask is None else _opened(mask, replace(options, channels=None, axes=None))
+    source = open_input("array", _opened(image, options), masks, nodata_of(config))
+    with SerialEngine(threads=cores(), memory=config.memory) as engine:
+        return segment_array(source, settings_of(config), engine, watch)
+
+
+def _opened(image: Any, options: ReadOptions) -> Image:
+    if isinstance(image, str | PathLike):
+        return open_image(fspath(image), options)
+    return MemoryImage(image, options=options)
+
+
+def segment_each(book: Ledger, engine: Engine, watch: Watcher) -> None:
+    """Segment each image with means of its own."""
+    for ending in segment_images(book.pending, engine, watch):
+        note(ending, book, watch)
+
+
+def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
+    """Segment all images, or each group of them, with one set of means."""
+    groups: dict[str | None, list[Job]] = defaultdict(list)
+    for job in book.pending:
+        groups[job.group].append(job)
+    for group, jobs in groups.items():
+        for ending in segment_collection(jobs, engine, watch, book.shared(group)):
+            note(ending, book, watch)
+
+
+def tell_why(book: Ledger, log: Log, watch: Watcher) -> None:
+    """Tell why images that had ended are done again: how many, and each of them in the log."""
+    if book.lease is not None and book.lease.before is not None:
+        watch(Note(f"the run before ended without a word ({book.lease.before}); going on"))
+    if book.why:
+        images = f"{len(book.why):,} image{'s' * (len(book.why) != 1)}"
+        watch(Note(f"{images} of the run before to be done again; the log says why"))
+    for name, reason in book.why.items():
+        log(Note(f"{name} is done again: {reason}"))
+
+
+def tell_not_compared(images: int, watch: Watcher) -> None:
+    """Tell how many images have no `duplicate_of` only because nobody looked."""
+    if images:
+        watch(
+            Note(
+                f"{images:,} image{'s' * (images != 1)} may repeat others of the same size, but "
+                "were not compared: not readable, "
+                f"or more than {BUDGET / 2**30:.3g} GiB to read in all"
+            )
+        )
+
+
+def note(ending: Ending, book: Ledger, watch: Watcher) -> None:
+    """Enter how an input ended into the catalogue and tell the watcher."""
+    book.add(ending.row, ending.nbytes)
+    watch(ending.event)

@@ -1,0 +1,132 @@
+"""How a command ends where it cannot go on: a message on stderr, and the exit code."""
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from chunkmeans.errors import ChunkmeansError, ClusterError
+from chunkmeans.retry import passing
+
+INTERRUPTED = 130
+"""What a shell reports of a program that ends by Ctrl-C."""
+
+
+@contextmanager
+def interruptible(*, overwrite: bool = False) -> Iterator[None]:
+    """Let Ctrl-C, or another request to end, end the run in order; a second Ctrl-C at once.
+
+    Batch systems, service managers and a closed terminal ask by SIGTERM and SIGHUP. Once is enough:
+    the run notes how far it came, and what comes after that must not disturb it, but for a person
+    who does not want to wait. What the caller ignores (``nohup``) stays ignored.
+    """
+    asked = False
+
+    def end(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            _shout(f"ended at once; {_again(overwrite)} resumes")
+            os._exit(INTERRUPTED)
+        if not asked:
+            asked = True
+            if number == signal.SIGINT:
+                _shout("stopping; Ctrl-C again ends at once")
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in usual}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) -> Iterator[None]:
+    """Turn what goes wrong inside into a message and an exit code.
+
+    Parameters
+    ----------
+    resumes
+        Whether the command goes on where it was when it is given again.
+    overwrite
+        Whether it begins from zero unless it is given again without ``--overwrite``.
+    json
+        Whether the message and the exit code go to stdout too, as a JSON document.
+    """
+    try:
+        yield
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise
+    except KeyboardInterrupt:
+        hint = f"; what is finished is kept, {_again(overwrite)} resumes" if resumes else ""
+        _say("interrupted", f"{hint}", "")
+        raise _exit(INTERRUPTED, "interrupted", json) from None
+    except ChunkmeansError as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        if len(lines) > 1:
+            lines.insert(0, f"{len(lines)} things are wrong")
+        code = error.exit_code
+        if passing(error):
+            code = ClusterError.exit_code
+            hint = f"; {_again(overwrite)} goes on" if resumes else ""
+            lines.append(f"this may pass{hint}")
+        elif code == ClusterError.exit_code and overwrite:
+            lines.append(f"to go on with what is written, give {_again(overwrite)}")
+        _say("error", "\n".join(lines))
+        raise _exit(code, str(error), json) from None
+    except Exception as error:
+        if isinstance(error, OSError) or passing(error):
+            _say("error", message := f"cannot be read or written: {error}")
+            raise _exit(ClusterError.exit_code, message, json) from None
+        sys.stderr.write(_safe(traceback.format_exc()))
+        message = f"unexpected {type(error).__name__}: {error}"
+        bug = "This is a bug in chunkmeans; please report it with the lines above."
+        _say("error", f"{message}\n{bug}")
+        raise _exit(ChunkmeansError.exit_code, message, json) from None
+
+
+def _again(overwrite: bool) -> str:
+    """Return what to give to go on with a run."""
+    return "the same command without --overwrite" if overwrite else "the same command"
+
+
+def _exit(code: int, message: str, json: bool) -> typer.Exit:
+    """Return the end of the program; a program that reads our stdout is told why."""
+    if json:
+        from chunkmeans.cli import report
+
+        report.as_json({"error": _safe(message), "exit_code": code})
+    return typer.Exit(code)
+
+
+def _safe(text: str) -> str:
+    """Return `text` without secrets; imports the config only where something failed."""
+    from chunkmeans.secrets import without_secrets
+
+    return without_secrets(text)
+
+
+def _shout(text: str) -> None:
+    """Write a line to stderr from a signal handler, in which nothing buffered may be used."""
+    os.write(2, f"\n{text}\n".encode())
+
+
+def _say(head: str, text: str, between: str = ": ") -> None:
+    message = Text.assemble((head, "bold red"), between, _safe(text))
+    Console(stderr=True).print(message, soft_wrap=True, highlight=False)

@@ -1,0 +1,33 @@
+"""The config: one YAML file, strict keys, errors as ``file:line:column``."""
+
+from chunkmeans.config.load import config_schema, load_config, make_config
+from chunkmeans.config.models import (
+    Certificates,
+    Cluster,
+    Config,
+    EarlierResults,
+    Features,
+    GivenMeans,
+    Images,
+    KMeans,
+    Results,
+    Wait,
+)
+from chunkmeans.config.values import parse_bytes
+
+__all__ = [
+    "Certificates",
+    "Cluster",
+    "Config",
+    "EarlierResults",
+    "Features",
+    "GivenMeans",
+    "Images",
+    "KMeans",
+    "Results",
+    "Wait",
+    "config_schema",
+    "load_config",
+    "make_config",
+    "parse_bytes",
+]

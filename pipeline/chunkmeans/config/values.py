@@ -1,0 +1,271 @@
+"""Values of the config that are more than a number or a word, each turned into one form.
+
+Every function takes a plain value and returns what the config keeps, or raises `ValueError`
+with a message that follows the name of the key: "must be ..., found ...".
+"""
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeVar
+
+from chunkmeans.config.positions import shown
+from chunkmeans.secrets import PASSWORD, holds_password
+
+Value = TypeVar("Value")
+Span = tuple[int | None, int | None]
+
+_UNITS = {
+    "": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15,
+    "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40, "pi": 2**50,
+}  # fmt: skip
+_NOT_FINITE = {"nan", "inf", "-inf"}
+
+
+class InsideError(ValueError):
+    """A part of a value is wrong: `inside` leads from the value to that part."""
+
+    def __init__(self, message: str, inside: tuple[str | int, ...]) -> None:
+        super().__init__(message)
+        self.inside = inside
+
+
+def parse_bytes(value: Any) -> int:
+    """Return a number of bytes.
+
+    >>> parse_bytes("8GiB"), parse_bytes("500 MB"), parse_bytes(1024)
+    (8589934592, 500000000, 1024)
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive number of bytes, KiB to PiB (1024) or kB to PB (1000).
+    """
+    wrong = f"must be bytes such as 8GiB, 500MB or 2000000, found {shown(value)}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, str):
+        match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kmgtp]?i?)b?\s*", value, re.I)
+        unit = _UNITS.get(match[2].lower()) if match else None
+        if match is None or unit is None:
+            raise ValueError(wrong)
+        number = int(float(match[1]) * unit)
+    else:
+        raise ValueError(wrong)
+    if number < 1:
+        raise ValueError(f"must be at least 1 byte, found {shown(value)}")
+    return number
+
+
+def location(value: Any) -> str:
+    """Return a path or URL; a leading ``~`` is the home folder."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a path or URL, found {shown(value)}; put it in quotes")
+    if not value.strip() or "\0" in value:
+        raise ValueError(f"must be a path or URL, found {shown(value)}")
+    if holds_password(value):
+        raise ValueError(PASSWORD)
+    return str(Path(value).expanduser()) if value.startswith("~") else value
+
+
+def locations(value: Any) -> tuple[str, ...]:
+    """Return one path, or a list of them, as a tuple."""
+    if not isinstance(value, list | tuple):
+        return (location(value),)
+    if not value:
+        raise ValueError("must name at least one image, found an empty list")
+    return tuple(_each(value, location))
+
+
+def place(path: str) -> str:
+    """Return one form of a path or URL for all ways to write it; links are not followed.
+
+    >>> place("/data/./in/../out/") == place("file:///data/out"), place("s3://bucket//a/")
+    (True, 's3://bucket/a')
+    """
+    scheme, mark, rest = path.partition("://")
+    if mark and scheme != "file":
+        return f"{scheme}://{posixpath.normpath(rest)}"
+    return os.path.abspath(rest if mark else path)
+
+
+def axes(value: Any) -> str:
+    """Return the axes of an array, a letter of ``tzyxc`` each; ``s`` (samples) is ``c``."""
+    wrong = f"must be letters of tzyxc, each once, with y and x, such as zyxc; found {shown(value)}"
+    if not isinstance(value, str):
+        raise ValueError(wrong)
+    letters = value.strip().lower().replace("s", "c")
+    if not {"y", "x"} <= set(letters) <= set("tzyxc") or len(set(letters)) != len(letters):
+        raise ValueError(wrong)
+    return letters
+
+
+def channels(value: Any) -> tuple[int | str, ...]:
+    """Return channels by index, from 0, or name."""
+    chosen = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not chosen:
+        raise ValueError("must name at least one channel, found an empty list; null: all")
+    for channel in chosen:
+        whole = isinstance(channel, int) and not isinstance(channel, bool) and channel >= 0
+        if not whole and not (isinstance(channel, str) and channel):
+            raise ValueError(f"must be indices from 0 or names, found {shown(channel)}")
+        if chosen.count(channel) > 1:
+            raise ValueError(f"names channel {shown(channel)} more than once")
+    return chosen
+
+
+def region(value: Any) -> tuple[Span, ...]:
+    """Return start and stop along each axis, None where open.
+
+    >>> region(["0:4096", ":5", "3:", [1, 2], None])
+    ((0, 4096), (None, 5), (3, None), (1, 2), (None, None))
+    """
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(
+            f"must be a list of start:stop for each axis, such as [0:4096, 0:4096], "
+            f"found {shown(value)}"
+        )
+    return tuple(_each(value, _span))
+
+
+def _span(value: Any) -> Span:
+    wrong = f"must be start:stop in whole pixels from 0, found {shown(value)}"
+    ends: list[Any]
+    if value is None:
+        return None, None
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([0-9]{0,18})\s*:\s*([0-9]{0,18})\s*", value)
+        if match is None:
+            raise ValueError(wrong)
+        ends = [int(end) if end else None for end in match.groups()]
+    elif isinstance(value, list | tuple) and len(value) == 2:
+        ends = list(value)
+    else:
+        raise ValueError(wrong)
+    for end in ends:
+        if end is not None and (not isinstance(end, int) or isinstance(end, bool) or end < 0):
+            raise ValueError(wrong)
+    start, stop = ends
+    if stop is not None and (start or 0) >= stop:
+        raise ValueError(f"must start before it stops, found {start or 0}:{stop}, which is empty")
+    return start, stop
+
+
+def nodata(value: Any) -> float | int | tuple[float | int, ...]:
+    """Return one number for all channels, or one per channel; not-a-number is one too."""
+    if isinstance(value, list | tuple):
+        if not value:
+            raise ValueError("must be a number or one per channel, found an empty list")
+        return tuple(_each(value, _pixel))
+    return _pixel(value)
+
+
+def _pixel(value: Any) -> float | int:
+    if isinstance(value, str) and value in _NOT_FINITE:
+        value = float(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"must be a number or .nan, found {shown(value)}")
+    # 0 and 0.0 are the same pixel, and must be the same setting
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def scale(value: Any) -> str | tuple[float, ...]:
+    """Return the name of a scaling, or a weight per channel."""
+    if isinstance(value, str) and value in {"none", "standard", "range"}:
+        return value
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(
+            f"must be none, standard, range or a list of a weight per channel, found {shown(value)}"
+        )
+    return tuple(_each(value, _weight))
+
+
+def _weight(value: Any) -> float:
+    if not _is_finite(value) or value <= 0:
+        raise ValueError(f"must be a positive number, found {shown(value)}")
+    return float(value)
+
+
+def means(value: Any) -> tuple[tuple[float, ...], ...]:
+    """Return given initial means, (k, c)."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"must be a list of means such as [[0], [255]], found {shown(value)}")
+    rows = tuple(_each(value, _mean))
+    for index, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise InsideError(
+                f"has {len(row)} channels where the first mean has {len(rows[0])}", (index,)
+            )
+    return rows
+
+
+def _mean(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(
+            f"must be a list of a number per channel, such as [0] or [10, 20, 30], "
+            f"found {shown(value)}"
+        )
+    return tuple(_each(value, _number))
+
+
+def _number(value: Any) -> float:
+    if not _is_finite(value):
+        raise ValueError(f"must be a finite number, found {shown(value)}")
+    return float(value)
+
+
+def edges(value: Any) -> int | tuple[int, ...]:
+    """Return the edge of a chunk or shard in pixels, or one per axis."""
+    if isinstance(value, list | tuple) and value:
+        return tuple(_each(value, _edge))
+    return _edge(value)
+
+
+def _edge(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"must be pixels, a whole number from 1, or one per axis; found {shown(value)}"
+        )
+    return value
+
+
+def workers(value: Any) -> int | dict[str, Any]:
+    """Return a number of workers, or what a Dask cluster takes for one."""
+    if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+        return value
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"must be workers, a whole number from 1, or such as {{jobs: 4}}; found {shown(value)}"
+        )
+    return value
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False
+
+
+def each_of(
+    values: Mapping[str, Any], parse: Callable[[Any], Value]
+) -> Iterator[tuple[str, Value]]:
+    """Yield every key with its value parsed; an error leads to the key that is wrong."""
+    for key, value in values.items():
+        try:
+            yield key, parse(value)
+        except ValueError as error:
+            raise InsideError(str(error), (key, *getattr(error, "inside", ()))) from error
+
+
+def _each(values: Iterable[Any], parse: Callable[[Any], Value]) -> Iterator[Value]:
+    """Yield every value parsed; an error leads to the item that is wrong."""
+    for index, value in enumerate(values):
+        try:
+            yield parse(value)
+        except ValueError as error:
+            inside = getattr(error, "inside", ())
+            raise InsideError(str(error), (index, *inside)) from error

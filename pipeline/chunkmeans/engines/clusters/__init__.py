@@ -1,0 +1,1 @@
+"""Dask clusters: how one is asked for, opened, sized and secured."""

@@ -1,0 +1,1 @@
+"""The kinds of Dask clusters, a module each."""

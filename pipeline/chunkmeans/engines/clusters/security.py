@@ -1,0 +1,159 @@
+"""Who may connect: loopback, or certificates, or an explicit word that anybody may.
+
+Whoever reaches a Dask scheduler or worker can run programs as its user.
+"""
+
+import socket
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import psutil
+from distributed import Security
+
+from chunkmeans.engines.clusters.request import Request
+from chunkmeans.errors import ConfigError
+
+LOOPBACK = "127.0.0.1"
+
+ALL = "every network"
+"""Stands for all addresses of a machine, where Dask listens if it is not told otherwise."""
+
+
+def refuse_exposed(request: Request, *places: Any, where: str = "cluster") -> None:
+    """Refuse to listen on a network without TLS, unless that was asked for.
+
+    Parameters
+    ----------
+    request
+        What is asked.
+    places
+        Names of interfaces, hosts, or `ALL`: where anything would listen.
+    where
+        What of the config says so.
+    """
+    cluster = request.cluster
+    if cluster.insecure or cluster.security is not None:
+        return
+    for place in places:
+        if not is_loopback(place):
+            raise ConfigError(
+                f"{where}: kind {request.kind} would listen on {place} without TLS, where whoever "
+                "reaches it can run programs as you; give cluster.security (certificates, or "
+                "temporary), or cluster.insecure: true where you trust everybody on that network"
+            )
+
+
+def refuse_open_dashboard(
+    request: Request, address: Any, where: str = "cluster.options.dashboard_address"
+) -> None:
+    """Refuse a dashboard on a network, which has no TLS, unless that was asked for.
+
+    Dask takes several addresses, as a list or with commas between.
+    """
+    if address is None or request.cluster.insecure:
+        return
+    for one in address if isinstance(address, list | tuple) else str(address).split(","):
+        host = str(one).rpartition("://")[2].rpartition(":")[0]
+        if not is_loopback(host or ALL):
+            raise ConfigError(
+                f"{where}: the dashboard would listen on {host or ALL}, for anybody; give "
+                f"{LOOPBACK}:8787, or {LOOPBACK}:0 for any free port, and look at it through "
+                "ssh -L; or cluster.insecure: true"
+            )
+
+
+def is_loopback(place: Any) -> bool:
+    """Whether an interface, or a host, is this machine's own and no other can reach it.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    name = str(place).rpartition("://")[2]
+    if name.startswith("["):
+        name = name[1:].partition("]")[0]
+    elif name.count(":") == 1:  # a port
+        name = name.partition(":")[0]
+    addresses = psutil.net_if_addrs().get(name)
+    if addresses is not None:
+        inet = [a.address for a in addresses if a.family in (socket.AF_INET, socket.AF_INET6)]
+        return bool(inet) and all(is_loopback(address) for address in inet)
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:  # the name of a host
+        return False
+
+
+def listening(*options: Any) -> list[Any]:
+    """Return where somebody listens who is given these interfaces and hosts; `ALL` without any."""
+    return [option for option in options if option] or [ALL]
+
+
+def security_of(request: Request, *, temporary: bool = True) -> Security | None:
+    """Return what Dask needs of the certificates; None where no TLS is asked for.
+
+    Parameters
+    ----------
+    request
+        What is asked.
+    temporary
+        Whether temporary certificates can reach the workers of this kind.
+
+    Raises
+    ------
+    ConfigError
+        If they cannot, or cannot be made.
+    """
+    asked = request.cluster.security
+    if asked is None:
+        return None
+    if asked != "temporary":
+        for name in ("ca", "cert", "key"):
+            if not Path(getattr(asked, name)).is_file():
+                raise ConfigError(
+                    f"cluster.security.{name}: there is no file {getattr(asked, name)}"
+                )
+        return _security(asked.ca, asked.cert, asked.key)
+    if not temporary:
+        raise ConfigError(
+            f"cluster.security: temporary certificates do not reach the workers of kind "
+            f"{request.kind}; give files: {{ca: ..., cert: ..., key: ...}}"
+        )
+    try:
+        return Security.temporary()
+    except ImportError:
+        raise ConfigError(
+            "cluster.security: temporary needs cryptography; pip install 'chunkmeans[tls]'"
+        ) from None
+
+
+def placeholder(request: Request) -> Security | None:
+    """Return what stands for `security_of` in a plan, which makes no certificates."""
+    if request.cluster.security != "temporary":
+        return security_of(request)
+    return _security("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY")
+
+
+def as_options(security: Security) -> dict[str, Any]:
+    """Return certificates of files as the arguments of `Security`, for a process elsewhere."""
+    found = {name: getattr(security, name) for name in security.__slots__ if "tls" in name}
+    texts = {name: value for name, value in found.items() if isinstance(value, str)}
+    return {"require_encryption": True, **texts}
+
+
+def _security(ca: str, cert: str, key: str) -> Security:
+    everybody: dict[str, Any] = {"require_encryption": True, "tls_ca_file": ca}
+    for role in ("client", "scheduler", "worker"):
+        everybody |= {f"tls_{role}_cert": cert, f"tls_{role}_key": key}
+    return Security(**everybody)
+
+
+def dashboard_here() -> str:
+    """Return where a dashboard of this machine listens: Dask's usual port if free, on loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, 8787))
+        except OSError:
+            return f"{LOOPBACK}:0"
+    return f"{LOOPBACK}:8787"

@@ -1,0 +1,107 @@
+"""Whether the workers run the same chunkmeans as this process: else they compute something else.
+
+Two checkouts have the same number, so the number comes with a hash of all sources.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from distributed import Client
+
+from chunkmeans.errors import ClusterError
+
+PATIENCE = 60.0
+"""Seconds that workers have for an answer, at most: the first one imports us, from slow disks."""
+
+
+@cache
+def version() -> tuple[str, str]:
+    """Return the number of this chunkmeans, and a hash of its sources."""
+    try:
+        number = metadata.version("chunkmeans")
+    except metadata.PackageNotFoundError:
+        number = "(not installed)"
+    return number, _hash_of(Path(__file__).parents[2])
+
+
+def refuse_others(client: Client, wait: float, say: Callable[[str], object]) -> None:
+    """Refuse workers that run another chunkmeans.
+
+    One that does not answer is passed over, and told of by `say`, as long as another one does.
+
+    Raises
+    ------
+    ClusterError
+        If a worker has another chunkmeans or none, or if no worker answers.
+    """
+    here = version()
+    asked, seconds = list(client.scheduler_info(n_workers=-1)["workers"]), min(wait, PATIENCE)
+    there: dict[str, Any] = client.sync(_answers, client, asked, seconds / 2)
+    for worker, answer in there.items():
+        if isinstance(answer, Exception):  # the worker's own words: No module named 'chunkmeans'
+            raise ClusterError(
+                f"the workers cannot run chunkmeans: {worker}: {answer}; install chunkmeans "
+                f"{here[0]} there, the same as here"
+            ) from answer
+        if tuple(answer) != here:
+            raise ClusterError(f"worker {worker} has {_difference(tuple(answer), here)}")
+    silent = [worker for worker in asked if worker not in there]
+    if silent:
+        who = f"{silent[0]} and {len(silent) - 1} more" if silent[1:] else silent[0]
+        if not there:
+            raise ClusterError(
+                f"no worker answers: {who} silent for {seconds:g} seconds; see whether their "
+                "processes and hosts are well, or start others"
+            )
+        say(f"passed over, silent for {seconds:g} seconds: worker {who}; see whether it is well")
+
+
+async def _answers(client: Client, workers: list[str], seconds: float) -> dict[str, Any]:
+    """Return what workers answer, or their errors; of those that do within twice the time.
+
+    All at once is one message to the scheduler, but its answer waits for the last of them.
+    """
+    try:
+        asked = client.run(version, workers=workers, on_error="return")
+        return _told(await asyncio.wait_for(asked, seconds))
+    except TimeoutError:
+        each = [
+            asyncio.ensure_future(client.run(version, workers=[worker], on_error="return"))
+            for worker in workers
+        ]
+        done, late = await asyncio.wait(each, timeout=seconds)
+        for one in late:
+            one.cancel()
+        found: dict[str, Any] = {}
+        for one in done:
+            found |= _told(one.result())
+        return found
+
+
+def _told(answers: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers but for those of workers that could not be reached, or went meanwhile."""
+    return {worker: answer for worker, answer in answers.items() if not isinstance(answer, OSError)}
+
+
+def _difference(there: tuple[str, str], here: tuple[str, str]) -> str:
+    if there[0] == here[0]:
+        return (
+            f"other code of chunkmeans {here[0]} ({there[1][:12]}, this is {here[1][:12]}); "
+            "install the same"
+        )
+    return f"chunkmeans {there[0]}, this is {here[0]}; install the same"
+
+
+def _hash_of(folder: Path) -> str:
+    """Return a hash of all Python sources below a folder, names included."""
+    text = hashlib.sha256()
+    for name, path in sorted((p.relative_to(folder).as_posix(), p) for p in folder.rglob("*.py")):
+        content = path.read_bytes()
+        text.update(f"{name}\0{len(content)}\0".encode())
+        text.update(content)
+    return text.hexdigest()

@@ -1,0 +1,76 @@
+"""One rule for every engine: what is tried again, how often, and what is left of an error.
+
+Runs where the task runs, so that attempts and seconds are true. Pure Python, no dask.
+"""
+
+import pickle
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter, sleep
+
+from chunkmeans.engines.base import Item, Outcome, Value, named
+from chunkmeans.errors import ChunkError
+from chunkmeans.retry import PAUSES, passing
+
+
+def attempt(
+    task: Callable[[Item], Value],
+    item: Item,
+    *,
+    pauses: tuple[float, ...] = PAUSES,
+    rest: Callable[[float], None] = sleep,
+) -> Outcome[Item, Value]:
+    """Run `task` on `item`, again where its error may pass, and return what became of it.
+
+    The error of an outcome can be sent to another process: its traceback is kept as a note, and
+    it holds no frames, hence none of the arrays that the task was working on.
+
+    Parameters
+    ----------
+    task, item
+        What to run, and on what.
+    pauses
+        Seconds of rest before each further attempt; as many further attempts as pauses.
+    rest
+        How to rest.
+    """
+    for attempts, pause in enumerate((*pauses, None), start=1):
+        start = perf_counter()
+        try:
+            value = task(item)
+        except Exception as error:
+            seconds = perf_counter() - start
+            if pause is None or not passing(error):
+                return Outcome(item, None, portable(error, item), attempts, seconds)
+            rest(pause)
+        else:
+            return Outcome(item, value, None, attempts, perf_counter() - start)
+    raise AssertionError("unreachable: the last attempt always returns")
+
+
+def portable(error: Exception, item: object = None) -> Exception:
+    """Return `error` fit to be kept and sent: with its traceback as a note, without frames.
+
+    An error that does not survive pickling becomes a `ChunkError` with its words.
+    """
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    where = "" if item is None else f"while working on {named(item)}:\n"
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    try:
+        copy = pickle.loads(pickle.dumps(error))
+        faithful = type(copy) is type(error) and str(copy) == str(error)
+    except Exception:  # whatever a foreign class does when it is pickled
+        faithful = False
+    if not faithful:
+        error = ChunkError(f"{type(error).__name__}: {error}")
+    error.add_note(where + trace)
+    return error
+
+
+def without_value(outcome: Outcome[Item, Value]) -> Outcome[Item, None]:
+    """Return what a watcher is told of `outcome`: everything but its value."""
+    return replace(outcome, value=None)  # type: ignore[return-value]

@@ -1,0 +1,145 @@
+"""A task in a process of its own, for an item that is suspected of killing its worker.
+
+Dask counts a worker's death against every task that waited on that worker. To find the one that
+did it, each suspect runs here: whatever it does to its process, it does to itself only. Of a
+bundle that kills, the parts are tried one by one, so that the error names the one that does it.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import psutil
+from distributed.protocol import pickle
+
+from chunkmeans.engines.base import (
+    Item,
+    Outcome,
+    OutOfMemory,
+    OutOfTime,
+    Value,
+    WorkerKilled,
+    named,
+    parts_of,
+)
+from chunkmeans.engines.worker.attempt import attempt
+from chunkmeans.engines.worker.deadline import spared
+
+_KILLED = (WorkerKilled, OutOfMemory)
+"""Of an item that took too long its own words say where."""
+_TICK = 0.05
+"""Seconds between two looks at the process's memory."""
+_STUCK = "stuck"
+"""Name of the file that tells of a process which could not tell anything when its time was over."""
+
+
+def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Item, Value]:
+    """Run `attempt` in a new process that may use `memory` bytes, and return its outcome.
+
+    A process that dies, or is ended because it takes more memory or time than it may, is an
+    outcome of `WorkerKilled` that says which. The process ends with this one. An item that is a
+    tuple is a bundle: where a part of it kills its process too, the outcome tells of that part.
+    """
+    outcome = _alone(task, item, memory)
+    parts = parts_of(item)
+    if len(parts) > 1 and type(outcome.error) in _KILLED:
+        for part in parts:
+            one: Outcome[Any, Any] = _alone(task, (part,), memory)
+            if type(one.error) in _KILLED:
+                return replace(outcome, error=one.error)
+    return outcome
+
+
+def _alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Item, Value]:
+    start = perf_counter()
+    with TemporaryDirectory(prefix="chunkmeans-") as folder:
+        given, made = Path(folder, "given"), Path(folder, "made")
+        given.write_bytes(pickle.dumps((task, item)))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chunkmeans.engines.worker.isolated", str(given), str(made)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with process:  # leaving closes its stdin, which ends it
+            kind, end = _watch(process, memory)
+        if made.exists():
+            outcome: Outcome[Item, Value] = pickle.loads(made.read_bytes())
+            return outcome
+        stuck = Path(folder, _STUCK)
+        if stuck.exists() and stuck.stat().st_size:
+            kind, end = OutOfTime, "did not come back in time (images.limits.seconds)"
+    killed = kind(f"{named(item)}: even in a process of its own, it {end}")
+    return Outcome(item, None, killed, 1, perf_counter() - start)
+
+
+def _watch(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[WorkerKilled], str]:
+    """Wait for `process` to end, and say how it ended; end it if it takes more than `memory`."""
+    while True:
+        try:
+            code = process.wait(_TICK)
+        except subprocess.TimeoutExpired:
+            taken = _resident(process.pid)
+            if taken > memory:
+                process.kill()
+                process.wait()
+                return OutOfMemory, (
+                    f"took {taken / 2**20:.0f} MiB where {memory / 2**20:.0f} MiB are allowed; "
+                    "raise `memory`, or cut the work into smaller chunks"
+                )
+            continue
+        if code >= 0:
+            return WorkerKilled, f"ended with status {code}"
+        if -code == signal.SIGKILL:
+            return OutOfMemory, "was killed by SIGKILL, likely for want of memory"
+        name = signal.Signals(-code).name
+        return WorkerKilled, f"was killed by {name} (signal {-code}), likely a crash of its decoder"
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that the process `pid` holds; 0 if it is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _end_with_parent() -> None:
+    """End this process when the other end of its stdin is closed."""
+
+    def listen() -> None:
+        os.read(0, 1)  # not sys.stdin, whose lock would be missed when Python ends
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+
+
+def main(given: str, made: str) -> None:
+    """Run the task in the file `given` and write its outcome to `made`, whole or not at all."""
+    _end_with_parent()
+    task, item = pickle.loads(Path(given).read_bytes())
+    begin = perf_counter()
+
+    def told(outcome: Outcome[Any, Any]) -> None:
+        unfinished = Path(made + ".partial")
+        unfinished.write_bytes(pickle.dumps(outcome))
+        unfinished.replace(made)
+
+    def over(error: OutOfTime) -> None:
+        told(Outcome(item, None, error, 1, perf_counter() - begin))
+
+    with Path(made).with_name(_STUCK).open("w") as trace, spared(over, trace):
+        told(attempt(task, item))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Distinct pixel vectors and their counts: tables, sketches, look-up."""

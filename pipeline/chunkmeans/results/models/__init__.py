@@ -1,0 +1,1 @@
+"""Means, fits and counted samples, saved."""

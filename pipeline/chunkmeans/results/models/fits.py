@@ -1,0 +1,117 @@
+"""How far a fit is, in the output: one small file while it goes on, gone when it is labelled.
+
+``fits/<subject>.json`` has a line that says of what fit it is, with a checksum of the second line,
+which holds the history of the running start and of the best before it, and the last means.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from chunkmeans.errors import ResultError
+from chunkmeans.kmeans.model import Start
+from chunkmeans.kmeans.progress import Course, Progress
+from chunkmeans.results.models.models import FORMAT
+from chunkmeans.results.store.packed_arrays import pack, unpack
+from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.store import FITS, Store
+
+
+def fit_path(subject: str) -> str:
+    """Return the name of the file of a subject's fit."""
+    return f"{FITS}/{subject}.json"
+
+
+def write_fit(store: Store, subject: str, mark: str, progress: Progress) -> None:
+    """Save how far the fit of a subject is, whole or not at all.
+
+    Parameters
+    ----------
+    mark
+        Names the fit: the same text, the same samples and settings.
+
+    Raises
+    ------
+    ResultError
+        If the output cannot be written.
+    """
+    body = to_json(
+        {
+            "starts": [asdict(start) for start in progress.starts],
+            "kept": None if progress.kept is None else _packed(progress.kept),
+            "running": _packed(progress.running),
+        }
+    )
+    head = to_json({"format": FORMAT, "fit": mark, "sha256": _checksum(body)})
+    store.write_lines(fit_path(subject), (head, "\n", body, "\n"))
+
+
+def read_fit(store: Store, subject: str, mark: str) -> Progress | None:
+    """Return how far the fit of a subject is; None if nothing of this very fit was saved.
+
+    Raises
+    ------
+    ResultError
+        If what was saved is damaged.
+    """
+    name = fit_path(subject)
+    if not store.exists(name):
+        return None
+    try:
+        first, body, _ = store.read_text(name).split("\n")
+        head = json.loads(first)
+        if head["format"] != FORMAT or head["fit"] != mark:
+            return None
+        if head["sha256"] != _checksum(body):
+            raise ResultError(f"{store.join(name)}: is damaged: its checksum is another one")
+        found = json.loads(body)
+        return Progress(
+            starts=[_start(start) for start in found["starts"]],
+            kept=None if found["kept"] is None else _course(found["kept"]),
+            running=_course(found["running"]),
+        )
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
+
+
+def delete_fit(store: Store, subject: str) -> None:
+    """Forget the fit of a subject."""
+    store.delete(fit_path(subject))
+
+
+def _checksum(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _packed(course: Course) -> dict[str, Any]:
+    return {
+        "residuals": pack(np.array(course.residuals, np.float64)),
+        "inertias": pack(np.array(course.inertias, np.float64)),
+        "counts": pack(np.array(course.counts, np.int64)) if len(course) else None,
+        "means": None if course.means is None else pack(course.means),
+        "refilled": list(course.refilled),
+    }
+
+
+def _course(found: Mapping[str, Any]) -> Course:
+    return Course(
+        residuals=unpack(found["residuals"]).tolist(),
+        inertias=unpack(found["inertias"]).tolist(),
+        counts=[] if found["counts"] is None else list(unpack(found["counts"])),
+        means=None if found["means"] is None else unpack(found["means"]),
+        refilled=tuple(map(int, found["refilled"])),
+    )
+
+
+def _start(found: Mapping[str, Any]) -> Start:
+    return Start(
+        float(found["inertia"]),
+        int(found["iterations"]),
+        float(found["residual"]),
+        bool(found["converged"]),
+    )

@@ -1,0 +1,230 @@
+"""Models as zarr arrays.
+
+That of a collection is ``collection`` in the output's ``model.zarr``, those of groups lie under
+``groups`` there; that of an image lies in the image's own store, where it is too large for
+attributes.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chunkmeans.errors import ResultError
+from chunkmeans.kmeans.model import Model
+from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.store import METADATA, MODEL, Store, path_of
+from chunkmeans.results.store.zarr_writer import create_array, write_part
+from chunkmeans.retry import persistently
+
+FORMAT = 1
+"""Version of everything under an output root; readers refuse newer ones."""
+
+_NUMBERS_PER_CHUNK = 2**20
+_GROUPS = "groups"
+
+
+def group_json(attributes: Any) -> str:
+    """Return the text of the ``zarr.json`` of a group with these attributes."""
+    return to_json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+
+
+def group_attributes(store: Store, path: str) -> dict[str, Any]:
+    """Return the attributes of the zarr group at `path`.
+
+    Raises
+    ------
+    ResultError
+        If there is no group, or its metadata is damaged.
+    """
+    name = f"{path}/{METADATA}" if path else METADATA
+    text = store.read_text(name)
+    try:
+        document = json.loads(text)
+        if document["node_type"] != "group":
+            raise ResultError(f"{store.join(name)}: is an array where a group is needed")
+        attributes: dict[str, Any] = document["attributes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
+    return attributes
+
+
+def numbers(model: Model) -> int:
+    """Return how many numbers a model holds."""
+    return sum(value.size for value in _arrays(model).values())
+
+
+def write_model(
+    store: Store,
+    group: str | None,
+    model: Model,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Write the model of a group of images, None: of the collection, to ``model.zarr``.
+
+    `attributes` say what it was made of: ``pool``, which images; ``pixels``, of what kind.
+
+    Raises
+    ------
+    ResultError
+        If the output cannot be written.
+    """
+    above = (MODEL,) if group is None else (MODEL, f"{MODEL}/{_GROUPS}")
+    for path in above:
+        if not store.exists(f"{path}/{METADATA}"):
+            store.write_text(f"{path}/{METADATA}", group_json({"chunkmeans": {"format": FORMAT}}))
+    named = {} if group is None else {"group": group}
+    write_model_at(store, model_path(group), model, {**named, **attributes})
+
+
+def read_model(store: Store, group: str | None = None) -> Model:
+    """Return the model of a group of images, None: of the collection.
+
+    Raises
+    ------
+    ResultError
+        If there is none, or it is damaged.
+    """
+    if not has_model(store, group):
+        known = ["the collection" if name is None else repr(name) for name in model_names(store)]
+        raise ResultError(
+            f"{store.join(MODEL)}: no model of "
+            + ("the collection; " if group is None else f"group {group!r}; ")
+            + (f"there are {', '.join(known)}" if known else "each image has a model of its own")
+        )
+    return read_model_at(store, model_path(group))
+
+
+def has_model(store: Store, group: str | None = None) -> bool:
+    """Whether the model of a group, None: of the collection, is stored whole."""
+    return store.exists(f"{model_path(group)}/{METADATA}")
+
+
+def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
+    """Return what the stored model of a group says of itself; empty if there is none.
+
+    Raises
+    ------
+    ResultError
+        If its metadata is damaged.
+    """
+    if not has_model(store, group):
+        return {}
+    found: dict[str, Any] = group_attributes(store, model_path(group))["chunkmeans"]
+    return found
+
+
+def model_pool(store: Store, group: str | None = None) -> str | None:
+    """Return which pool of images the stored model of a group is of; None if there is none."""
+    try:
+        found = model_attributes(store, group).get("pool")
+    except (ResultError, KeyError):
+        return None
+    return None if found is None else str(found)
+
+
+def model_names(store: Store) -> list[str | None]:
+    """Return the groups whose models are stored, None standing for the collection.
+
+    Raises
+    ------
+    ResultError
+        If the metadata of one is damaged.
+    """
+    paths = [f"{MODEL}/{_GROUPS}/{name}" for name in store.names(f"{MODEL}/{_GROUPS}")]
+    groups = [
+        str(group_attributes(store, path)["chunkmeans"]["group"])
+        for path in paths
+        if store.exists(f"{path}/{METADATA}")
+    ]
+    return [*([None] if has_model(store) else []), *sorted(groups)]
+
+
+def model_path(group: str | None) -> str:
+    """Return where the model of a group, None: of the collection, lies.
+
+    A group's name is whatever a manifest says; it is kept among the attributes.
+
+    >>> model_path("Slide 7/a")
+    'model.zarr/groups/Slide_7_a-c0b46bc4f973d182'
+    """
+    return f"{MODEL}/collection" if group is None else f"{MODEL}/{_GROUPS}/{path_of(group)}"
+
+
+def write_model_at(
+    store: Store, path: str, model: Model, attributes: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write `model` as the zarr group `path`: an array per array, the rest as attributes.
+
+    The group's own metadata comes last, so that half a model is none.
+    """
+    store.delete(path)
+    with store.naming(path, "the model cannot be written"):
+        for name, values in _arrays(model).items():
+            rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
+            chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
+            array = f"{path}/{name}"
+            create_array(store, array, values.shape, values.dtype, chunk, None, _AXES[name])
+            write_part(store, array, (0,) * values.ndim, values, chunk, None)
+    store.sync(path)
+    rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
+    store.write_text(
+        f"{path}/{METADATA}",
+        group_json({"chunkmeans": {"format": FORMAT, **attributes, "model": rest}}),
+    )
+
+
+def read_model_at(store: Store, path: str) -> Model:
+    """Return the model that `write_model_at` wrote."""
+    import zarr  # a run that only writes does not wait for it
+
+    data = dict(group_attributes(store, path)["chunkmeans"]["model"])
+    source = store.zarr(path, read_only=True)
+
+    def read(name: str) -> NDArray[Any]:
+        array = zarr.open_array(source, path=name, mode="r")
+        if array.nchunks_initialized < array.nchunks:
+            raise ResultError(f"{store.join(path)}: the model is damaged: {name} has holes")
+        return np.asarray(array[...])
+
+    with store.naming(path, "the model cannot be read"):
+        try:
+            for name in _AXES:
+                data[name] = persistently(partial(read, name))
+        except (OSError, ResultError):
+            raise
+        except Exception as error:  # a codec's failure: zarr and numcodecs have no common base
+            raise ResultError(f"{store.join(path)}: the model is damaged: {error}") from error
+    return model_from(data)
+
+
+def model_from(data: dict[str, Any]) -> Model:
+    """Return the model of JSON values, in which numbers that JSON does not know are texts."""
+    starts = [
+        {**start, "inertia": float(start["inertia"]), "residual": float(start["residual"])}
+        for start in data["starts"]
+    ]
+    return Model.from_dict({**data, "starts": starts})
+
+
+_AXES = {
+    "means": ("label", "channel"),
+    "order": ("label",),
+    "weights": ("channel",),
+    "counts": ("label",),
+    "deviations": ("label", "channel"),
+    "residuals": ("iteration",),
+    "inertias": ("iteration",),
+    "history": ("iteration", "label"),
+}
+
+
+def _arrays(model: Model) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of a model by name."""
+    values = {field.name: getattr(model, field.name) for field in fields(model)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

@@ -1,0 +1,208 @@
+"""Tables of pixels that were counted, in ``samples.zarr``: so that none is read for them twice.
+
+Of a subject (the collection, a group, a huge image) there are a few parts. Each says of which
+images, or boxes of them, it is, and holds the distinct vectors of those with their counts; or,
+where pixels hardly repeat, a sketch of the vectors and the exact totals of all pixels. Never a
+pixel with its place. The group's own metadata comes last, so that half a part is none.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chunkmeans.errors import ResultError
+from chunkmeans.image.grid import Box
+from chunkmeans.kmeans.counting.collect import Collected
+from chunkmeans.kmeans.exact.accumulator import Exact
+from chunkmeans.kmeans.exact.moments import Moments
+from chunkmeans.kmeans.samples import Samples
+from chunkmeans.results.models.models import FORMAT, group_attributes, group_json
+from chunkmeans.results.store.packed_arrays import pack, unpack
+from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.store import METADATA, SAMPLES, Store
+from chunkmeans.results.store.zarr_writer import create_array
+from chunkmeans.results.store.zarr_writer import read_part as read_array
+from chunkmeans.results.store.zarr_writer import write_part as write_array
+
+_NUMBERS_PER_CHUNK = 2**22
+
+Covers = Mapping[str, tuple[Box, ...] | None]
+"""What a part is of: the mark of each image, and which boxes of it; None: the whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A saved table, by its metadata."""
+
+    path: str
+    """Of its zarr group in the output."""
+    covers: Covers
+    pixels: int
+    """Valid pixels that it is of."""
+    about: Mapping[str, Any]
+    """The rest of its metadata."""
+
+
+def samples_path(subject: str) -> str:
+    """Return where the parts of a subject lie."""
+    return f"{SAMPLES}/{subject}"
+
+
+def write_part(store: Store, subject: str, covers: Covers, collected: Collected) -> Part:
+    """Save what was collected of some boxes of a subject's images.
+
+    Raises
+    ------
+    ResultError
+        If the output cannot be written.
+    """
+    levels = samples_path(subject).split("/")
+    for depth in range(1, len(levels) + 1):
+        name = f"{'/'.join(levels[:depth])}/{METADATA}"
+        if not store.exists(name):
+            store.write_text(name, group_json({"chunkmeans": {"format": FORMAT}}))
+    covered = {mark: None if boxes is None else _listed(boxes) for mark, boxes in covers.items()}
+    digest = blake2b(to_json(sorted(covered.items())).encode(), digest_size=8).hexdigest()
+    path = f"{samples_path(subject)}/{digest}"
+    store.delete(path)
+    samples = collected.samples()
+    arrays = {"vectors": np.ascontiguousarray(samples.values.T), "counts": _narrow(samples.weights)}
+    with store.naming(path, "the table of pixels cannot be written"):
+        for name, values in arrays.items():
+            array, chunk = f"{path}/{name}", _chunk(values.shape)
+            create_array(store, array, values.shape, values.dtype, chunk, None, _AXES[name])
+            write_array(store, array, (0,) * values.ndim, values, chunk, None)
+    store.sync(path)
+    about = {
+        "covers": covered,
+        "pixels": collected.pixels,
+        "invalid": collected.invalid,
+        "lowest": pack(collected.lowest),
+        "highest": pack(collected.highest),
+        "rest": None if collected.rest is None else _packed(collected.rest),
+        "arrays": {name: [v.dtype.str, list(v.shape)] for name, v in arrays.items()},
+    }
+    text = group_json({"chunkmeans": {"format": FORMAT, **about, "digest": _digest(about)}})
+    store.write_text(f"{path}/{METADATA}", text)
+    return Part(path, covers, collected.pixels, about)
+
+
+def find_parts(store: Store, subject: str) -> tuple[list[Part], dict[str, str]]:
+    """Return the parts of a subject, and what is of no use by path: why, if it is damaged.
+
+    There is no such reason where a run was killed while it wrote.
+    """
+    found: list[Part] = []
+    useless: dict[str, str] = {}
+    for name in store.names(samples_path(subject)):
+        path = f"{samples_path(subject)}/{name}"
+        if name == METADATA or not store.is_folder(path):
+            continue
+        try:
+            if store.exists(f"{path}/{METADATA}"):
+                found.append(_part(store, path))
+            else:
+                useless[path] = ""
+        except ResultError as error:
+            useless[path] = str(error)
+    return found, useless
+
+
+def read_part(store: Store, part: Part) -> Collected:
+    """Return what was collected.
+
+    Raises
+    ------
+    ResultError
+        If the part is damaged.
+    """
+    about = part.about
+    with store.naming(part.path, "cannot be read"):
+        try:
+            vectors, counts = (_read(store, part, name) for name in _AXES)
+            samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
+            rest = None if about["rest"] is None else _moments(about["rest"])
+            lowest, highest = unpack(about["lowest"]), unpack(about["highest"])
+            collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
+        except (ValueError, KeyError, TypeError, zlib.error) as error:
+            raise ResultError(f"{store.join(part.path)}: is damaged: {error!r}") from error
+    if collected.pixels != part.pixels or lowest.dtype != samples.values.dtype:
+        raise ResultError(
+            f"{store.join(part.path)}: is damaged: it counts {collected.pixels} pixels where it "
+            f"says {part.pixels}"
+        )
+    return collected
+
+
+def delete_samples(store: Store, subject: str) -> None:
+    """Delete all parts of a subject."""
+    store.delete(samples_path(subject))
+
+
+def _part(store: Store, path: str) -> Part:
+    found = group_attributes(store, path)
+    try:
+        about = dict(found["chunkmeans"])
+        if about.pop("format") != FORMAT:
+            raise ResultError(f"{store.join(path)}: is of another format")
+        if about.pop("digest") != _digest(about):
+            raise ResultError(f"{store.join(path)}: is damaged: its checksum is another one")
+        covers = {
+            str(mark): None if boxes is None else tuple(Box(*map(tuple, box)) for box in boxes)
+            for mark, boxes in about["covers"].items()
+        }
+        return Part(path, covers, int(about["pixels"]), about)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ResultError(f"{store.join(path)}: is damaged: {error!r}") from error
+
+
+_AXES = {"vectors": ("channel", "vector"), "counts": ("vector",)}
+
+
+def _read(store: Store, part: Part, name: str) -> NDArray[Any]:
+    dtype, shape = part.about["arrays"][name]
+    box = Box.whole(tuple(shape))
+    if not box.size:
+        return np.empty(box.shape, dtype)
+    return read_array(store, f"{part.path}/{name}", box, np.dtype(dtype), _chunk(box.shape), None)
+
+
+def _chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how an array is cut along its last axis."""
+    rows = max(1, min(_NUMBERS_PER_CHUNK // max(1, prod(shape[:-1])), shape[-1]))
+    return (*shape[:-1], rows)
+
+
+def _narrow(counts: NDArray[np.int64]) -> NDArray[Any]:
+    """Return counts in the smallest type that holds them."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    return blake2b(to_json(about).encode(), digest_size=16).hexdigest()
+
+
+def _listed(boxes: tuple[Box, ...]) -> list[list[list[int]]]:
+    return [[list(box.start), list(box.stop)] for box in boxes]
+
+
+def _packed(rest: Moments) -> dict[str, Any]:
+    return {
+        "counts": rest.counts.tolist(),
+        "sums": {"exponent": rest.sums.exponent, "limbs": pack(rest.sums.limbs)},
+        "squares": {"exponent": rest.squares.exponent, "limbs": pack(rest.squares.limbs)},
+    }
+
+
+def _moments(found: Mapping[str, Any]) -> Moments:
+    sums, squares = (
+        Exact(unpack(found[name]["limbs"]), int(found[name]["exponent"]))
+        for name in ("sums", "squares")
+    )
+    return Moments(np.array(found["counts"], np.int64), sums, squares)

@@ -1,0 +1,1 @@
+"""Results as a user reads them: runs, images, catalogue, record."""

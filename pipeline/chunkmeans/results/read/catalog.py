@@ -1,0 +1,245 @@
+"""The catalogue of a run: a row per input, as a CSV file that spreadsheets and pandas read.
+
+`write_labels_table` writes the same statistics of labels in long form, a row per image and label,
+so that images can be searched by what they show.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from typing import Any
+
+from chunkmeans.errors import ResultError
+from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.results.store.store import CATALOG, LABELS, Store
+
+STATES = ("done", "warned", "failed", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one input. None where there is no such number."""
+
+    id: str
+    """Its id in the run."""
+    source: str
+    """Where it was read from."""
+    state: str
+    """``done``, ``warned``, ``failed`` or ``skipped``."""
+    reason: str = ""
+    """Why, if not ``done``; one line."""
+    shape: tuple[int, ...] = ()
+    """Pixels along each axis."""
+    k: int | None = None
+    """Labels it got."""
+    iterations: int | None = None
+    residual: float | None = None
+    """E of the last iteration."""
+    inertia: float | None = None
+    """Sum of squared distances of its pixels to their means."""
+    pixels: int | None = None
+    """Pixels with a label."""
+    nodata: int | None = None
+    """Pixels without."""
+    seconds: float | None = None
+    """Time spent on it."""
+    store: str = ""
+    """Its results, relative to the output's root; empty if there are none."""
+    fractions: tuple[float, ...] = ()
+    """Share of the image's pixels that each label has, label 1 first; the rest has no data."""
+    means: tuple[tuple[float, ...], ...] = ()
+    """Average of the pixels of each label, a number per channel; none where it has no pixel."""
+    fingerprint: str = ""
+    """Of the input it was made of, or failed with; empty where that is not known."""
+    duplicate_of: str = ""
+    """Id of the first image of the run with the same content, if it is another one; known when a
+    run has finished."""
+    choice: str = ""
+    """What was taken of the input: its mask, channels and group, as far as any were named."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Further columns, such as those of a manifest; an empty text is as good as none."""
+
+    def __post_init__(self) -> None:
+        if self.state not in STATES:
+            raise ValueError(f"{self.state!r} is not a state; {', '.join(STATES)} are")
+
+
+COLUMNS = tuple(f.name for f in fields(Row) if f.name != "extra")
+_WHOLE = frozenset({"k", "iterations", "pixels", "nodata"})
+_REAL = frozenset({"residual", "inertia", "seconds"})
+_NEW = ("fractions", "means", "fingerprint", "duplicate_of", "choice")
+"""Columns that the first catalogues did not have."""
+_NONE = "-"
+_ANEW = "delete this file and start the run again: it is made anew of the results"
+_THEIRS = "manifest."
+"""What a manifest's column is called by, if it has the name of one of ours."""
+
+
+def fractions(model: Model, pixels: int) -> tuple[float, ...]:
+    """Return the share of an image's `pixels` that each label has."""
+    return tuple((model.counts / pixels).tolist())
+
+
+def means_by_label(averages: Floats) -> tuple[tuple[float, ...], ...]:
+    """Return averages, (k, c), as a row holds them: none where a label has no pixel."""
+    return tuple(() if any(m != m for m in row) else tuple(row) for row in averages.tolist())
+
+
+def write_catalog(store: Store, rows: Sequence[Row]) -> None:
+    """Write `rows`, in their order, as the catalogue; the file appears whole or not at all.
+
+    Names stand in it as they are: a spreadsheet may take one that begins with ``=`` for a
+    formula. Floats are written so that they are read again to the last bit.
+
+    Raises
+    ------
+    ResultError
+        If the output cannot be written.
+    """
+    store.write_lines(CATALOG, catalog_lines(rows))
+
+
+def write_labels_table(store: Store, rows: Sequence[Row]) -> None:
+    """Write what each label of each image is: ``labels.csv``; whole or not at all.
+
+    Columns: ``id``, ``label`` (from 1, dark to bright), ``pixels``, ``fraction`` of all pixels of
+    the image, and ``mean_0``, ``mean_1``, ...: the average of those pixels, a column per channel;
+    empty where the label has no pixel.
+
+    Raises
+    ------
+    ResultError
+        If the output cannot be written.
+    """
+    store.write_lines(LABELS, labels_lines(rows))
+
+
+def labels_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of ``labels.csv``: a row per image and label."""
+    channels = max((len(means) for row in rows for means in row.means), default=0)
+    header = ["id", "label", "pixels", "fraction", *(f"mean_{i}" for i in range(channels))]
+    yield from _csv_lines(
+        chain([header], (cells for row in rows for cells in _labels_of(row, channels))),
+        any("\r" in row.id for row in rows),
+    )
+
+
+def _labels_of(row: Row, channels: int) -> Iterator[list[str]]:
+    size = (row.pixels or 0) + (row.nodata or 0)
+    for number, (fraction, means) in enumerate(zip(row.fractions, row.means, strict=True), 1):
+        cells = [row.id, str(number), str(round(fraction * size)), repr(fraction)]
+        yield cells + [repr(m) for m in means] + [""] * (channels - len(means))
+
+
+def read_catalog(store: Store) -> list[Row]:
+    """Return the rows of the catalogue, in their order.
+
+    Raises
+    ------
+    ResultError
+        If there is no catalogue, or it is damaged.
+    """
+    return catalog_rows(store.read_text(CATALOG), store.join(CATALOG))
+
+
+def catalog_text(rows: Sequence[Row]) -> str:
+    """Return `rows` as CSV text: fixed columns first, then extra ones as they first occur.
+
+    An extra column with the name of a fixed one is ``manifest.<name>``.
+    """
+    return "".join(catalog_lines(rows))
+
+
+def catalog_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what `catalog_text` returns, line by line."""
+    extra: dict[str, None] = {}
+    odd = False
+    for row in rows:
+        extra |= dict.fromkeys(row.extra)
+        odd = odd or any("\r" in text for text in (*row.extra, *_texts(row)))
+    heads = [f"{_THEIRS}{name}" if name in COLUMNS else name for name in extra]
+    cells = (
+        [_cell(getattr(row, name)) for name in COLUMNS] + [row.extra.get(n, "") for n in extra]
+        for row in rows
+    )
+    yield from _csv_lines(chain([[*COLUMNS, *heads]], cells), odd)
+
+
+def _csv_lines(table: Iterable[list[str]], odd: bool) -> Iterator[str]:
+    """Yield a table as CSV; `odd`: whether a cell holds a carriage return.
+
+    Python 3.11 does not quote a lone one, and could not read it again.
+    """
+    quoting: Any = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+    buffer = io.StringIO(newline="")
+    lines = csv.writer(buffer, lineterminator="\n", quoting=quoting)
+    for cells in table:
+        lines.writerow(cells)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _texts(row: Row) -> Iterator[str]:
+    """Yield what of a row is anybody's text."""
+    yield from (row.id, row.source, row.reason, row.store, row.fingerprint, row.duplicate_of)
+    yield row.choice
+    yield from row.extra.values()
+
+
+def catalog_rows(text: str, path: str) -> list[Row]:
+    """Return the rows of a catalogue's text; `path` is what errors name."""
+    # names and reasons have no limit of their own; csv's own limit is 131,072 characters
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+    table = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = next(table, [])
+        if missing := [name for name in COLUMNS if name not in (*header, *_NEW)]:
+            raise ResultError(
+                f"{path}: has no column {missing[0]!r}; it is no catalogue of a run, or a "
+                f"spreadsheet saved it in its own way; {_ANEW}"
+            )
+        return [_row(dict(zip(header, cells, strict=True))) for cells in table]
+    except (ValueError, csv.Error) as error:
+        raise ResultError(
+            f"{path}:{table.line_num}: cannot be understood: {error}; {_ANEW}"
+        ) from error
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        if value and isinstance(value[0], tuple):
+            return " ".join("/".join(map(repr, inner)) or _NONE for inner in value)
+        return (" " if value and isinstance(value[0], float) else "x").join(map(repr, value))
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _row(cells: dict[str, str]) -> Row:
+    values: dict[str, Any] = {}
+    for name in COLUMNS:
+        cell = cells.pop(name, "")
+        if name == "shape":
+            values[name] = tuple(int(n) for n in cell.split("x")) if cell else ()
+        elif name == "fractions":
+            values[name] = tuple(map(float, cell.split()))
+        elif name == "means":
+            values[name] = tuple(
+                () if m == _NONE else tuple(map(float, m.split("/"))) for m in cell.split()
+            )
+        elif name in _WHOLE:
+            values[name] = int(cell) if cell else None
+        elif name in _REAL:
+            values[name] = float(cell) if cell else None
+        else:
+            values[name] = cell
+    return Row(**values, extra={_own(name): cell for name, cell in cells.items() if cell})
+
+
+def _own(name: str) -> str:
+    """Return the name of an extra column, as it was before it met one of ours."""
+    bare = name.removeprefix(_THEIRS)
+    return bare if bare in COLUMNS else name

@@ -1,0 +1,218 @@
+"""The record of a run, ``run.json``: what was asked, by which versions, and how it ended."""
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from chunkmeans.errors import ResultError
+from chunkmeans.results.models.models import FORMAT
+from chunkmeans.results.store.plain_json import plain, to_json
+from chunkmeans.results.store.store import RECORD, Store
+
+ALGORITHM_VERSION = 1
+"""Raised when the same settings and pixels give other results than before."""
+
+State = Literal["running", "finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run leaves to be understood by."""
+
+    config: Mapping[str, Any]
+    """The resolved config, without secrets."""
+    settings: Mapping[str, Any]
+    """What of it decides a result: outputs of other settings are never mixed with this one."""
+    fingerprint: str
+    """Of `settings` and the algorithm, see `fingerprint`."""
+    state: State = "running"
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Inputs by state."""
+    images: int = 0
+    """Inputs of the run; those that `counts` does not have yet are pending."""
+    pending: int = 0
+    """Inputs of the run that have not ended yet."""
+    others: int = 0
+    """Images of earlier runs in the catalogue, which this run does not name."""
+    ended: int = 0
+    """Inputs that ended since the run began, to tell its rate by."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """Id and reason of the images that failed last, the latest last."""
+    pixels: int = 0
+    """Pixels of all inputs that ended well."""
+    nbytes: int = 0
+    """Their decoded bytes."""
+    seconds: float = 0.0
+    """Time of the run, seconds."""
+    memory_planned: int | None = None
+    """Bytes the plan allows."""
+    memory_peak: int | None = None
+    """Bytes at the highest, as far as measured."""
+    inertia: float | None = None
+    """Of a collection's fit."""
+    iterations: int | None = None
+    """Of a collection's fit."""
+    residual: float | None = None
+    """Of a collection's fit: E of its last iteration."""
+    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+    """Of chunkmeans and of what it stands on."""
+    format: int = FORMAT
+    """Version of the layout of the output."""
+
+    def to_json(self) -> str:
+        """Return the record as it stands in ``run.json``."""
+        document = {
+            "format": self.format,
+            "state": self.state,
+            "counts": self.counts,
+            "images": {
+                "named": self.images,
+                "pending": self.pending,
+                "ended": self.ended,
+                "others": self.others,
+            },
+            "problems": [{"id": name, "reason": reason} for name, reason in self.problems],
+            "totals": {"pixels": self.pixels, "bytes": self.nbytes, "seconds": self.seconds},
+            "memory": {"planned": self.memory_planned, "peak": self.memory_peak},
+            "inertia": self.inertia,
+            "iterations": self.iterations,
+            "residual": self.residual,
+            "fingerprint": self.fingerprint,
+            "versions": self.versions,
+            "settings": self.settings,
+            "config": _without_storage_options(plain(self.config)),
+        }
+        return to_json(document, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, path: str = RECORD) -> "RunRecord":
+        """Return the record of a text; `path` is what errors name.
+
+        Raises
+        ------
+        ResultError
+            If it is damaged, or written by a newer chunkmeans.
+        """
+        try:
+            data = json.loads(text)
+            refuse_newer(data["format"], path)
+            totals, memory = data["totals"], data["memory"]
+            images = data.get("images", {})
+            return cls(
+                config=data["config"],
+                settings=data["settings"],
+                fingerprint=data["fingerprint"],
+                state=data["state"],
+                counts=data["counts"],
+                images=images.get("named", sum(data["counts"].values())),
+                pending=images.get("pending", 0),
+                ended=images.get("ended", 0),
+                others=images.get("others", 0),
+                problems=tuple((p["id"], p["reason"]) for p in data.get("problems", ())),
+                pixels=totals["pixels"],
+                nbytes=totals["bytes"],
+                seconds=totals["seconds"],
+                memory_planned=memory["planned"],
+                memory_peak=memory["peak"],
+                inertia=_number(data["inertia"]),
+                iterations=data["iterations"],
+                residual=_number(data["residual"]),
+                versions=data["versions"],
+                format=data["format"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ResultError(
+                f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
+                "another results.path; if all beside it is of chunkmeans, delete that folder and "
+                "run again"
+            ) from error
+
+
+def write_record(store: Store, record: RunRecord) -> None:
+    """Write `record` as ``run.json``, whole or not at all."""
+    store.write_text(RECORD, record.to_json())
+
+
+def read_record(store: Store) -> RunRecord:
+    """Return what ``run.json`` holds.
+
+    Raises
+    ------
+    ResultError
+        If there is none, it is damaged, or written by a newer chunkmeans.
+    """
+    return RunRecord.from_json(store.read_text(RECORD), store.join(RECORD))
+
+
+def refuse_newer(found: int, path: str) -> None:
+    """Refuse a format that this chunkmeans does not know yet."""
+    if found > FORMAT:
+        raise ResultError(
+            f"{path}: was written by a newer chunkmeans (format {found}, this one reads up to "
+            f"{FORMAT}); upgrade chunkmeans"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of chunkmeans and of what its results depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("chunkmeans", "numpy", "numba", "zarr"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def fingerprint(settings: Mapping[str, Any]) -> str:
+    """Return a text that is the same where the settings are, and the algorithm's version."""
+    flat = dict(sorted(_flat(plain(settings))))
+    return sha256(to_json([ALGORITHM_VERSION, flat]).encode()).hexdigest()
+
+
+def mark(value: Any) -> str:
+    """Return a short text that is the same where a JSON value and the algorithm's version are."""
+    text = to_json([ALGORITHM_VERSION, value])
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def clash(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return what differs between the settings of an output and those asked for, a line each.
+
+    >>> clash({"kmeans": {"k": 4, "seed": 0}}, {"kmeans": {"k": 8, "seed": 0}})
+    ['kmeans.k: 4 -> 8']
+    """
+    before, after = dict(_flat(plain(old))), dict(_flat(plain(new)))
+    return [
+        f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
+        for key in dict.fromkeys([*before, *after])
+        if _shown(before, key) != _shown(after, key)
+    ]
+
+
+def _shown(settings: Mapping[str, Any], key: str) -> str:
+    return to_json(settings[key]) if key in settings else "(none)"
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys and their values."""
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            yield from _flat(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
+
+def _without_storage_options(value: Any) -> Any:
+    """Leave out what may open a store, whatever was handed in."""
+    if isinstance(value, dict):
+        return {k: _without_storage_options(v) for k, v in value.items() if k != "storage_options"}
+    return value
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,79 @@
+"""How far a run is, or how it ended, from its files alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chunkmeans.results.read.record import RunRecord
+from chunkmeans.results.store.lease import BEAT, Holder, holder, lives
+from chunkmeans.results.store.store import Store
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a run."""
+
+    state: str
+    """``running``, ``finished``, ``failed``, ``interrupted``; or ``killed``: the record says that
+    it runs, but nobody does."""
+    counts: Mapping[str, int]
+    """Inputs that have ended, by state."""
+    images: int
+    """Inputs of the run."""
+    pending: int
+    """Inputs that have not ended yet."""
+    seconds: float
+    """Time of the run so far, or of the last."""
+    rate: float | None
+    """Inputs per second, of this run; None if none has ended yet."""
+    seconds_left: float | None
+    """Time left at this rate; None if there is no telling."""
+    driver: str
+    """Who runs it; empty if nobody does."""
+    doing: Mapping[str, Any]
+    """The running phase: its name and subject, how much of it is done, the latest iteration."""
+    others: int
+    """Images of earlier runs in the catalogue, which the run does not name."""
+    problems: tuple[tuple[str, str], ...]
+    """Id and reason of the images that failed last, the latest first."""
+
+
+def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
+    """Return the status of the run that `record` tells of.
+
+    Where its driver runs on another machine and may be dead, it is watched for some seconds.
+    """
+    driver = holder(store) if record.state == "running" else None
+    if driver is not None and not lives(store, driver, beat):
+        driver = None
+    state = "killed" if record.state == "running" and driver is None else record.state
+    doing = dict(driver.progress) if driver else {}
+    seconds = float(doing.pop("seconds", record.seconds))
+    ended = int(doing.pop("ended", record.ended))
+    pending = max(0, record.pending - max(0, ended - record.ended))
+    rate = ended / seconds if ended and seconds else None
+    return Status(
+        state=state,
+        counts=dict(record.counts),
+        images=record.images,
+        pending=pending,
+        seconds=seconds,
+        rate=rate,
+        seconds_left=_left(driver, pending, rate, doing),
+        driver=str(driver or ""),
+        doing=doing,
+        others=record.others,
+        problems=tuple(reversed(record.problems)),
+    )
+
+
+def _left(
+    driver: Holder | None, pending: int, rate: float | None, doing: Mapping[str, Any]
+) -> float | None:
+    """Return the seconds that the pending images take; None where nobody works at them.
+
+    Of a fit that all images share nobody knows how many iterations it takes.
+    """
+    if driver is None or rate is None or not pending or doing.get("phase") != "images":
+        return None
+    return pending / rate

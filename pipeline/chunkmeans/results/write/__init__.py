@@ -1,0 +1,1 @@
+"""Label stores: layout, chunks, pyramid, metadata, completion marks."""

@@ -1,0 +1,301 @@
+"""Label images on disk: made once, written shard by shard by any number of tasks, then completed.
+
+A store under way is a zarr group without OME metadata and with ``complete: false``; the one
+write that turns it into an image, its mark, is the last (`chunkmeans.results.write.complete`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chunkmeans.errors import ResultError
+from chunkmeans.image.grid import Box, split
+from chunkmeans.image.info import ImageInfo
+from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.results.models.models import FORMAT, group_json, numbers, write_model_at
+from chunkmeans.results.store.store import METADATA, Store, image_path
+from chunkmeans.results.store.zarr_writer import create_array, object_names, read_part, write_part
+from chunkmeans.results.write.complete import Mark
+from chunkmeans.results.write.layout import LabelLayout
+from chunkmeans.results.write.ome_metadata import (
+    MOST_NUMBERS,
+    channel_axis,
+    label_metadata,
+    mean_metadata,
+)
+from chunkmeans.results.write.pyramid import halve
+
+MEAN = "mean"
+LARGE_MODEL = "model"
+_OWN_KEYS = frozenset({"format", "complete", "image", "model"})
+
+
+@dataclass(frozen=True)
+class LabelWriter:
+    """Writes the labels of one image. Pickles; any number of tasks may write at a time.
+
+    Each task writes boxes of whole blocks, and nobody else touches those. Writing a box again
+    writes the same objects again, whole, without looking at what was there.
+    """
+
+    store: Store
+    path: str
+    """Of the image's own store, inside `store`."""
+    layout: LabelLayout
+    info: ImageInfo
+    mean_image: bool
+    """Whether each label's mean is written too, as an image."""
+
+    @property
+    def block(self) -> tuple[int, ...]:
+        """Pixels per axis of what one task must label, or whole multiples of it."""
+        return self.layout.block
+
+    def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
+        """Write the labels of `box`, and its part of the levels that lie inside blocks.
+
+        Parameters
+        ----------
+        box
+            Whole blocks, or what the image's border leaves of them.
+        labels
+            0 for no data, else 1 to k; the box's shape, the layout's dtype.
+        colours
+            Means in the order of the labels, (k, c); needed for a mean image.
+
+        Raises
+        ------
+        ResultError
+            If the disk is full or refuses.
+        OSError
+            If it fails for a reason that may pass.
+        """
+        self._check(box, labels)
+        table = self._table(colours)
+        for n, level in enumerate(self.layout.levels):
+            if not level.with_block:
+                break
+            if n:
+                labels = halve(labels, self.layout.axes, self.layout.pyramid)
+            self._put(n, self.layout.part(box, n), labels, table)
+
+    def upper(self) -> list[list[tuple[int, Box]]]:
+        """Return the tasks that remain when all boxes are written: level and box of each.
+
+        The tasks of one list may run in any order, but after all of the list before.
+        """
+        return self.layout.upper()
+
+    def write_upper(self, level: int, box: Box, colours: Floats | None = None) -> None:
+        """Write one object of a higher level from the level below; errors as of `write`."""
+        table = self._table(colours)
+        labels = np.empty(box.shape, self.layout.dtype)
+        below = self.layout.levels[level - 1]
+        with self.store.naming(self.path, "labels cannot be read", may_pass=True):
+            # in parts, so that no more than one object's worth of pixels is read at a time
+            for part in split(box, [-(-u // 2) for u in self.layout.levels[level].unit]):
+                full = read_part(
+                    self.store, f"{self.path}/{level - 1}", self.layout.below(part, level),
+                    self.layout.dtype, below.chunk, below.shard,
+                )  # fmt: skip
+                labels[part.within(box.start).slices] = halve(
+                    full, self.layout.axes, self.layout.pyramid
+                )
+        self._put(level, box, labels, table)
+
+    def mark(self, model: Model, attributes: Mapping[str, Any]) -> Mark:
+        """Check that nothing is missing, write what is left, and return the mark to be set.
+
+        Parameters
+        ----------
+        model
+            Of the written labels, in their order; its counts and deviations are those of this
+            image, also where its means are a whole collection's.
+        attributes
+            JSON values to keep under ``chunkmeans``: ``source`` (itself a mapping), ``settings``,
+            ``versions``, ... Georeferencing of the image is added to ``source``.
+
+        Raises
+        ------
+        ResultError
+            If an object is missing, or the output cannot be written.
+        """
+        if taken := _OWN_KEYS & attributes.keys():
+            raise ValueError(f"{', '.join(sorted(taken))} are not for the caller to set")
+        if model.counts.sum() > self.info.pixels:
+            raise ValueError(
+                f"the model counts {model.counts.sum()} pixels, the image has {self.info.pixels}; "
+                "give the counts of this image"
+            )
+        self._refuse_holes()
+        name = self.path.rsplit("/", 1)[-1].removesuffix(".ome.zarr")
+        if self.mean_image:
+            mean = mean_metadata(f"{name} by mean", self.layout, self.info, model)
+            self.store.write_text(f"{self.path}/{MEAN}/{METADATA}", group_json({"ome": mean}))
+        large = numbers(model) > MOST_NUMBERS
+        if large:
+            write_model_at(self.store, f"{self.path}/{LARGE_MODEL}", model)
+        own = {
+            "format": FORMAT,
+            "complete": True,
+            "image": self._image(),
+            "model": {"stored": LARGE_MODEL} if large else model.to_dict(),
+            **attributes,
+        }
+        if self.info.tags:
+            own["source"] = {**own.get("source", {}), "tags": self.info.tags}
+        ome = label_metadata(name, self.layout, self.info, model)
+        return Mark(self.path, group_json({"ome": ome, "chunkmeans": own}))
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _check(self, box: Box, labels: NDArray[Any]) -> None:
+        shape = self.layout.levels[0].shape
+        whole = all(
+            a % b == 0 and (z % b == 0 or z == n)
+            for a, z, b, n in zip(box.start, box.stop, self.block, shape, strict=True)
+        )
+        if not whole or not box.inside(Box.whole(shape)):
+            raise ValueError(f"box {box} is not made of whole blocks {self.block} of {shape}")
+        if labels.shape != box.shape or labels.dtype != self.layout.dtype:
+            raise ValueError(
+                f"labels are {labels.shape} of {labels.dtype}, "
+                f"the box needs {box.shape} of {self.layout.dtype}"
+            )
+
+    def _table(self, colours: Floats | None) -> NDArray[Any] | None:
+        if not self.mean_image:
+            return None
+        if colours is None:
+            raise ValueError("a mean image needs the means of the labels")
+        return mean_table(colours, self.info.dtype)
+
+    def _put(self, level: int, box: Box, labels: NDArray[Any], table: NDArray[Any] | None) -> None:
+        cut = self.layout.levels[level]
+        path = f"{self.path}/{level}"
+        with self.store.naming(self.path, "labels cannot be written", may_pass=True):
+            write_part(self.store, path, box.start, labels, cut.chunk, cut.shard)
+            if table is None:
+                return
+            path = f"{self.path}/{MEAN}/{level}"
+            where = channel_axis(self.layout.axes)
+            chunk = _inserted(cut.chunk, where, 1)
+            shard = _inserted(cut.shard, where, 1) if cut.shard else None
+            for channel in range(table.shape[1]):
+                values = np.expand_dims(np.take(table[:, channel], labels), where)
+                start = _inserted(box.start, where, channel)
+                write_part(self.store, path, start, values, chunk, shard)
+
+    def _refuse_holes(self) -> None:
+        expected = names_of_objects(self.layout, self.info.channels if self.mean_image else 0)
+        missing = self.store.missing(self.path, expected)
+        if missing:
+            raise ResultError(
+                f"{self.store.join(self.path)}: {len(missing)} of {len(expected)} stored objects "
+                f"are missing, the first is {missing[0]}; run the same command again"
+            )
+
+    def _image(self) -> dict[str, Any]:
+        info = self.info
+        return {
+            "axes": info.axes,
+            "shape": list(info.shape),
+            "channels": info.channels,
+            "channel_names": list(info.channel_names),
+            "dtype": info.dtype.name,
+            "mean_image": self.mean_image,
+        }
+
+
+def create_labels(
+    store: Store, image: str, layout: LabelLayout, info: ImageInfo, mean_image: bool = False
+) -> LabelWriter:
+    """Create the store of an image's labels, with all its metadata but that of a whole image.
+
+    What stood there before is deleted. Called once, before any task writes.
+
+    Parameters
+    ----------
+    store
+        The output.
+    image
+        Id of the image in the run.
+    layout, info
+        How labels are cut, and the image that they belong to.
+    mean_image
+        Whether each pixel's mean is stored too, as an image in ``mean/``.
+
+    Raises
+    ------
+    ResultError
+        If the output cannot be written.
+    """
+    path = image_path(image)
+    store.delete(path)
+    begun = group_json({"chunkmeans": {"format": FORMAT, "complete": False}})
+    with store.naming(path, "labels cannot be created"):
+        store.write_bytes(f"{path}/{METADATA}", begun.encode())
+        for n, level in enumerate(layout.levels):
+            create_array(
+                store, f"{path}/{n}", level.shape, layout.dtype, level.chunk, level.shard,
+                layout.axes,
+            )  # fmt: skip
+        if mean_image:
+            where = channel_axis(layout.axes)
+            for n, level in enumerate(layout.levels):
+                create_array(
+                    store,
+                    f"{path}/{MEAN}/{n}",
+                    _inserted(level.shape, where, info.channels),
+                    info.dtype,
+                    _inserted(level.chunk, where, 1),
+                    _inserted(level.shard, where, 1) if level.shard else None,
+                    layout.axes[:where] + "c" + layout.axes[where:],
+                )
+    return LabelWriter(store, path, layout, info, mean_image)
+
+
+def mean_table(means: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the pixel that stands for each label, (k + 1, c); zeros for label 0.
+
+    Means of integers are rounded, halves to the even.
+    """
+    table = np.zeros((len(means) + 1, means.shape[1]), dtype)
+    if dtype.kind == "f":
+        table[1:] = means
+        return table
+    limits = np.iinfo(dtype)
+    rounded = np.rint(means)
+    # the float nearest to the greatest 64-bit integer lies above it
+    above, below = rounded >= float(limits.max), rounded <= float(limits.min)
+    table[1:] = np.where(above | below, 0, rounded)
+    table[1:][above] = limits.max
+    table[1:][below] = limits.min
+    return table
+
+
+def names_of_objects(layout: LabelLayout, mean_channels: int) -> list[str]:
+    """Return the name of every stored object of an image, in its store.
+
+    Parameters
+    ----------
+    layout
+        How labels are cut.
+    mean_channels
+        Channels of the mean image; 0 if there is none.
+    """
+    names = []
+    where = channel_axis(layout.axes)
+    for n, level in enumerate(layout.levels):
+        names += [f"{n}/{name}" for name in object_names(level.objects)]
+        if mean_channels:
+            counts = _inserted(level.objects, where, mean_channels)
+            names += [f"{MEAN}/{n}/{name}" for name in object_names(counts)]
+    return names
+
+
+def _inserted(values: tuple[int, ...], where: int, value: int) -> tuple[int, ...]:
+    return (*values[:where], value, *values[where:])

@@ -1,0 +1,237 @@
+"""The seam between files and the rest: an image that tells what it is and reads boxes.
+
+A source is a subclass of `Image` with two methods, `describe` and `decode`; everything that is
+the same for all of them (regions, chosen channels, checks, errors) is done here once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from chunkmeans.config.models import Limits
+from chunkmeans.errors import ChunkmeansError, LimitError, SourceError
+from chunkmeans.image.grid import Box
+from chunkmeans.image.info import ImageInfo, Pixels
+from chunkmeans.sources.warnings import hear, hearing
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user may ask of every image, whatever its format."""
+
+    series: int = 0
+    """Of a file with several images, which, from 0."""
+    level: int = 0
+    """Of a pyramid, which level; 0 is the full image."""
+    axes: str | None = None
+    """The stored array's axes, a letter each, instead of what the file says (``zyxc``)."""
+    channels: tuple[int | str, ...] | None = None
+    """Which channels, by index or name, in this order; None: all."""
+    region: tuple[tuple[int | None, int | None], ...] | None = None
+    """Start and stop along each axis of the image; None: all of it."""
+    limits: Limits = field(default_factory=Limits, repr=False)
+    """What the header may promise."""
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Handed to fsspec; may hold secrets, so never shown."""
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Image(ABC):
+    """One image: what it is, and the pixels of any box of it.
+
+    Opening is lazy: nothing is read before `info` or `read`. An image pickles to its path, its
+    options and its info, never to an open file. `read` may be called by several threads.
+    """
+
+    def __init__(self, path: str, options: ReadOptions | None = None) -> None:
+        self.path = path
+        self.options = options or ReadOptions()
+
+    # -- what a source implements -------------------------------------------------------------
+
+    @abstractmethod
+    def describe(self) -> ImageInfo:
+        """Return what the file is, from its header alone; of the whole image, all channels."""
+
+    @abstractmethod
+    def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
+        """Return the pixels of `box` (inside the stored image), only `channels`, in their order."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a text that changes when the content does (size, time of change, or a hash)."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths of the files and folders that the pixels are in; its own, and it may refer on."""
+        return (self.path,)
+
+    # -- what everybody uses ------------------------------------------------------------------
+
+    @cached_property
+    def stored(self) -> ImageInfo:
+        """What the whole stored image is, before `region` and `channels` are applied."""
+        with self.naming("cannot be opened"), hearing() as heard:
+            info = self.describe()
+            within(self.options.limits, "pixels", info.pixels, f"its header promises {info.shape}")
+            return replace(info, warnings=tuple(dict.fromkeys((*info.warnings, *heard))))
+
+    @cached_property
+    def info(self) -> ImageInfo:
+        """What the asked part of the image is: of `region`, with only the asked `channels`."""
+        stored, region, chosen = self.stored, self._region, self._channels
+        nodata = stored.nodata
+        return replace(
+            stored,
+            shape=region.shape,
+            chunks=tuple(min(c, s) for c, s in zip(stored.chunks, region.shape, strict=True)),
+            channels=len(chosen),
+            channel_names=tuple(stored.channel_names[i] for i in chosen)
+            if stored.channel_names
+            else (),
+            nodata=tuple(nodata[i] for i in chosen) if len(nodata) > 1 else nodata,
+        )
+
+    def read(self, box: Box) -> Pixels:
+        """Return the pixels of `box`, in coordinates of `info.shape`.
+
+        What the decoder warns of is heard where this is called, if anybody does
+        (`chunkmeans.sources.warnings`), and by nobody else.
+
+        Raises
+        ------
+        SourceError
+            If the file is broken there or the box is not inside the image.
+        """
+        info = self.info
+        if len(box.shape) != len(info.shape) or not box.inside(Box.whole(info.shape)):
+            raise SourceError(f"{self.path}: box {box} is not inside the image {info.shape}")
+        with self.naming(f"cannot be read at {box}"), hearing() as heard:
+            pixels = self.decode(box.shifted(self._region.start), self._channels)
+            wanted = (*box.shape, info.channels)
+            if pixels.values.shape != wanted or pixels.values.dtype != info.dtype:
+                raise SourceError(
+                    f"decoded {pixels.values.shape} of {pixels.values.dtype} where the header "
+                    f"promises {wanted} of {info.dtype}; the file is damaged or cut short"
+                )
+        hear(heard)
+        return pixels
+
+    def has_no(self, *names: str) -> None:
+        """Refuse `names` of the options where they are set: this format has nothing like it.
+
+        Raises
+        ------
+        SourceError
+            If one of them is not at its default.
+        """
+        for name in names:
+            asked = getattr(self.options, name)
+            if asked != getattr(ReadOptions(), name):
+                raise SourceError(
+                    f"images.{name} is {asked!r}, but this kind of image has no {name}"
+                )
+
+    def naming(self, what: str) -> "_Naming":
+        """Turn whatever a decoder raises into a `SourceError` that names this image."""
+        return _Naming(self.path, what)
+
+    # -- the asked part -----------------------------------------------------------------------
+
+    @cached_property
+    def _region(self) -> Box:
+        """The asked region in stored coordinates."""
+        shape, asked = self.stored.shape, self.options.region
+        if asked is None:
+            return Box.whole(shape)
+        if len(asked) != len(shape):
+            raise SourceError(
+                f"{self.path}: region has {len(asked)} axes, the image has {len(shape)} "
+                f"({self.stored.axes}, {shape}); give start:stop for each"
+            )
+        start = tuple(0 if a is None else a for a, _ in asked)
+        stop = tuple(n if b is None else b for (_, b), n in zip(asked, shape, strict=True))
+        for letter, a, b, n in zip(self.stored.axes, start, stop, shape, strict=True):
+            if not 0 <= a < b <= n:
+                raise SourceError(
+                    f"{self.path}: region {a}:{b} along {letter} does not fit the image, "
+                    f"which has 0:{n} there"
+                )
+        return Box(start, stop)
+
+    @cached_property
+    def _channels(self) -> tuple[int, ...]:
+        """Stored indices of the asked channels."""
+        count, names = self.stored.channels, self.stored.channel_names
+        asked = self.options.channels
+        if asked is None:
+            return tuple(range(count))
+        known = f"0 to {count - 1}" + (f" or {', '.join(names)}" if names else "")
+        chosen = []
+        for channel in asked:
+            if isinstance(channel, str) and channel in names:
+                chosen.append(names.index(channel))
+            elif isinstance(channel, int) and 0 <= channel < count:
+                chosen.append(channel)
+            else:
+                raise SourceError(
+                    f"{self.path}: channel {channel!r} is out of range, the image has {known}"
+                )
+        return tuple(chosen)
+
+    # -- pickling -----------------------------------------------------------------------------
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        known = {k: self.__dict__[k] for k in ("stored",) if k in self.__dict__}
+        return type(self), (self.path, self.options), known
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r})"
+
+
+def within(limits: Limits, name: str, found: int, what: str) -> None:
+    """Refuse what is above a limit of the config.
+
+    Raises
+    ------
+    LimitError
+        With both numbers and the setting to change.
+    """
+    allowed = getattr(limits, name)
+    if found > allowed:
+        raise LimitError(
+            f"{what}: {found:,}, where images.limits.{name} allows {allowed:,}; raise it if the "
+            "file is to be trusted",
+            name,
+        )
+
+
+class _Naming:
+    """Context in which any failure becomes a `SourceError` that names the image."""
+
+    def __init__(self, path: str, what: str) -> None:
+        self.path, self.what = path, what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        if isinstance(error, ChunkmeansError) and str(error).startswith(self.path):
+            return
+        reason = str(error) or type(error).__name__
+        if isinstance(error, FileNotFoundError) and error.errno is None:
+            reason = f"there is no such file ({reason})"  # fsspec gives the path alone
+            if error.__cause__ is not None:
+                reason += f": {error.__cause__}"
+        if not isinstance(error, ChunkmeansError | OSError):
+            reason = f"{type(error).__name__}: {reason}"
+        raise SourceError(f"{self.path}: {self.what}: {reason}") from error

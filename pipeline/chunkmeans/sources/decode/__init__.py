@@ -1,0 +1,1 @@
+"""What all formats share once their bytes are decoded."""

@@ -1,0 +1,1 @@
+"""Files and URLs, byte ranges, members of zip archives, hashes of content."""

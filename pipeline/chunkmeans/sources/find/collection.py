@@ -1,0 +1,214 @@
+"""From what a config names to the list of its images; no image is opened.
+
+What can be named: a file, a zarr folder, a folder (searched through for known suffixes), a glob,
+a manifest (``.csv`` or ``.parquet``), a zip archive, a URL of any of these,
+``package://<package>/<file>``; or a list of them.
+Hidden files, what is inside a zarr folder, and earlier results are passed over.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from chunkmeans.errors import ConfigError
+from chunkmeans.retry import passing
+from chunkmeans.sources.files.paths import absolute, inside, scheme, without_query
+from chunkmeans.sources.find.ids import safe_name, unique_ids
+from chunkmeans.sources.find.manifest import Row, is_manifest, read_manifest
+from chunkmeans.sources.find.search import Found, find
+from chunkmeans.sources.registry import suffixes
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDERS = ("stem", "name", "parent", "id")
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of a collection, before it is opened."""
+
+    id: str
+    """Its name in results: a relative path without suffix, unique, and safe to make files of."""
+    path: str
+    """Where it is: an absolute path or a URL, for `open_image`."""
+    mask: str | None = None
+    """Where its mask is."""
+    channels: tuple[int | str, ...] | None = None
+    """Its own choice of channels, from a manifest."""
+    group: str | None = None
+    """Its group, from a manifest."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """Other columns of a manifest."""
+
+
+def collect_entries(
+    paths: Sequence[str],
+    *,
+    mask: str | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> tuple[Entry, ...]:
+    """List the images that `paths` name, each once, in the order of `paths`, then by name.
+
+    Parameters
+    ----------
+    paths
+        ``images.path`` of a config.
+    mask
+        ``images.mask``: one mask for all, or a pattern with ``{stem}`` (the image's file name
+        without suffix), ``{name}`` (with it), ``{parent}`` (its folder) and ``{id}``. A manifest's
+        own column wins. Masks that lie among the images are not images.
+    storage_options
+        For URLs, handed to fsspec.
+
+    Raises
+    ------
+    ConfigError
+        If some of the paths name no image, a line for each; if a manifest or the mask pattern is
+        wrong.
+
+    Notes
+    -----
+    Lists folders and does not open what is in them, but for manifests.
+    """
+    rows = list(_unique(paths, storage_options or {}).values())
+    _check_given(row for _, row in rows if row is not None and row.id)
+    known = suffixes()
+    names = [safe_name(row.id if row and row.id else _stem(f.name, known)) for f, row in rows]
+    shared = Counter(found.name for found, _ in rows)
+    keys = [f.name if shared[f.name] == 1 else f"{f.name}\0{f.path}" for f, _ in rows]
+    keys = [
+        f"{key}\0{row.id}" if row and row.id else key
+        for key, (_, row) in zip(keys, rows, strict=True)
+    ]
+    ids = unique_ids(names, keys)
+    entries = [
+        Entry(
+            id=id,
+            path=found.path,
+            mask=_mask(mask, found.path, id, known)
+            if row is None or row.mask is None
+            else row.mask,
+            channels=row.channels if row else None,
+            group=row.group if row else None,
+            extra=row.extra if row else _NOTHING,
+        )
+        for id, (found, row) in zip(ids, rows, strict=True)
+    ]
+    masks = {entry.mask for entry in entries}
+    images = tuple(entry for entry in entries if entry.path not in masks)
+    if not images:
+        raise ConfigError(f"images.mask {mask!r} names every image as a mask, so none is left")
+    return images
+
+
+Listed = tuple[Found, Row | None]
+
+
+def _unique(
+    paths: Iterable[str], storage_options: Mapping[str, Any]
+) -> dict[tuple[str, str], Listed]:
+    """Return what the paths of a config name, each image once.
+
+    A file that a manifest lists under two ids is two images. What a manifest says of a file
+    counts, wherever else the file is named.
+    """
+    seen: dict[tuple[str, str], Listed] = {}
+    problems: list[ConfigError] = []
+    for path in paths:
+        try:
+            for found, row in _listed(path, storage_options):
+                key = (found.path, row.id if row else "")
+                first = seen.setdefault(key, (found, row))[1]
+                if row is not None and first is None:
+                    seen[key] = (found, row)
+                elif row is not None and first is not None and first is not row:
+                    _check_same(first, row)
+        except ConfigError as error:  # all that is missing is told at once
+            problems.append(error)
+    if problems:
+        cause = next(filter(passing, problems), problems[0])
+        raise ConfigError("\n".join(dict.fromkeys(map(str, problems)))) from cause
+    own = {path for path, id in seen if id}
+    for path in own:
+        plain = seen.get((path, ""))
+        if plain is not None and plain[1] is None:
+            del seen[(path, "")]
+    return seen
+
+
+def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[Listed]:
+    """Yield what one path of a config names."""
+    if is_manifest(path):
+        empty = True
+        for row in read_manifest(path, storage_options):
+            empty = False
+            yield Found(row.path, _named_by(row)), row
+        if empty:
+            raise ConfigError(f"{path}: the manifest has no row")
+        return
+    for found in find(path, storage_options):
+        yield found, None
+
+
+def _check_same(first: Row, again: Row) -> None:
+    """Refuse two rows of a file that differ and so are two images, but have one id."""
+    if replace(first, line=again.line, listed=again.listed) != again:
+        raise ConfigError(
+            f"{again.listed!r} is listed twice with different columns (lines {first.line} and "
+            f"{again.line}); give each row an id of its own"
+        )
+
+
+def _check_given(rows: Iterable[Row]) -> None:
+    """Refuse ids of a manifest that are given twice, or differ only in what is not kept."""
+    given: dict[str, Row] = {}
+    for row in rows:
+        name = safe_name(row.id)
+        first = given.setdefault(name.casefold(), row)
+        if first is not row:
+            raise ConfigError(
+                f"the id {name!r} is given twice: to {first.listed!r} (line {first.line}) and to "
+                f"{row.listed!r} (line {row.line})"
+            )
+
+
+def _named_by(row: Row) -> str:
+    """Path that an id is made of: as listed, or the base name of what is absolute."""
+    if scheme(row.listed):
+        return inside(row.listed).rsplit("/", 1)[-1]
+    return row.listed.rsplit("/", 1)[-1] if row.listed.startswith("/") else row.listed
+
+
+def _stem(name: str, known: Sequence[str]) -> str:
+    """Path without its suffix, ``.ome.tif`` and ``.ome.zarr`` being one suffix.
+
+    >>> _stem("a/b.ome.tif", [".tif"]), _stem("a/b.c", [".tif"])
+    ('a/b', 'a/b.c')
+    """
+    found = _ending(tuple(known)).search(name, 1)
+    return name[: found.start()] if found else name
+
+
+@cache
+def _ending(known: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern of what a name may end in that is no part of its stem."""
+    longest_first = sorted(known, key=len, reverse=True)
+    return re.compile(rf"(?:\.ome)?(?:{'|'.join(map(re.escape, longest_first))})\Z", re.IGNORECASE)
+
+
+def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str | None:
+    """Fill in a mask pattern for one image; named as images are, to be known among them."""
+    if pattern is None:
+        return None
+    parent, _, name = without_query(path).rpartition("/")
+    values = {"stem": _stem(name, known), "name": name, "parent": parent, "id": id}
+    for found in _PLACEHOLDER.findall(pattern):
+        if found not in values:
+            raise ConfigError(
+                f"images.mask {pattern!r} has an unknown {{{found}}}; known are "
+                + ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
+            )
+    return absolute(_PLACEHOLDER.sub(lambda match: values[match.group(1)], pattern))

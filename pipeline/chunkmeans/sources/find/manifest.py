@@ -1,0 +1,192 @@
+"""A manifest, ``.csv`` or ``.parquet``: a row per image, with what belongs to it."""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from math import isnan
+from typing import Any, BinaryIO
+
+from chunkmeans.errors import ConfigError, SourceError
+from chunkmeans.retry import persistently
+from chunkmeans.secrets import PASSWORD, holds_password
+from chunkmeans.sources.files.byte_ranges import filesystem, open_file
+from chunkmeans.sources.files.paths import absolute, is_url, local, scheme
+
+COLUMNS = ("path", "id", "mask", "channels", "group")
+SUFFIXES = (".csv", ".parquet")
+_NO_COLUMNS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a manifest."""
+
+    line: int
+    """Where it ends in the file, from 1; of a Parquet file, which row it is."""
+    listed: str
+    """The path as it is written there."""
+    path: str
+    """The path, absolute if it is local."""
+    id: str = ""
+    mask: str | None = None
+    channels: tuple[int | str, ...] | None = None
+    group: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """All other columns."""
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a path of a config is that of a manifest, by its suffix."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def read_manifest(path: str, storage_options: Mapping[str, Any] | None = None) -> Iterator[Row]:
+    """Yield the rows of a manifest; relative paths in it are relative to its folder.
+
+    ``path`` is required. ``id``, ``mask``, ``channels`` (indices or names with ``;`` between
+    them) and ``group`` may be missing or empty. Other columns are carried along.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such table; with its line.
+    """
+    if is_url(path):
+        folder = path.rpartition("/")[0]
+    else:
+        try:
+            path = local(path)
+        except SourceError as error:
+            raise ConfigError(f"images.path: {error}") from error
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isfile(path):
+            raise ConfigError(f"images.path: {path!r}: no such manifest")
+    try:
+        with _opened(path, storage_options or {}) as file:
+            read = _parquet if path.lower().endswith(".parquet") else _csv
+            yield from _rows(read(file, path), path, folder)
+    except ConfigError:
+        raise
+    except Exception as error:  # file systems and formats have no common one
+        raise ConfigError(f"images.path: {path!r}: cannot be read: {error}") from error
+
+
+def _opened(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
+    """Open a manifest; one behind a URL is got whole."""
+    if not is_url(path):
+        return open_file(path, storage_options)
+
+    def got() -> bytes:
+        system, inner = filesystem(path, storage_options)
+        return bytes(system.cat_file(inner))
+
+    return io.BytesIO(persistently(got))
+
+
+Line = tuple[int, Sequence[str]]
+
+
+def _csv(file: Any, path: str) -> Iterator[Line]:
+    """Yield the lines of a CSV file that are not empty, the names of its columns first."""
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        reader = csv.reader(text, strict=True)
+        try:
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{path}:{reader.line_num + 1}: not readable as CSV: {error}"
+            ) from error
+
+
+def _parquet(file: Any, path: str) -> Iterator[Line]:
+    """Yield the names of a Parquet file's columns, then its rows, as a CSV file has them."""
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise ConfigError(
+            f"{path}: a manifest in Parquet needs pyarrow: pip install 'chunkmeans[parquet]'"
+        ) from error
+    try:
+        table = parquet.ParquetFile(file)
+        yield 0, table.schema_arrow.names
+        number = count(1)
+        for batch in table.iter_batches():
+            columns = [
+                list(map(_whole if name in COLUMNS else _text, column.to_pylist()))
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            ]
+            yield from zip(number, zip(*columns, strict=True), strict=False)
+    except ArrowException as error:
+        raise ConfigError(f"{path}: not readable as Parquet: {error}") from error
+
+
+def _whole(cell: Any) -> str:
+    """Return a cell of a column of ours, none of which holds fractions, as a CSV file has it.
+
+    Some programs write integers with nulls among them as floats, and the nulls as NaN.
+    """
+    if isinstance(cell, list):
+        return ";".join(map(_whole, cell))
+    if isinstance(cell, float):
+        cell = None if isnan(cell) else int(cell) if cell.is_integer() else cell
+    return _text(cell)
+
+
+def _text(cell: Any) -> str:
+    """Return a cell as a CSV file has it: nothing for null, semicolons between several."""
+    if cell is None:
+        return ""
+    return ";".join(map(_text, cell)) if isinstance(cell, list) else str(cell)
+
+
+def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
+    """Yield the rows of a table whose first line names its columns."""
+    lines = iter(lines)
+    _, names = next(lines, (1, ()))
+    if "path" not in names or len(set(names)) < len(names):
+        raise ConfigError(
+            f"{path}:1: a manifest has a column 'path' and each column once; "
+            f"found {', '.join(names) or 'nothing'}"
+        )
+    own = [names.index(name) if name in names else -1 for name in COLUMNS]
+    others = [(i, name) for i, name in enumerate(names) if name not in COLUMNS]
+    for line, cells in lines:
+        if len(cells) != len(names):
+            raise ConfigError(f"{path}:{line}: {len(cells)} values for {len(names)} columns")
+        listed, id, mask, channels, group = (cells[i].strip() if i >= 0 else "" for i in own)
+        if not listed:
+            raise ConfigError(f"{path}:{line}: the path is empty")
+        if holds_password(listed) or holds_password(mask):
+            raise ConfigError(f"{path}:{line}: a URL {PASSWORD}")
+        yield Row(
+            line,
+            listed,
+            _place(listed, folder),
+            id,
+            _place(mask, folder) if mask else None,
+            _channels(channels) if channels else None,
+            group or None,
+            {name: cells[i] for i, name in others} if others else _NO_COLUMNS,
+        )
+
+
+def _place(path: str, folder: str) -> str:
+    """Return `path`, seen from the manifest's folder."""
+    if scheme(path):
+        return absolute(path)
+    if is_url(folder):
+        return path if path.startswith("/") else f"{folder}/{path}"
+    if path[0] in "./" or "/." in path or "//" in path:
+        return os.path.normpath(os.path.join(folder, path))
+    return f"{folder.rstrip('/')}/{path}"
+
+
+def _channels(text: str) -> tuple[int | str, ...] | None:
+    """Channels between semicolons: whole numbers are indices, the rest names."""
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    return tuple(int(p) if p.isdecimal() else p for p in parts) or None

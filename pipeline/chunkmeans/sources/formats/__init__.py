@@ -1,0 +1,1 @@
+"""The readers of image files, a module or folder per family."""

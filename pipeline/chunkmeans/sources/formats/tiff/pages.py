@@ -1,0 +1,203 @@
+"""Where the pages of a TIFF series lie, and that they are what their first one says.
+
+tifffile reads the first page of a series whole, of the others only where their data are.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from chunkmeans.errors import SourceError
+from chunkmeans.sources.base import ReadOptions
+from chunkmeans.sources.files.byte_ranges import open_file
+from chunkmeans.sources.files.paths import is_url
+from chunkmeans.sources.formats.tiff.axes import page_count
+from chunkmeans.sources.formats.tiff.segments import Segments
+
+_DECISIVE: dict[int, Any] = {
+    256: None,
+    257: None,
+    258: 1,
+    259: 1,
+    262: None,
+    266: 1,
+    277: 1,
+    284: 1,
+    317: 1,
+    322: None,
+    323: None,
+    339: 1,
+}
+"""Tags by which pixels are decoded, with their defaults: they have to be equal on all pages."""
+
+_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+"""Formats of TIFF's types of whole numbers, for `struct`."""
+
+
+def segments_of(
+    path: str, options: ReadOptions, tif: Any, series: Any, dtype: np.dtype[Any], fill: float | int
+) -> Segments:
+    """Return where the segments of a series lie, and what decodes them."""
+    page = series.keyframe
+    count = page_count(series.shape, page.shaped)
+    shape = (
+        (page.tiledepth, page.tilelength, page.tilewidth)
+        if page.is_tiled
+        else (1, max(1, min(page.rowsperstrip, page.imagelength)), page.imagewidth)
+    )
+    pages = _pages(tif, series, count)
+    names = [_file_name(one, path) for one in pages]
+    if len(pages) > 1 and not page.parent.tiff.is_ndpi:
+        _check_equal(page, pages, path, options)
+    files = tuple(dict.fromkeys(names))
+    keyframes = [pages[names.index(name)].keyframe for name in files]
+    for keyframe in keyframes:
+        keyframe.init_decode()  # the first call is not safe in threads
+    orders = {keyframe.parent.byteorder for keyframe in keyframes}
+    segments = Segments(
+        files=files,
+        file_of=np.asarray([files.index(name) for name in names], np.int64)
+        if len(files) > 1
+        else np.zeros(len(pages), np.int64),
+        offsets=_table([p.dataoffsets for p in pages], "offsets"),
+        counts=_table([p.databytecounts for p in pages], "byte counts"),
+        shaped=page.shaped,
+        segment=shape,
+        tiled=bool(page.is_tiled),
+        dtype=dtype,
+        decoders=tuple(keyframe.decode for keyframe in keyframes),
+        compression=int(page.compression),
+        bits=page.bitspersample if isinstance(page.bitspersample, int) else 0,
+        lying=_lying(page, dtype) if len(orders) == 1 else None,
+        swapped=page.bitspersample == 24 and dtype.kind == "u" and page.parent.byteorder == "<",
+        tables=_jpeg_tables(page, pages),
+        fill=fill,
+        storage_options=options.storage_options,
+    )
+    return segments if len(pages) == count else _repeated(segments, count)
+
+
+def _file_name(page: Any, path: str) -> str:
+    """Return the path of the file that holds a page: as it was given, if it is that file."""
+    if is_url(path) or page.parent is page.parent.root:
+        return path
+    name: str = page.parent.filehandle.path
+    return name
+
+
+def _lying(page: Any, dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """Type of the numbers in the file if rows can be read as they lie there, else None."""
+    plain = (
+        page.compression == 1
+        and page.predictor == 1
+        and page.fillorder == 1
+        and page.sampleformat in (1, 2, 3)
+        and page.bitspersample == dtype.itemsize * 8
+        and not page.is_subsampled
+        and not (page.is_tiled and page.tiledepth > 1)
+    )
+    return dtype.newbyteorder(page.parent.byteorder) if plain else None
+
+
+def _pages(tif: Any, series: Any, count: int) -> list[Any]:
+    """Return the pages of a series: `count`, or the first of pages that lie contiguously.
+
+    Some formats have pages without a directory of their own (ImageJ beyond 4 GB, MetaMorph's
+    stacks, tifffile's own): then the first page stands for all.
+    """
+    alone = series.kind in {"shaped", "imagej", "stk"}
+    if alone and count > 1 and series.dataoffset is not None:
+        if series.kind == "shaped" and not series.is_truncated and series is series.levels[0]:
+            found = len(tif.pages)
+            if found < count:
+                raise SourceError(f"its description promises {count} pages, {found} can be found")
+        return [series.keyframe]
+    pages = list(series)
+    lost = [i for i, one in enumerate(pages) if one is None]
+    if lost or len(pages) != count:
+        raise SourceError(
+            f"{count} pages are promised, {len(pages) - len(lost)} can be found"
+            + (f"; page {lost[0]} is the first that is missing" if lost else "")
+        )
+    return pages
+
+
+def _table(rows: Sequence[Sequence[int]], what: str) -> NDArray[np.int64]:
+    """Return a table (pages, segments) of what the pages list."""
+    lengths = {len(row) for row in rows}
+    if len(lengths) > 1:
+        raise SourceError(
+            f"its pages differ: some list {min(lengths)} and some {max(lengths)} {what}"
+        )
+    try:
+        return np.asarray(rows, dtype=np.int64)
+    except OverflowError:
+        raise SourceError(f"its {what} lie beyond 2**63 bytes; the file is damaged") from None
+
+
+def _repeated(segments: Segments, count: int) -> Segments:
+    """Return `count` pages that lie one after the other, from the first of them."""
+    expected = segments.expected_bytes()
+    if segments.offsets.shape[1] != len(expected):
+        segments.check([0] * len(segments.files))
+    steps = np.arange(count, dtype=np.int64)[:, None] * int(expected.sum())
+    return replace(
+        segments,
+        file_of=np.zeros(count, np.int64),
+        offsets=segments.offsets + steps,
+        counts=np.broadcast_to(expected, (count, len(expected))),
+    )
+
+
+def _jpeg_tables(page: Any, pages: Sequence[Any]) -> tuple[dict[str, Any], ...]:
+    """Return what a JPEG decoder needs besides the segment, per page."""
+    if page.compression not in (6, 7, 34892, 33007):
+        return ()
+    return tuple(
+        {"jpegtables": one.jpegtables, "jpegheader": one.keyframe.jpegheader} for one in pages
+    )
+
+
+def _check_equal(page: Any, pages: Sequence[Any], path: str, options: ReadOptions) -> None:
+    """Raise `SourceError` unless all `pages` are stored as `page`, the first of the series."""
+    with open_file(_file_name(page, path), options.storage_options) as file:
+        expected = _decisive(file, page)
+    with_directory = [(i, one) for i, one in enumerate(pages) if not one.is_virtual]
+    for name, group in groupby(with_directory, lambda pair: _file_name(pair[1], path)):
+        with open_file(name, options.storage_options) as file:
+            for i, one in group:
+                found = _decisive(file, one)
+                odd = next((code for code in expected if found[code] != expected[code]), None)
+                if odd is not None:
+                    raise SourceError(
+                        f"{name}: page {i} is stored otherwise than the first: its "
+                        f"{tifffile.TIFF.TAGS[odd]} is {found[odd]}, not {expected[odd]}; "
+                        "save the pages as files of their own"
+                    )
+
+
+def _decisive(file: BinaryIO, page: Any) -> dict[int, Any]:
+    """Return the tags by which a page is decoded, read from its directory, with their values."""
+    tiff = page.parent.tiff
+    file.seek(page.offset)
+    (count,) = struct.unpack(tiff.tagnoformat, file.read(tiff.tagnosize))
+    directory = file.read(count * tiff.tagsize)
+    found = dict(_DECISIVE)
+    for entry in struct.iter_unpack(tiff.tagheaderformat, directory):
+        code, kind, length, value = entry
+        if code not in _DECISIVE or kind not in _NUMBERS:
+            continue
+        layout = f"{tiff.byteorder}{length}{_NUMBERS[kind]}"
+        size = struct.calcsize(layout)
+        if size > len(value):
+            file.seek(struct.unpack(tiff.offsetformat, value)[0])
+            value = file.read(size)
+        numbers = set(struct.unpack(layout, value[:size]))
+        found[code] = numbers.pop() if len(numbers) == 1 else sorted(numbers)
+    return found

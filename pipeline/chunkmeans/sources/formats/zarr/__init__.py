@@ -1,0 +1,1 @@
+"""zarr v2 and v3, and OME-Zarr."""

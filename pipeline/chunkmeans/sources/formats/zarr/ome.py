@@ -1,0 +1,124 @@
+"""What OME-Zarr's metadata (0.4 and 0.5) say of an image. Attributes in, values out; no I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chunkmeans.errors import SourceError
+from chunkmeans.sources.decode.axes import axes_of_names
+
+_BY_TYPE = {"channel": "c", "time": "t"}
+
+
+@dataclass(frozen=True)
+class Level:
+    """One array of a multiscale image, and what the metadata say of it."""
+
+    path: str
+    """Where the array is, from the group that holds the metadata."""
+    axes: str | None = None
+    """One letter of ``tzyxc`` per stored axis; None: not said."""
+    scale: tuple[float, ...] = ()
+    """Length of a pixel along each stored axis, or nothing."""
+    units: tuple[str, ...] = ()
+    """Unit of `scale` along each stored axis, or nothing."""
+    channel_names: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> Level | None:
+    """Return the asked level of a group's multiscale image; None: the group has no such image.
+
+    Raises
+    ------
+    SourceError
+        If the group is a plate or a list of labels, `series` or `level` is out of range, or the
+        metadata are not as OME-Zarr says.
+    """
+    ome = attributes.get("ome", attributes)
+    if not isinstance(ome, Mapping):
+        raise SourceError("its OME metadata are not a map")
+    multiscales = ome.get("multiscales")
+    if multiscales is None:
+        _refuse_other_kinds(ome)
+        return None
+    image = _pick(multiscales, series, "series", "multiscales")
+    dataset = _pick(image.get("datasets", ()), level, "level", "levels")
+    path = dataset.get("path")
+    if not isinstance(path, str) or path.startswith("/") or ".." in path.split("/"):
+        raise SourceError(f"its OME metadata name level {level} {path!r}, not a path inside it")
+    axes = image.get("axes") or ()
+    scale = _product(_scale(image), _scale(dataset))
+    return Level(
+        path=path,
+        axes=_letters(axes),
+        scale=scale if len(scale) == len(axes) else (),
+        units=tuple(a.get("unit") or "" if isinstance(a, Mapping) else "" for a in axes),
+        channel_names=_channel_names(ome.get("omero")),
+        warnings=("these are labels (image-label), not an image",) if "image-label" in ome else (),
+    )
+
+
+def _refuse_other_kinds(ome: Mapping[str, Any]) -> None:
+    """Say what a group of OME-Zarr is that is no image."""
+    if "labels" in ome:
+        raise SourceError(f"is a group of labels {ome['labels']}, not an image")
+    if "plate" in ome:
+        wells = [w.get("path", "") for w in ome["plate"].get("wells", ())]
+        raise SourceError(
+            f"is a plate of {len(wells)} wells, not one image; name the images in it, such as "
+            f"{(wells or ['A/1'])[0]}/0"
+        )
+    if "well" in ome:
+        fields = [i.get("path", "") for i in ome["well"].get("images", ())]
+        raise SourceError(f"is a well, not one image; name an image in it: {', '.join(fields)}")
+
+
+def _pick(items: Any, index: int, what: str, where: str) -> Mapping[str, Any]:
+    """Return the map at `index` of a list of maps."""
+    if not isinstance(items, Sequence) or not all(isinstance(i, Mapping) for i in items):
+        raise SourceError(f"its OME metadata hold no list of {where}")
+    if not 0 <= index < len(items):
+        raise SourceError(
+            f"{what} {index} is out of range, the image has {len(items)} {where} "
+            f"(0 to {len(items) - 1})"
+        )
+    chosen: Mapping[str, Any] = items[index]
+    return chosen
+
+
+def _letters(axes: Sequence[Any]) -> str | None:
+    """Axes as letters; the type of an axis counts more than its name."""
+    names = []
+    for axis in axes:
+        if isinstance(axis, str):
+            names.append(axis)
+        else:
+            names.append(_BY_TYPE.get(axis.get("type", ""), str(axis.get("name", ""))))
+    letters = axes_of_names(names)
+    if names and letters is None:
+        raise SourceError(
+            f"its axes {names} do not make an image; say which is which by images.axes, "
+            "a letter of t z y x c for each"
+        )
+    return letters
+
+
+def _scale(holder: Mapping[str, Any]) -> tuple[float, ...]:
+    """Scale among the coordinate transformations of a dataset or an image."""
+    for transform in holder.get("coordinateTransformations") or ():
+        if transform.get("type") == "scale" and "scale" in transform:
+            return tuple(float(s) for s in transform["scale"])
+    return ()
+
+
+def _product(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
+    """Product of two scales, either of which may be missing."""
+    return tuple(p * q for p, q in zip(a, b, strict=True)) if a and b else a or b
+
+
+def _channel_names(omero: Any) -> tuple[str, ...]:
+    """Channel labels of the ``omero`` block, if every channel has one."""
+    channels = omero.get("channels", ()) if isinstance(omero, Mapping) else ()
+    names = tuple(str(c.get("label") or "") for c in channels)
+    return names if all(names) else ()

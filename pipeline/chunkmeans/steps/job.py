@@ -1,0 +1,113 @@
+"""A job: what it takes to segment one image, before it is opened."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from chunkmeans.config.models import Fingerprint
+from chunkmeans.features.validity import Nodata
+from chunkmeans.kmeans.fit import Settings
+from chunkmeans.results.store.store import Store
+from chunkmeans.results.write.layout import LabelLayout, Pyramid, plan_labels
+from chunkmeans.retry import persistently
+from chunkmeans.secrets import without_secrets
+from chunkmeans.sources.base import ReadOptions
+from chunkmeans.sources.registry import open_image
+from chunkmeans.steps.chunk import Input, in_time, open_input
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where and how labels are stored; names are those of the config."""
+
+    store: Store
+    chunk: int | tuple[int, ...] | None = None
+    shard: Any = None
+    pyramid: Pyramid = "mode"
+    mean_image: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values that every image's store carries: settings, versions."""
+    samples: bool = True
+    """Whether tables of pixels are kept when they have served."""
+
+    def layout(self, source: Input, k: int) -> LabelLayout:
+        """Return how the labels of an image are cut."""
+        return plan_labels(source.info, k, chunk=self.chunk, shard=self.shard, pyramid=self.pyramid)
+
+
+@dataclass(frozen=True, repr=False, slots=True)
+class Job:
+    """What it takes to segment one image, before it is opened; pickles."""
+
+    id: str
+    """Names the image in results."""
+    path: str
+    mask: str | None
+    options: ReadOptions
+    nodata: Nodata | None
+    """From the config; None: what the file says."""
+    settings: Settings
+    output: Output
+    group: str | None = None
+    """Which group of a collection it belongs to, from a manifest."""
+    manifest: Mapping[str, str] = field(default_factory=dict)
+    """Columns of the image's manifest that its catalogue row carries."""
+    fingerprint: Fingerprint = "stat"
+    """What tells whether it is still the same in another run."""
+
+    def __repr__(self) -> str:
+        # errors of the engine show it
+        return self.source
+
+    @property
+    def source(self) -> str:
+        """Where it is read from, as it may be written down."""
+        return without_secrets(self.path)
+
+    @property
+    def choice(self) -> str:
+        """What is taken of the input, as the catalogue tells it: mask, channels, group."""
+        channels = None if self.options.channels is None else list(self.options.channels)
+        mask = None if self.mask is None else without_secrets(self.mask)
+        named = {"mask": mask, "channels": channels, "group": self.group}
+        return "; ".join(f"{name} {what}" for name, what in named.items() if what is not None)
+
+    @property
+    def initial_means(self) -> str | None:
+        """A hash of the means that the fit begins with; None if they are drawn."""
+        init = self.settings.init
+        return None if isinstance(init, str) else sha256(np.array(init).tobytes()).hexdigest()[:32]
+
+    def look(self) -> Input:
+        """Open the image and its mask, headers only, whatever the kind of `fingerprint`.
+
+        Raises
+        ------
+        SourceError
+            If that fails or they do not fit each other.
+        """
+        return self._opened("stat")
+
+    def open(self) -> Input:
+        """Open the image and its mask to be segmented; errors as of `look`.
+
+        Reads headers, and all of both files where the fingerprint is that of the content.
+        """
+        return self._opened(self.fingerprint)
+
+    def _opened(self, by: Fingerprint) -> Input:
+        def opened() -> Input:
+            mask = None
+            with in_time(self.path, "cannot be opened", self.options.limits):
+                image = open_image(self.path, self.options)
+                image.info  # noqa: B018 (reads the header)
+                if self.mask is not None:
+                    whole = replace(self.options, channels=None, axes=None, series=0)
+                    mask = open_image(self.mask, whole)
+                    mask.info  # noqa: B018
+            return open_input(self.id, image, mask, self.nodata, by)
+
+        return persistently(opened)

@@ -1,0 +1,1 @@
+"""From a config to jobs, chunks and the memory they need."""

@@ -1,0 +1,63 @@
+"""What a task has written is completed together: a disk makes nobody wait that it need not.
+
+A mark is set when everything of its image is on the disk. For small images that wait takes longer
+than their pixels, so it is done once for all that were written in the last seconds.
+"""
+
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from time import monotonic
+
+from chunkmeans.errors import ResultError
+from chunkmeans.results.read.catalog import Row
+from chunkmeans.results.store.store import Store
+from chunkmeans.results.write.complete import complete
+from chunkmeans.steps.resume.outcome import Ending, reason_of
+
+SECONDS = 2.0
+"""Of work that may be lost, about, because its marks are not set yet when a task is killed."""
+
+
+def completed(store: Store, written: Iterable[Ending]) -> Iterator[Ending]:
+    """Yield the endings of images once their stores are complete; never raises for an image."""
+    waiting: list[Ending] = []
+    begin = monotonic()
+    for ending in written:
+        waiting.append(ending)
+        if monotonic() - begin > SECONDS:
+            yield from _together(store, waiting)
+            waiting, begin = [], monotonic()
+    yield from _together(store, waiting)
+
+
+def _together(store: Store, written: Sequence[Ending]) -> Iterator[Ending]:
+    """Set the marks of all; where that fails, one by one, so that only whose it is fails."""
+    try:
+        complete(store, [ending.mark for ending in written if ending.mark is not None])
+    except Exception:
+        yield from (_alone(store, ending) for ending in written)
+        return
+    yield from (replace(ending, mark=None) for ending in written)
+
+
+def _alone(store: Store, written: Ending) -> Ending:
+    if written.mark is None:
+        return written
+    try:
+        complete(store, [written.mark])
+    except Exception as error:  # one bad image never stops the others
+        with suppress(ResultError):  # a disk that refuses: what is left there is not complete
+            store.delete(written.mark.path)
+        return _failed(written.row, error)
+    return replace(written, mark=None)
+
+
+def _failed(row: Row, error: Exception) -> Ending:
+    """Return the ending of an image that was written, but could not be kept: not its own fault."""
+    row = Row(
+        id=row.id, source=row.source, state="failed", reason=reason_of(error),
+        seconds=row.seconds, choice=row.choice, extra=row.extra,
+    )  # fmt: skip
+    return Ending(row, detail="".join(traceback.format_exception(error)))

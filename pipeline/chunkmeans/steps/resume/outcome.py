@@ -1,0 +1,220 @@
+"""How an input ended: one row of the catalogue, whatever happened.
+
+A row can be made again from the image's store alone, but for the time it took: the mark of a
+complete store is the truth, the catalogue a table of such marks, and of what failed.
+"""
+
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
+from time import perf_counter, time
+
+from chunkmeans.engines.base import OutOfMemory, OutOfTime
+from chunkmeans.errors import ChunkmeansError, ClusterError, ConfigError, LimitError, ResultError
+from chunkmeans.events import Advanced, ImageFinished
+from chunkmeans.results.read.catalog import Row, fractions, means_by_label
+from chunkmeans.results.read.open_results import SegmentedImage
+from chunkmeans.results.write.complete import Mark
+from chunkmeans.results.write.totals import averages, totals_of
+from chunkmeans.retry import passing
+from chunkmeans.secrets import without_secrets
+from chunkmeans.sources.files.byte_ranges import stamp
+from chunkmeans.sources.files.content_hash import content_of
+from chunkmeans.steps.chunk import CONTENT
+from chunkmeans.steps.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The one state that an input ends in."""
+
+    row: Row
+    nbytes: int = 0
+    """Decoded bytes of its image; 0 if it failed."""
+    detail: str = ""
+    """Traceback of a failure, for the log."""
+    mark: Mark | None = None
+    """Of its image's store, still to be set: until then it is no ending (`completed`)."""
+
+    @property
+    def event(self) -> ImageFinished:
+        """What the watcher is told."""
+        row = self.row
+        return ImageFinished(row.id, row.state, row.reason, row.seconds or 0.0, self.detail)
+
+
+def failed(
+    job: Job, error: Exception, begin: float | None = None, *, again: bool = False
+) -> Ending:
+    """Return the ending of an image that could not be segmented.
+
+    Parameters
+    ----------
+    begin
+        When the attempt began, by `perf_counter`.
+    again
+        Whether the next run tries it again though the file is the same: it was read well before.
+    """
+    row = Row(
+        id=job.id,
+        source=job.source,
+        state="failed",
+        reason=without_secrets(reason_of(error)),
+        seconds=None if begin is None else perf_counter() - begin,
+        fingerprint=""
+        if again or not is_its_own(error)
+        else failed_with(job, begin, limit=limit_that_refused(error)),
+        choice=job.choice,
+        extra=job.manifest,
+    )
+    return Ending(row, detail=without_secrets("".join(traceback.format_exception(error))))
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a row says of an error, one line.
+
+    >>> reason_of(KeyError("width")), reason_of(ChunkmeansError("no such codec"))
+    ("KeyError: 'width'", 'no such codec')
+    """
+    reason = str(error)
+    if not isinstance(error, ChunkmeansError) or not reason:
+        reason = f"{type(error).__name__}: {reason}".removesuffix(": ")
+    return " ".join(reason.split())
+
+
+def is_its_own(error: BaseException) -> bool:
+    """Whether the same file, with the same limits, would fail again.
+
+    That is: nothing of machines, disks, memory or rights.
+
+    >>> is_its_own(ValueError("no such codec")), is_its_own(PermissionError("a.tif"))
+    (True, False)
+    """
+    others = (ResultError, ClusterError, ConfigError, OutOfMemory, MemoryError, PermissionError)
+    for cause in _causes(error):
+        words = type(cause) is OSError and cause.errno is None  # a decoder's, not the system's
+        ours = isinstance(cause, ChunkmeansError)
+        if isinstance(cause, others) or (passing(cause) and not ours and not words):
+            return False
+    return True
+
+
+def limit_that_refused(error: BaseException) -> str:
+    """Return which of ``images.limits`` an image failed by; empty if none.
+
+    >>> limit_that_refused(LimitError("600 pixels, where 599 are allowed", "pixels"))
+    'pixels'
+    """
+    for cause in _causes(error):
+        if isinstance(cause, LimitError):
+            return cause.limit
+        if isinstance(cause, OutOfTime):
+            return "seconds"
+    return ""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what caused it, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def limit_in(mark: str) -> str:
+    """Return the limit that is named by what `failed_with` returned; empty if none is.
+
+    >>> limit_in("12 bytes, 99 ns limits.pixels 599")
+    'pixels'
+    """
+    _, named, limit = mark.rpartition(" limits.")
+    return limit.split()[0] if named else ""
+
+
+def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str:
+    """Return what tells whether an image that failed has changed since; empty if nothing does.
+
+    Sizes and times of the files, or a hash of their bytes where the job wants that, as a broken
+    one tells nothing else of itself; and what the limit is that refused it.
+
+    Parameters
+    ----------
+    begin
+        When the attempt began, by `perf_counter`. A file that changed since then may have been
+        read half written, and is to be tried again.
+    """
+    stamps = []
+    for path in (job.path, job.mask):
+        if path is None:
+            continue
+        with suppress(Exception):  # whatever hides the file: then it is tried again
+            if not os.path.isdir(path):
+                stamps.append(_mark(path, job))
+                if begin is None or not os.path.exists(path) or _is_older(path, begin):
+                    continue
+        return ""
+    mark = ("" if job.fingerprint == "stat" else CONTENT) + " mask ".join(stamps)
+    return f"{mark} limits.{limit} {getattr(job.options.limits, limit, None)}" if limit else mark
+
+
+def _mark(path: str, job: Job) -> str:
+    options = job.options.storage_options
+    return stamp(path, options) if job.fingerprint == "stat" else content_of([path], options)
+
+
+def _is_older(path: str, begin: float) -> bool:
+    return os.stat(path).st_mtime < time() - (perf_counter() - begin)
+
+
+def row_of_store(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
+    """Return the row of a complete image, from its store; without the time it took.
+
+    Parameters
+    ----------
+    name
+        Its id.
+    job
+        Of this run, if it names the image.
+
+    Raises
+    ------
+    ResultError
+        If the store is damaged.
+    """
+    try:
+        model, made = image.model, image.attributes
+        found = list(made["reservations"])
+        written = totals_of(image.store, image.path, made)
+        means = model.means.copy()
+        means[model.counts == 0] = float("nan")
+        pixels, size = int(model.counts.sum()), prod(image.shape)
+        return Row(
+            id=name,
+            source=str(made["source"]["path"]) if job is None else job.source,
+            state="warned" if found else "done",
+            reason="; ".join(found),
+            shape=image.shape,
+            k=int((model.counts > 0).sum()),
+            iterations=len(model.residuals),
+            residual=float(model.residuals[-1]),
+            inertia=model.inertia,
+            pixels=pixels,
+            nodata=size - pixels,
+            store=image.path,
+            fractions=fractions(model, size),
+            means=means_by_label(means if written is None else averages(written, model)),
+            fingerprint=str(made["source"]["fingerprint"]),
+            choice="" if job is None else job.choice,
+            extra={} if job is None else job.manifest,
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ResultError(f"{image.store.join(image.path)}: is damaged: {error!r}") from error
+
+
+def advanced(ending: Ending) -> Advanced:
+    """Return what an image that ended tells the watcher of the phase ``images``."""
+    row = ending.row
+    pixels = (row.pixels or 0) + (row.nodata or 0)
+    return Advanced("images", "collection", pixels, ending.nbytes, seconds=row.seconds or 0.0)

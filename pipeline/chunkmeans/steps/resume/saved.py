@@ -1,0 +1,143 @@
+"""What a run that the whole engine works on leaves for the next one, besides its results.
+
+The means and the history of a fit that goes on, and what was collected of its pixels: a run that
+was killed goes on with both, another one with the same images begins with the latter.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import fields
+from time import monotonic
+
+from chunkmeans.errors import ResultError
+from chunkmeans.events import Note, Watcher
+from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.progress import Progress
+from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
+from chunkmeans.results.read.record import mark
+from chunkmeans.results.store.store import FITS, SAMPLES, Store, path_of
+from chunkmeans.steps.resume.saved_samples import MOST_PARTS, SavedSamples
+
+SECONDS_BETWEEN_SAVES = 1.0
+"""Of a fit that goes on, at least; the first comes as late too."""
+PAUSES = 20
+"""Times as long as a save takes, it is waited for the next."""
+GROUPS, IMAGES = "groups", "images"
+
+
+def subject_of(group: str | None) -> str:
+    """Return whose fit it is that images of a group share; None: of all images."""
+    return "collection" if group is None else f"{GROUPS}/{path_of(group)}"
+
+
+def subject_of_image(image: str) -> str:
+    """Return whose fit an image's own is."""
+    return f"{IMAGES}/{path_of(image)}"
+
+
+def is_fit(name: str) -> bool:
+    """Whether a file of this name in ``fits/`` is one of a subject."""
+    one = r"\w*-[0-9a-f]{16}"
+    return re.fullmatch(rf"(collection|({GROUPS}|{IMAGES})/{one})\.json", name) is not None
+
+
+class SavedFit:
+    """How far the fit of a subject is, in the output.
+
+    Parameters
+    ----------
+    store
+        The output.
+    subject
+        Whose fit it is.
+    name
+        Names the fit: the same text, the same samples and settings.
+    watch
+        Is told where the fit goes on.
+    """
+
+    def __init__(self, store: Store, subject: str, name: str, watch: Watcher) -> None:
+        self.store, self.subject, self.name, self.watch = store, subject, name, watch
+        self._saved = monotonic()
+        self._pause = 0.0
+
+    def found(self) -> Progress | None:
+        """Return how far a run before came; None if it did not, or its file is damaged."""
+        try:
+            progress = read_fit(self.store, self.subject, self.name)
+        except ResultError as error:
+            self.watch(Note(f"{error}; the fit begins anew", "warning"))
+            return None
+        if progress is not None:
+            begun = f"iteration {len(progress.running)} of start {len(progress.starts) + 1}"
+            done = f"{len(progress.starts)} start{'s' * (len(progress.starts) != 1)} done"
+            self.watch(Note(f"the fit goes on after {begun if len(progress.running) else done}"))
+        return progress
+
+    def keep(self, progress: Progress) -> None:
+        """Save how far the fit is, as often as that takes a twentieth of the time at most.
+
+        Raises
+        ------
+        ResultError
+            If the output cannot be written.
+        """
+        begin = monotonic()
+        if begin - self._saved < max(SECONDS_BETWEEN_SAVES, self._pause):
+            return
+        write_fit(self.store, self.subject, self.name, progress)
+        self._saved = monotonic()
+        self._pause = PAUSES * (self._saved - begin)
+
+
+class Saved:
+    """What the output has of one subject: the collection, a group, or a huge image.
+
+    Parameters
+    ----------
+    store
+        The output.
+    subject
+        Whose it is.
+    watch
+        Is told what need not be done again.
+    samples
+        Whether what was collected is kept after the subject is done.
+    most
+        Parts that it is kept in.
+    """
+
+    def __init__(
+        self, store: Store, subject: str, watch: Watcher, *, samples: bool, most: int = MOST_PARTS
+    ) -> None:
+        self.store, self.subject, self.watch, self.keeps = store, subject, watch, samples
+        self.samples = SavedSamples(store, subject, watch, most)
+
+    def fit(self, settings: Settings) -> SavedFit:
+        """Return the fit of all that `samples` covers."""
+        asked = {field.name: getattr(settings, field.name) for field in fields(settings)}
+        return SavedFit(self.store, self.subject, mark([asked, self.samples.marks]), self.watch)
+
+    def finish(self) -> None:
+        """Delete what is of no use once the subject is done."""
+        delete_fit(self.store, self.subject)
+        if not self.keeps:
+            self.samples.forget()
+
+
+def sweep(store: Store, subjects: Iterable[str]) -> None:
+    """Delete what is saved of other subjects, and what a killed run left half written."""
+    if not (store.exists(SAMPLES) or store.exists(FITS)):
+        return
+    named = {GROUPS, IMAGES, *subjects}
+    for folder in ("", GROUPS, IMAGES):
+        for root, suffix in ((SAMPLES, ""), (FITS, ".json")):
+            inside = f"{root}/{folder}".rstrip("/")
+            store.sweep(inside)
+            for name in store.names(inside):
+                subject = f"{folder}/{name.removesuffix(suffix)}".lstrip("/")
+                path = f"{inside}/{name}"
+                is_folder = store.is_folder(path)
+                ours = is_folder if root == SAMPLES else is_fit(f"{folder}/{name}".lstrip("/"))
+                if ours and subject not in named:
+                    store.delete(path)

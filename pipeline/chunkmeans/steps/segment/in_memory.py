@@ -1,0 +1,84 @@
+"""One image into an array of labels, in this process: no store, no cluster."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chunkmeans.engines.base import Engine
+from chunkmeans.errors import ChunkError
+from chunkmeans.events import Watcher, ignore
+from chunkmeans.image.grid import Box
+from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.results.write.layout import plan_labels
+from chunkmeans.steps.chunk import Input
+from chunkmeans.steps.segment.collect import collect
+from chunkmeans.steps.segment.iterate import iterate
+from chunkmeans.steps.segment.label import label
+from chunkmeans.steps.segment.one_image import plan_bundles
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labels of an image in memory, and the model that gave them."""
+
+    labels: NDArray[Any]
+    """0 for no data, 1 (darkest) to k; uint8 up to 255 labels, else uint16; axes as `axes`."""
+    axes: str
+    """A letter of ``tzyx`` per axis of `labels`."""
+    model: Model
+    """Means, counts, deviations and the history of the fit."""
+
+    @property
+    def means(self) -> Floats:
+        """Mean of each label in the image's own units, (k, c)."""
+        return self.model.means
+
+    @cached_property
+    def mean_image(self) -> Floats:
+        """Each pixel replaced by its label's mean, shape of `labels` + (c,); NaN for no data."""
+        table = np.vstack([np.full(self.means.shape[1], np.nan), self.means])
+        painted: Floats = table[self.labels]
+        return painted
+
+
+@dataclass(frozen=True)
+class ArrayCanvas:
+    """Takes labels into an array of this process."""
+
+    labels: NDArray[Any]
+
+    def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
+        """Take the labels of a box."""
+        self.labels[box.slices] = labels
+
+
+def segment_array(
+    source: Input, settings: Settings, engine: Engine, watch: Watcher = ignore
+) -> Segmentation:
+    """Segment an image into an array; `engine` runs in this process.
+
+    Raises
+    ------
+    ChunkError
+        If the image has no valid pixel.
+    """
+    info = source.info
+    layout = plan_labels(info, settings.k, pyramid="none")
+    bundles = plan_bundles(source, layout, engine, mean_image=False, hold=True)
+    canvas = ArrayCanvas(np.zeros(info.shape, layout.dtype))
+    try:
+        collected = collect(engine, bundles, source.id, watch)
+        if not collected.pixels:
+            raise ChunkError(
+                f"{source.image.path}: no valid pixel: all are nodata, masked, transparent or not "
+                "finite"
+            )
+        fit = iterate(engine, bundles, collected, settings, source.id, watch)
+        counted = label(engine, bundles, fit, collected, canvas, layout.dtype, source.id, watch)
+    finally:
+        engine.release(source.id)
+    return Segmentation(canvas.labels, info.axes, fit.model(counted))

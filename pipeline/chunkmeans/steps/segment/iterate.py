@@ -1,0 +1,110 @@
+"""Second step: the iteration, on the table in this process or on pixels wherever they are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+
+from chunkmeans.engines.base import Engine
+from chunkmeans.engines.machine import cores
+from chunkmeans.events import Iterated, Watcher
+from chunkmeans.kmeans.counting.collect import Collected
+from chunkmeans.kmeans.fit import Fit, Settings, TablePixels, fit
+from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums, Pixels
+from chunkmeans.kmeans.model import Iteration
+from chunkmeans.kmeans.samples import Floats, Samples
+from chunkmeans.steps.chunk import Bundle, Chunk, bundle_key
+from chunkmeans.steps.resume.saved import SavedFit
+from chunkmeans.steps.segment.phases import phase
+
+FEW_PASSES = 3
+"""Where no more are allowed, no trees are made of pixels: one costs about as many plain passes."""
+
+
+def sum_bundle(bundle: Bundle, means: Floats, metric: Metric, trees: bool) -> PartialSums:
+    """Return exact sums of a few chunks by nearest mean: what one task does.
+
+    With `trees`, from trees of what is held, made where there are none yet.
+    """
+    return reduce(
+        PartialSums.merge, (part for chunk in bundle for part in _sums(chunk, means, metric, trees))
+    )
+
+
+def _sums(chunk: Chunk, means: Floats, metric: Metric, trees: bool) -> Iterator[PartialSums]:
+    """Yield the sums of a chunk piece by piece."""
+    found = chunk.trees(metric) if trees else ()
+    for tree in found:
+        yield tree.partial_sums(means, metric)
+    if not found:
+        for _, sampled in chunk.read():
+            yield metric.sums(Samples(sampled.values), means)
+
+
+def farthest_in_bundle(bundle: Bundle, means: Floats, metric: Metric, number: int) -> Far:
+    """Return the samples of a few chunks that are farthest from their own mean."""
+    return reduce(
+        partial(Far.merge, number=number),
+        (
+            metric.farthest(sampled.values, means, number)
+            for chunk in bundle
+            for _, sampled in chunk.read()
+        ),
+    )
+
+
+@dataclass
+class ChunkPixels:
+    """`Pixels` that are read, or held, chunk by chunk where the engine runs."""
+
+    engine: Engine
+    bundles: Sequence[Bundle]
+    metric: Metric
+    subject: str
+    watch: Watcher
+    trees: bool = True
+    """Whether trees of what is held are worth their making."""
+
+    def sums(self, means: Floats) -> PartialSums:
+        """Return exact sums and counts by nearest mean; one pass over the pixels."""
+        task = partial(sum_bundle, means=means, metric=self.metric, trees=self.trees)
+        with phase("iterate", self.subject, self.bundles, self.watch) as told:
+            return self.engine.map_reduce(
+                task, self.bundles, PartialSums.merge, name="iterate", near=bundle_key, watch=told
+            )
+
+    def farthest(self, means: Floats, number: int) -> Far:
+        """Return the distinct samples farthest from their own mean; one pass over the pixels."""
+        task = partial(farthest_in_bundle, means=means, metric=self.metric, number=number)
+        merge = partial(Far.merge, number=number)
+        far: Far = self.engine.map_reduce(
+            task, self.bundles, merge, name="farthest", near=bundle_key
+        )
+        return far
+
+
+def iterate(
+    engine: Engine,
+    bundles: Sequence[Bundle],
+    collected: Collected,
+    settings: Settings,
+    subject: str,
+    watch: Watcher,
+    saved: SavedFit | None = None,
+) -> Fit:
+    """Fit means to all pixels: on their table if there is one, else pass by pass over them.
+
+    Goes on where a run before came, as far as that was `saved`, and saves how far this one is.
+    """
+    trees = settings.restarts * settings.max_iterations > FEW_PASSES
+
+    def pixels(metric: Metric) -> Pixels:
+        if collected.complete:
+            return TablePixels(collected.samples(), metric, cores())
+        return ChunkPixels(engine, bundles, metric, subject, watch, trees)
+
+    def told(restart: int, iteration: Iteration) -> None:
+        watch(Iterated(subject, restart, iteration.index, iteration.residual, iteration.inertia))
+
+    if saved is None:
+        return fit(collected, settings, pixels, told)
+    return fit(collected, settings, pixels, told, before=saved.found(), keep=saved.keep)

@@ -1,0 +1,1 @@
+"""Images that share means: collections, groups, and the means of an earlier run."""

@@ -1,0 +1,44 @@
+"""What tasks of one image are warned of, heard by who asked for them.
+
+A large image is read by many tasks, in other processes; what its decoder warns of there is of this
+image, as what it warns of in one task is. It comes with what the tasks leave, merged with it on
+the workers: no message of its own, and no more bytes than one image may tell.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+
+from chunkmeans.engines.base import Engine, Item, Outcome, Value
+from chunkmeans.sources.warnings import hear, heard, hearing
+
+Told = tuple[Value, tuple[str, ...]]
+"""What a task returned, and what it was warned of."""
+
+
+def map_reduce_heard(
+    engine: Engine,
+    task: Callable[[Item], Value],
+    items: Sequence[Item],
+    merge: Callable[[Value, Value], Value],
+    *,
+    name: str,
+    near: Callable[[Item], Hashable],
+    watch: Callable[[Outcome[Item, None]], None],
+) -> Value:
+    """Return all values merged, as `Engine.map_reduce`; warnings of the tasks are heard here."""
+    told: Told[Value] = engine.map_reduce(
+        partial(_heard, task), items, partial(_merged, merge), name=name, near=near, watch=watch
+    )
+    hear(told[1])
+    return told[0]
+
+
+def _heard(task: Callable[[Item], Value], item: Item) -> Told[Value]:
+    with hearing():
+        return task(item), heard()
+
+
+def _merged(merge: Callable[[Value, Value], Value], a: Told[Value], b: Told[Value]) -> Told[Value]:
+    with hearing():
+        hear((*a[1], *b[1]))
+        return merge(a[0], b[0]), heard()

@@ -1,0 +1,177 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from chunkmeans.engines import pixel_cache
+from chunkmeans.engines.pixel_cache import Hold
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def get(cache, key, size=1, limit=10, log=None):
+    def load():
+        if log is not None:
+            log.append(key)
+        return bytes(size)
+
+    return cache.held(key, load, nbytes=len, limit=limit)
+
+
+def test_what_is_held_is_not_loaded_again():
+    cache, log = Hold(), []
+    assert get(cache, "a", log=log) is get(cache, "a", log=log)
+    assert log == ["a"]
+
+
+def test_the_longest_unused_goes_first():
+    cache, log = Hold(), []
+    for key in "abca":  # c is the third: room for three
+        get(cache, key, size=3, log=log)
+    get(cache, "d", size=3, log=log)
+    for key in "acd":
+        get(cache, key, size=3, log=log)
+    assert "".join(log) == "abcd"
+    get(cache, "b", size=3, log=log)
+    assert log[-1] == "b"
+
+
+def test_passes_in_a_circle_find_what_fitted():
+    cache, log = Hold(), []
+    for _ in range(3):
+        for chunk in range(5):
+            get(cache, ("image", chunk), size=3, log=log)
+    fitting = [("image", chunk) for chunk in range(3)]
+    others = [("image", chunk) for chunk in (3, 4)]
+    assert log == fitting + others * 3
+    get(cache, ("next image", 0), size=8, log=log)
+    get(cache, ("next image", 0), size=8, log=log)
+    assert log[-1:] == [("next image", 0)]
+    assert cache.nbytes == 8
+
+
+def test_a_value_larger_than_the_limit_is_returned_and_not_held():
+    cache, log = Hold(), []
+    for _ in range(2):
+        assert len(get(cache, "a", size=11, log=log)) == 11
+    assert log == ["a", "a"]
+    assert cache.nbytes == 0
+
+
+def test_a_smaller_limit_shrinks_what_is_held():
+    cache = Hold()
+    for key in "abc":
+        get(cache, key, size=3)
+    get(cache, "d", size=1, limit=4)
+    assert cache.nbytes == 4
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 15), st.sampled_from(["get", "release"])))
+)
+def test_it_never_holds_more_than_the_limit_and_counts_right(steps):
+    cache, sizes = Hold(), {}
+    for key, size, step in steps:
+        if step == "release":
+            cache.release(key)
+        else:
+            size = sizes.setdefault(key, size)
+            assert len(get(cache, (key, "values"), size=size)) == size
+        held = {key for key, _ in cache._entries}
+        assert cache.nbytes == sum(sizes[key] for key in held) <= 10
+
+
+def test_release_lets_go_of_one_run_only():
+    cache, log = Hold(), []
+    for key in [("run 1", 0), ("run 1", 1), ("run 2", 0), "run 1"]:
+        get(cache, key, log=log)
+    cache.release("run 1")
+    assert cache.nbytes == 1
+    get(cache, ("run 2", 0), log=log)
+    assert len(log) == 4
+
+
+def test_two_threads_that_want_the_same_load_it_once():
+    cache, log, loading, go = Hold(), [], threading.Event(), threading.Event()
+
+    def load():
+        log.append(1)
+        loading.set()
+        assert go.wait(5)
+        return "value"
+
+    def held():
+        return cache.held("a", load, nbytes=len, limit=10)
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(held)
+        assert loading.wait(5)
+        others = [pool.submit(held) for _ in range(3)]
+        get(cache, "b")  # another key does not wait
+        go.set()
+        assert {f.result(5) for f in [first, *others]} == {"value"}
+    assert log == [1]
+
+
+def test_after_a_failed_load_the_next_thread_loads_itself():
+    cache, calls, loading, go = Hold(), [], threading.Event(), threading.Event()
+
+    def load():
+        calls.append(1)
+        if len(calls) == 1:
+            loading.set()
+            assert go.wait(5)
+            raise OSError("away")
+        return "value"
+
+    def held():
+        return cache.held("a", load, nbytes=len, limit=10)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(held)
+        assert loading.wait(5)
+        second = pool.submit(held)
+        go.set()
+        with pytest.raises(OSError, match="away"):
+            first.result(5)
+        assert second.result(5) == "value"
+
+
+def test_the_process_has_one_that_can_be_cleared():
+    log = []
+
+    def load():
+        log.append(1)
+        return b"x"
+
+    for _ in range(2):
+        pixel_cache.held(("test", 1), load, nbytes=len, limit=10)
+    pixel_cache.clear()
+    pixel_cache.held(("test", 1), load, nbytes=len, limit=10)
+    pixel_cache.release("test")
+    pixel_cache.held(("test", 1), load, nbytes=len, limit=10)
+    pixel_cache.clear()
+    assert len(log) == 3
+
+
+class TestHeldIfRoom:
+    def test_what_has_room_is_held(self):
+        pixel_cache = Hold()
+        loads = []
+        for _ in range(2):
+            found = pixel_cache.held_if_room(
+                ("a", 1), lambda: loads.append(1) or 7, nbytes=5, limit=5
+            )
+            assert found == 7
+        assert (len(loads), pixel_cache.nbytes) == (1, 5)
+
+    def test_what_has_none_is_not_even_made(self):
+        pixel_cache = Hold()
+        pixel_cache.held(("a", 1), lambda: 1, nbytes=lambda _: 3, limit=5)
+        assert pixel_cache.held_if_room(("a", 2), lambda: 1 / 0, nbytes=3, limit=5) is None
+        assert pixel_cache.nbytes == 3
+
+    def test_another_family_makes_room(self):
+        pixel_cache = Hold()
+        pixel_cache.held(("b", 1), lambda: 1, nbytes=lambda _: 5, limit=5)
+        assert pixel_cache.held_if_room(("a", 2), lambda: 2, nbytes=3, limit=5) == 2
+        assert pixel_cache.nbytes == 3

@@ -1,0 +1,152 @@
+import csv
+import io
+
+import pytest
+from chunkmeans.errors import ResultError
+from chunkmeans.results.read.catalog import (
+    COLUMNS,
+    STATES,
+    Row,
+    catalog_rows,
+    catalog_text,
+    labels_lines,
+    read_catalog,
+    write_catalog,
+    write_labels_table,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+texts = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["=1+1", 'a"b', "a,b", "a\nb", "a\rb", "a\r\nb", " ", "größe\udc80"]
+)
+whole = st.none() | st.integers(0, 2**63)
+real = st.none() | st.floats(allow_nan=False)
+numbers = st.floats(allow_nan=False)
+rows = st.builds(
+    Row,
+    id=texts,
+    source=texts,
+    state=st.sampled_from(STATES),
+    reason=texts,
+    shape=st.lists(st.integers(1, 10**6), max_size=4).map(tuple),
+    k=whole,
+    iterations=whole,
+    residual=real,
+    inertia=real,
+    pixels=whole,
+    nodata=whole,
+    seconds=real,
+    store=texts,
+    fractions=st.lists(numbers, max_size=3).map(tuple),
+    means=st.lists(st.lists(numbers, max_size=3).map(tuple), max_size=3).map(tuple),
+    fingerprint=texts,
+    duplicate_of=texts,
+    choice=texts,
+    extra=st.dictionaries(
+        texts.filter(lambda name: "manifest." not in name) | st.sampled_from(COLUMNS),
+        texts.filter(bool),
+        max_size=3,
+    ),
+)
+
+
+@given(st.lists(rows, max_size=5))
+def test_rows_are_read_as_they_were_written_in_their_order(table):
+    assert catalog_rows(catalog_text(table), "catalog.csv") == table
+
+
+def test_a_catalogue_is_read_from_where_it_was_written(any_store):
+    table = [Row("b", "b.tif", "done", shape=(3, 4), k=4), Row("a", "\udc80.tif", "failed", "why")]
+    write_catalog(any_store, table)
+    assert read_catalog(any_store) == table
+    assert any_store.files() == ["catalog.csv"]
+
+
+def test_a_catalogue_is_plain_csv():
+    text = catalog_text([Row("a", "a,b.tif", "done", shape=(3, 4), residual=0.1)])
+    assert text.splitlines() == [
+        "id,source,state,reason,shape,k,iterations,residual,inertia,pixels,nodata,seconds,store,"
+        "fractions,means,fingerprint,duplicate_of,choice",
+        'a,"a,b.tif",done,,3x4,,,0.1,,,,,,,,,,',
+    ]
+
+
+def test_columns_of_a_manifest_come_last_as_they_first_occur():
+    table = [
+        Row("a", "a", "done", extra={"site": "north", "day": "1"}),
+        Row("b", "b", "done", extra={"lens": "10x"}),
+    ]
+    header, *lines = csv.reader(io.StringIO(catalog_text(table)))
+    assert header == [*COLUMNS, "site", "day", "lens"]
+    assert [line[-3:] for line in lines] == [["north", "1", ""], ["", "", "10x"]]
+
+
+def test_a_column_with_the_name_of_one_of_ours_keeps_its_values_under_another_head():
+    table = [Row("a", "a", "done", extra={"state": "Bavaria", "means": "of transport"})]
+    text = catalog_text(table)
+    assert text.splitlines()[0].endswith(",manifest.state,manifest.means")
+    assert catalog_rows(text, "catalog.csv") == table
+
+
+def test_an_unknown_state_is_refused():
+    with pytest.raises(ValueError, match="'lost' is not a state; done, warned, failed, skipped"):
+        Row("a", "a", "lost")
+
+
+HEADER = ",".join(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column 'id'"),
+        ("a,b\n1,2\n", "has no column 'id'"),
+        ("\ufeff" + ";".join(COLUMNS) + "\n", "has no column 'id'; .*a spreadsheet saved it"),
+        (f"{HEADER}\na,b\n", r"catalog\.csv:2: cannot be understood"),
+        (f"{HEADER}\na,b,done,,3x4,four,,,,,,,,,,,,\n", "catalog.csv:2: .*'four'"),
+        (f"{HEADER}\na,b,lost,,,,,,,,,,,,,,,\n", "'lost' is not a state"),
+        (f'{HEADER}\n"a', "cannot be understood"),
+    ],
+)
+def test_a_damaged_catalogue_is_an_error_that_names_the_line(text, message):
+    with pytest.raises(ResultError, match=message) as refused:
+        catalog_rows(text, "catalog.csv")
+    assert "delete this file and start the run again" in str(refused.value)
+
+
+def test_a_very_long_reason_is_no_obstacle():
+    table = [Row("a", "a", "failed", "x" * 300_000)]
+    assert catalog_rows(catalog_text(table), "catalog.csv") == table
+
+
+# -- labels.csv -----------------------------------------------------------------------------------
+
+GREY = Row("a", "a.png", "done", pixels=6, nodata=2, fractions=(0.5, 0.25), means=((1.5,), (9.0,)))
+COLOUR = Row(
+    "b,c", "b.png", "done", pixels=3, nodata=0, fractions=(1.0, 0.0), means=((1.0, 2.0), ())
+)
+
+
+def test_each_label_of_each_image_is_a_row():
+    assert list(labels_lines([GREY, COLOUR, Row("d", "d.png", "failed", "why")])) == [
+        "id,label,pixels,fraction,mean_0,mean_1\n",
+        "a,1,4,0.5,1.5,\n",
+        "a,2,2,0.25,9.0,\n",
+        '"b,c",1,3,1.0,1.0,2.0\n',
+        '"b,c",2,0,0.0,,\n',
+    ]
+
+
+def test_images_are_found_by_what_they_show(any_store):
+    write_labels_table(any_store, [GREY, COLOUR])
+    table = csv.DictReader(io.StringIO(any_store.read_text("labels.csv")))
+    found = [row["id"] for row in table if row["label"] == "2" and float(row["fraction"]) > 0.2]
+    assert found == ["a"]
+
+
+@given(st.integers(1, 2**50), st.data())
+def test_fractions_tell_the_pixels_exactly(size, data):
+    count = data.draw(st.integers(0, size))
+    row = Row("a", "a", "done", pixels=size, nodata=0, fractions=(count / size,), means=((0.0,),))
+    assert list(labels_lines([row]))[1].split(",")[2] == str(count)

@@ -1,0 +1,66 @@
+"""Labels go where their pixels are, and the totals are those of what was written."""
+
+import numpy as np
+import pytest
+from chunkmeans.engines.serial import SerialEngine
+from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, ignore
+from chunkmeans.kmeans.fit import Settings
+from chunkmeans.steps.plan.memory import bundled, cut
+from chunkmeans.steps.segment.collect import collect
+from chunkmeans.steps.segment.in_memory import ArrayCanvas, segment_array
+from chunkmeans.steps.segment.iterate import iterate
+from chunkmeans.steps.segment.label import label, merge_counted
+
+from tests import oracle
+from tests.steps.examples import source
+from tests.test_exactness import picture
+
+START = np.array([[10.0, 10.0], [100.0, 60.0], [220.0, 240.0]])
+
+
+@pytest.fixture
+def image():
+    array = picture("uint8", 2, (13, 17), levels=30)
+    array[4:6, 3:9] = 0
+    return array
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "from the table"])
+@pytest.mark.parametrize("edge", [1, 5, 100])
+def test_labels_and_totals_are_those_of_brute_force(image, counted, edge):
+    engine = SerialEngine()
+    bundles = bundled(list(cut(source(image, nodata=(0,)), (edge, edge), 0, "array")), engine.size)
+    collected = collect(engine, bundles, "array", ignore)
+    fit = iterate(engine, bundles, collected, Settings(3, START), "array", ignore)
+    canvas = ArrayCanvas(np.full((13, 17), 99, np.uint8))
+    seen = []
+
+    total = label(
+        engine, bundles, fit, None if counted else collected, canvas, np.dtype(np.uint8), "array",
+        seen.append,
+    )  # fmt: skip
+
+    expected, _ = oracle.segment(image, START, nodata=(0,))
+    np.testing.assert_array_equal(canvas.labels, expected)
+    by_mean = np.bincount(expected.ravel(), minlength=4)[fit.numbers]
+    np.testing.assert_array_equal(total.counts, by_mean)
+    assert total.sums.integers == [
+        int(image[expected == number][:, channel].sum(dtype=np.int64))
+        for number in fit.numbers
+        for channel in range(2)
+    ]
+    assert isinstance(seen[0], PhaseStarted)
+    assert isinstance(seen[-1], PhaseFinished)
+    assert sum(e.pixels for e in seen if isinstance(e, Advanced)) == 13 * 17 == seen[0].pixels
+
+
+def test_nothing_counted_is_nothing_added(image):
+    assert merge_counted(None, None) is None
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_threads_of_this_process_do_not_change_an_array(image, threads):
+    one = segment_array(source(image), Settings(4, seed=3), SerialEngine())
+    many = segment_array(source(image), Settings(4, seed=3), SerialEngine(threads))
+    np.testing.assert_array_equal(one.labels, many.labels)
+    assert one.model.to_dict() == many.model.to_dict()
