@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from chunkmeans.errors import SourceError
-from chunkmeans.retry import PAUSES, passing, persistently
+from chunkmeans.retry import PAUSES, with_retries
 
 
 def caused(error, cause):
@@ -27,7 +27,7 @@ def caused(error, cause):
     ],
 )
 def test_input_and_output_that_failed_for_the_moment_passes(error):
-    assert passing(error)
+    assert is_transient(error)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_input_and_output_that_failed_for_the_moment_passes(error):
     ],
 )
 def test_everything_else_stays(error):
-    assert not passing(error)
+    assert not is_transient(error)
 
 
 # -- of networks ----------------------------------------------------------------------------------
@@ -71,8 +71,8 @@ def of_botocore(name, **words):
     ],
 )
 def test_connections_of_s3_that_fail_break_off_or_are_late_pass(name, words):
-    assert passing(of_botocore(name, **words))
-    assert passing(caused(SourceError("s3://bucket/a.tif"), of_botocore(name, **words)))
+    assert is_transient(of_botocore(name, **words))
+    assert is_transient(caused(SourceError("s3://bucket/a.tif"), of_botocore(name, **words)))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_connections_of_s3_that_fail_break_off_or_are_late_pass(name, words):
     [("NoCredentialsError", {}), ("ParamValidationError", {"report": "Invalid bucket name"})],
 )
 def test_what_is_wrong_with_a_request_stays(name, words):
-    assert not passing(of_botocore(name, **words))
+    assert not is_transient(of_botocore(name, **words))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_answers_of_s3_as_s3fs_translates_them(code, passes):
     told = errors.translate_boto_error(of_botocore(
         "ClientError", error_response=answer, operation_name="GetObject"
     ))  # fmt: skip
-    assert passing(told) == passes
+    assert is_transient(told) == passes
 
 
 @pytest.mark.parametrize(
@@ -114,19 +114,19 @@ def test_answers_of_s3_as_s3fs_translates_them(code, passes):
 )
 def test_answers_of_web_servers(status, passes):
     aiohttp = pytest.importorskip("aiohttp")
-    assert passing(aiohttp.ClientResponseError(None, (), status=status)) == passes
+    assert is_transient(aiohttp.ClientResponseError(None, (), status=status)) == passes
 
 
 def test_web_servers_that_hang_up_pass():
     aiohttp = pytest.importorskip("aiohttp")
-    assert passing(aiohttp.ServerDisconnectedError())
-    assert passing(aiohttp.ClientPayloadError("cut"))
+    assert is_transient(aiohttp.ServerDisconnectedError())
+    assert is_transient(aiohttp.ClientPayloadError("cut"))
 
 
 def test_no_package_of_a_network_is_imported_to_know_its_errors():
     code = (
         "import sys, chunkmeans.retry as p\n"
-        "assert not p.passing(ValueError())\n"
+        "assert not p.is_transient(ValueError())\n"
         "print([m for m in ('botocore', 'aiohttp', 's3fs', 'fsspec') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -147,14 +147,14 @@ def test_what_may_pass_is_tried_three_times_with_growing_rests(failures):
         return "value"
 
     if failures < 3:
-        assert persistently(act, rest=rests.append) == "value"
+        assert with_retries(act, rest=rests.append) == "value"
     else:
         with pytest.raises(TimeoutError):
-            persistently(act, rest=rests.append)
+            with_retries(act, rest=rests.append)
     assert len(calls) == min(failures + 1, 3)
     assert rests == list(PAUSES)[: len(calls) - 1]
 
 
 def test_what_stays_is_tried_once():
     with pytest.raises(ZeroDivisionError):
-        persistently(lambda: 1 / 0, rest=lambda _: pytest.fail("no reason to rest"))
+        with_retries(lambda: 1 / 0, rest=lambda _: pytest.fail("no reason to rest"))

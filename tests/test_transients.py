@@ -56,7 +56,7 @@ def quick(monkeypatch):
     """Rests are short, and signs of life no requests among those that are counted."""
     monkeypatch.setattr(lease, "SETTLE", 0.0)
     monkeypatch.setattr(lease, "BEAT", 1000.0)
-    for function in ("chunkmeans.retry.persistently", "chunkmeans.engines.worker.attempt.attempt"):
+    for function in ("chunkmeans.retry.with_retries", "chunkmeans.engines.worker.attempt.attempt"):
         monkeypatch.setitem(_found(function).__kwdefaults__, "rest", lambda seconds: None)
     yield
     Told.tell = None

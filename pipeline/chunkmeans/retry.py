@@ -40,21 +40,21 @@ _BUSY = {408, 425, 429}
 Value = TypeVar("Value")
 
 
-def passing(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether `error` may be gone the next time: input or output that failed for the moment.
 
     An error of ours counts as what caused it. A missing or forbidden file and a full disk are
     there the next time too.
 
-    >>> passing(TimeoutError("the store did not answer")), passing(FileNotFoundError("a.tif"))
+    >>> is_transient(TimeoutError("the store did not answer")), is_transient(FileNotFoundError("a.tif"))
     (True, False)
     """
     if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
-        return passing(error.__cause__)  # fsspec takes any answer of a web server for a no
+        return is_transient(error.__cause__)  # fsspec takes any answer of a web server for a no
     if isinstance(error, OSError):
         return not isinstance(error, _STAYS) and error.errno not in _STAYS_ERRNO
     if isinstance(error, ChunkmeansError):
-        return error.__cause__ is not None and passing(error.__cause__)
+        return error.__cause__ is not None and is_transient(error.__cause__)
     kinds = (f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__)
     if not _NETWORK.isdisjoint(kinds):
         return True
@@ -62,13 +62,13 @@ def passing(error: BaseException) -> bool:
     return isinstance(answer, int) and (500 <= answer < 600 or answer in _BUSY)
 
 
-def persistently(act: Callable[[], Value], *, rest: Callable[[float], None] = sleep) -> Value:
+def with_retries(act: Callable[[], Value], *, rest: Callable[[float], None] = sleep) -> Value:
     """Return what `act` returns; tried again after a rest where its error may pass."""
     for pause in PAUSES:
         try:
             return act()
         except Exception as error:
-            if not passing(error):
+            if not is_transient(error):
                 raise
             rest(pause)
     return act()

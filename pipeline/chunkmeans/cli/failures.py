@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from chunkmeans.errors import ChunkmeansError, ClusterError
-from chunkmeans.retry import passing
+from chunkmeans.retry import is_transient
 
 INTERRUPTED = 130
 """What a shell reports of a program that ends by Ctrl-C."""
@@ -82,7 +82,7 @@ def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) 
         if len(lines) > 1:
             lines.insert(0, f"{len(lines)} things are wrong")
         code = error.exit_code
-        if passing(error):
+        if is_transient(error):
             code = ClusterError.exit_code
             hint = f"; {_again(overwrite)} goes on" if resumes else ""
             lines.append(f"this may pass{hint}")
@@ -91,7 +91,7 @@ def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) 
         _say("error", "\n".join(lines))
         raise _exit(code, str(error), json) from None
     except Exception as error:
-        if isinstance(error, OSError) or passing(error):
+        if isinstance(error, OSError) or is_transient(error):
             _say("error", message := f"cannot be read or written: {error}")
             raise _exit(ClusterError.exit_code, message, json) from None
         sys.stderr.write(_safe(traceback.format_exc()))

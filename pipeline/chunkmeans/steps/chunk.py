@@ -21,7 +21,7 @@ from chunkmeans.image.info import ImageInfo
 from chunkmeans.kmeans.compiled.tree import Tree, tree_bytes
 from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.kmeans.samples import Samples, canonical
-from chunkmeans.retry import persistently
+from chunkmeans.retry import with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.base import Image
 from chunkmeans.sources.files.content_hash import content_of
@@ -76,7 +76,7 @@ class Input:
         SourceError
             If the image, or its mask, is not the one that was planned.
         """
-        now = persistently(lambda: fingerprint(self.image, self.mask))
+        now = with_retries(lambda: fingerprint(self.image, self.mask))
         if now != (self.stamp or self.fingerprint):
             raise SourceError(
                 f"{self.image.path}: the file changed while it was being segmented; run again "

@@ -12,7 +12,7 @@ from chunkmeans.features.validity import Nodata
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.layout import LabelLayout, Pyramid, plan_labels
-from chunkmeans.retry import persistently
+from chunkmeans.retry import with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.registry import open_image
@@ -110,4 +110,4 @@ class Job:
                     mask.info  # noqa: B018
             return open_input(self.id, image, mask, self.nodata, by)
 
-        return persistently(opened)
+        return with_retries(opened)

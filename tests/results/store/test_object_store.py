@@ -6,7 +6,7 @@ import pytest
 from chunkmeans.errors import ConfigError, ResultError
 from chunkmeans.results.store.object_store import Bucket
 from chunkmeans.results.store.store import Store
-from chunkmeans.retry import passing
+from chunkmeans.retry import is_transient
 
 from tests.object_store import OBJECTS, Told, objects, put
 
@@ -83,7 +83,7 @@ def test_a_foreign_refusal_is_an_error_that_names_path_and_cause(request_):
         acts[request_]()
     assert "told://out" in str(caught.value)
     assert "storage_options" in str(caught.value)
-    assert not passing(caught.value)
+    assert not is_transient(caught.value)
 
 
 def test_a_failure_for_the_moment_is_none_where_it_has_passed():
@@ -97,7 +97,7 @@ def test_a_failure_that_may_pass_says_so_when_it_does_not():
     fail("head", ConnectionResetError("cut"))
     with pytest.raises(ResultError) as caught:
         Store("told://out").exists("a")
-    assert passing(caught.value)
+    assert is_transient(caught.value)
 
 
 def test_what_cannot_be_looked_up_does_not_count_as_missing():

@@ -11,7 +11,7 @@ from time import perf_counter, sleep
 
 from chunkmeans.engines.base import Item, Outcome, Value, named
 from chunkmeans.errors import ChunkError
-from chunkmeans.retry import PAUSES, passing
+from chunkmeans.retry import PAUSES
 
 
 def attempt(
@@ -41,7 +41,7 @@ def attempt(
             value = task(item)
         except Exception as error:
             seconds = perf_counter() - start
-            if pause is None or not passing(error):
+            if pause is None or not is_transient(error):
                 return Outcome(item, None, portable(error, item), attempts, seconds)
             rest(pause)
         else:

@@ -20,7 +20,7 @@ from chunkmeans.kmeans.model import Model
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, MODEL, Store, path_of
 from chunkmeans.results.store.zarr_writer import create_array, write_part
-from chunkmeans.retry import persistently
+from chunkmeans.retry import with_retries
 
 FORMAT = 1
 """Version of everything under an output root; readers refuse newer ones."""
@@ -195,7 +195,7 @@ def read_model_at(store: Store, path: str) -> Model:
     with store.naming(path, "the model cannot be read"):
         try:
             for name in _AXES:
-                data[name] = persistently(partial(read, name))
+                data[name] = with_retries(partial(read, name))
         except (OSError, ResultError):
             raise
         except Exception as error:  # a codec's failure: zarr and numcodecs have no common base

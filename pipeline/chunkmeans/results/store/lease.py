@@ -31,7 +31,7 @@ import psutil
 from chunkmeans.errors import ChunkmeansError, ResultError
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import LEASE, Store
-from chunkmeans.retry import passing
+from chunkmeans.retry import is_transient
 
 BEAT = 5.0
 """Seconds between two signs of life."""
@@ -119,7 +119,7 @@ def holder(store: Store) -> Holder | None:
     try:
         text = store.read_text(LEASE)
     except ResultError as error:
-        if passing(error):
+        if is_transient(error):
             raise
         return None
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chunkmeans.errors import ChunkmeansError
-from chunkmeans.retry import passing, persistently
+from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.urls import filesystem
 
 Value = TypeVar("Value")
@@ -107,10 +107,10 @@ class Bucket:
             except (OSError, ChunkmeansError):
                 raise
             except Exception as error:  # of the network's packages, which have no common base
-                kind = ConnectionError if passing(error) else PermissionError
+                kind = ConnectionError if is_transient(error) else PermissionError
                 raise kind(f"{type(error).__name__}: {error}") from error
 
-        return persistently(once)
+        return with_retries(once)
 
 
 def _below(system: Any, path: str) -> list[str]:

@@ -20,7 +20,7 @@ from urllib.request import url2pathname
 from chunkmeans.errors import ConfigError, ResultError
 from chunkmeans.results.store.local_files import PARTIAL, one_at_a_time, sync_under, write_whole
 from chunkmeans.results.store.object_store import Bucket
-from chunkmeans.retry import passing
+from chunkmeans.retry import is_transient
 from chunkmeans.secrets import PASSWORD, holds_password
 from chunkmeans.urls import explained
 
@@ -341,7 +341,7 @@ class Store:
         try:
             yield
         except OSError as error:
-            if may_pass and passing(error):
+            if may_pass and is_transient(error):
                 raise
             hint = _LASTING.get(error.errno or 0)
             if self.folder is None and isinstance(error, PermissionError):

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from chunkmeans.errors import ConfigError
-from chunkmeans.retry import passing
+from chunkmeans.retry import is_transient
 from chunkmeans.sources.files.paths import absolute, inside, scheme, without_query
 from chunkmeans.sources.find.ids import safe_name, unique_ids
 from chunkmeans.sources.find.manifest import Row, is_manifest, read_manifest
@@ -129,7 +129,7 @@ def _unique(
         except ConfigError as error:  # all that is missing is told at once
             problems.append(error)
     if problems:
-        cause = next(filter(passing, problems), problems[0])
+        cause = next(filter(is_transient, problems), problems[0])
         raise ConfigError("\n".join(dict.fromkeys(map(str, problems)))) from cause
     own = {path for path, id in seen if id}
     for path in own:

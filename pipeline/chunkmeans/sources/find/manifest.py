@@ -10,7 +10,7 @@ from math import isnan
 from typing import Any, BinaryIO
 
 from chunkmeans.errors import ConfigError, SourceError
-from chunkmeans.retry import persistently
+from chunkmeans.retry import with_retries
 from chunkmeans.secrets import PASSWORD, holds_password
 from chunkmeans.sources.files.byte_ranges import filesystem, open_file
 from chunkmeans.sources.files.paths import absolute, is_url, local, scheme
@@ -83,7 +83,7 @@ def _opened(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
         system, inner = filesystem(path, storage_options)
         return bytes(system.cat_file(inner))
 
-    return io.BytesIO(persistently(got))
+    return io.BytesIO(with_retries(got))
 
 
 Line = tuple[int, Sequence[str]]

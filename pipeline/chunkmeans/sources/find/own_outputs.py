@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
-from chunkmeans.retry import passing
+from chunkmeans.retry import is_transient
 
 RECORD = "run.json"
 BESIDE = frozenset({"catalog.csv", "images", "model.zarr"})
@@ -25,7 +25,7 @@ def is_record(read: Callable[[], bytes]) -> bool:
     try:
         found = json.loads(read())
     except Exception as error:  # file systems have no common one
-        if passing(error):
+        if is_transient(error):
             raise
         return False
     return isinstance(found, dict) and found.keys() >= _KEYS

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from chunkmeans.errors import ConfigError, SourceError
-from chunkmeans.retry import passing, persistently
+from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.sources.files.paths import PACKAGE, absolute, inside, is_url, local, placed, scheme
 from chunkmeans.sources.files.zip_members import ARCHIVE
 from chunkmeans.sources.find.own_outputs import (
@@ -112,7 +112,7 @@ def _matched(place: str, name: str, asked: str) -> Iterator[Found]:
     try:
         yield from _named(place, name, asked)
     except ConfigError as error:
-        if passing(error):
+        if is_transient(error):
             raise
         yield Found(place, name)
 
@@ -232,7 +232,7 @@ def _remote(url: str, asked: str, storage_options: Mapping[str, Any]) -> Iterato
         return system, root, paths
 
     try:
-        system, root, paths = persistently(listing)
+        system, root, paths = with_retries(listing)
     except Exception as error:  # file systems and archives have no common one
         reason = str(error) or type(error).__name__
         raise ConfigError(f"images.path: {asked!r} cannot be listed: {reason}") from error

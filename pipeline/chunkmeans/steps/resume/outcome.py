@@ -19,7 +19,7 @@ from chunkmeans.results.read.catalog import Row, fractions, means_by_label
 from chunkmeans.results.read.open_results import SegmentedImage
 from chunkmeans.results.write.complete import Mark
 from chunkmeans.results.write.totals import averages, totals_of
-from chunkmeans.retry import passing
+from chunkmeans.retry import is_transient
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.files.byte_ranges import stamp
 from chunkmeans.sources.files.content_hash import content_of
@@ -97,7 +97,7 @@ def is_its_own(error: BaseException) -> bool:
     for cause in _causes(error):
         words = type(cause) is OSError and cause.errno is None  # a decoder's, not the system's
         ours = isinstance(cause, ChunkmeansError)
-        if isinstance(cause, others) or (passing(cause) and not ours and not words):
+        if isinstance(cause, others) or (is_transient(cause) and not ours and not words):
             return False
     return True
 

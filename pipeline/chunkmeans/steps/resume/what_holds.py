@@ -19,7 +19,7 @@ from chunkmeans.results.read.open_results import SegmentedImage
 from chunkmeans.results.read.open_results import open_image as open_result
 from chunkmeans.results.store.plain_json import plain, to_json
 from chunkmeans.results.store.store import Store, image_path
-from chunkmeans.retry import passing, persistently
+from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.registry import open_image
 from chunkmeans.steps.chunk import CONTENT
@@ -166,7 +166,7 @@ def _look(
         try:
             image = open_result(store, path, allow_incomplete=True)
             reason = (
-                persistently(lambda: changed(job, image.attributes))
+                with_retries(lambda: changed(job, image.attributes))
                 if image.complete
                 else "it was begun, not finished"
             )
@@ -176,7 +176,7 @@ def _look(
                 return _told(row, job), "", ""
         except ChunkmeansError as error:
             reason = str(error)
-            if passing(error):  # nothing tells that the result is not good
+            if is_transient(error):  # nothing tells that the result is not good
                 path = ""
         return None, reason, path
     if row is None:
@@ -234,7 +234,7 @@ def changed(job: Job, made: Mapping[str, Any]) -> str:
         if "reservations" not in made:
             return "it was made by an older chunkmeans"
     except (ChunkmeansError, KeyError) as error:
-        if passing(error):
+        if is_transient(error):
             raise
         return str(error)
     return ""
@@ -258,7 +258,7 @@ def _fingerprint(job: Job) -> str:
         return input_fingerprint(open_image(job.path, job.options), mask, job.fingerprint)
 
     try:
-        return persistently(look)
+        return with_retries(look)
     except ChunkmeansError:
         return ""
 
@@ -277,6 +277,6 @@ def _other(store: Store, name: str, row: Row | None) -> Row | str | None:
             return row
         return row_of_store(image, name)
     except ChunkmeansError as error:
-        if passing(error):
+        if is_transient(error):
             return row
         return None if store.files(path) else path
