@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from chunkmeans.errors import SourceError
-from chunkmeans.retry import PAUSES, with_retries
+from chunkmeans.retry import PAUSES, is_transient, with_retries
 
 
 def caused(error, cause):

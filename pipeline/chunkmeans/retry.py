@@ -46,8 +46,10 @@ def is_transient(error: BaseException) -> bool:
     An error of ours counts as what caused it. A missing or forbidden file and a full disk are
     there the next time too.
 
-    >>> is_transient(TimeoutError("the store did not answer")), is_transient(FileNotFoundError("a.tif"))
-    (True, False)
+    >>> is_transient(TimeoutError("the store did not answer"))
+    True
+    >>> is_transient(FileNotFoundError("a.tif"))
+    False
     """
     if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         return is_transient(error.__cause__)  # fsspec takes any answer of a web server for a no

@@ -11,7 +11,7 @@ from time import perf_counter, sleep
 
 from chunkmeans.engines.base import Item, Outcome, Value, named
 from chunkmeans.errors import ChunkError
-from chunkmeans.retry import PAUSES
+from chunkmeans.retry import PAUSES, is_transient
 
 
 def attempt(
