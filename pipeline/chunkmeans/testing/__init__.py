@@ -1,0 +1,24 @@
+"""Conformance classes for authors of plug-ins: inherit one, give it a fixture, run pytest."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chunkmeans.testing.exporters import ExporterTests
+
+__all__ = ["ExporterTests"]
+
+# Imported when first asked for: each needs pytest, and what its seam needs.
+_HOMES = {
+    "ExporterTests": "chunkmeans.testing.exporters",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'chunkmeans.testing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
