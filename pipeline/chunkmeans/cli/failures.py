@@ -57,15 +57,17 @@ def interruptible(*, overwrite: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) -> Iterator[None]:
-    """Turn what goes wrong inside into a message and an exit code.
+def reporting_failures(
+    resumes: bool = False, overwrite: bool = False, json: bool = False
+) -> Iterator[None]:
+    """Turn a failure inside into a message on stderr and an exit code.
 
     Parameters
     ----------
     resumes
-        Whether the command goes on where it was when it is given again.
+        Whether the same command, given again, continues what it had begun.
     overwrite
-        Whether it begins from zero unless it is given again without ``--overwrite``.
+        Whether it does so only without its option ``--overwrite``.
     json
         Whether the message and the exit code go to stdout too, as a JSON document.
     """

@@ -17,6 +17,7 @@ from chunkmeans.secrets import for_the_record, without_secrets
 
 if TYPE_CHECKING:
     from chunkmeans.image.info import ImageInfo
+    from chunkmeans.results.export import Exported
     from chunkmeans.results.read.catalog import Row
     from chunkmeans.results.read.open_results import Run
     from chunkmeans.results.read.record import RunRecord
@@ -206,6 +207,13 @@ def plan_page(plan: "Plan") -> None:
     if plan.script:
         page.console.print(f"\nWhat {plan.engine} would be given:\n", style="bold")
         page.console.print(Text(plan.script.rstrip()), soft_wrap=True)
+
+
+def export_line(file: "Exported") -> None:
+    """Print what became of one file of an export."""
+    text = file.path or f"{file.image}: {file.reason}"
+    hint = ": is there already; --overwrite writes it anew" if file.state == "skipped" else ""
+    Page().line(file.state, f"{text}{hint}", STYLES.get(file.state, "bold"))
 
 
 def image_as_json(path: str, info: "ImageInfo") -> None:

@@ -21,7 +21,7 @@ class Exported:
     image: str
     """Id of the image."""
     state: str
-    """``written``, ``kept`` (an earlier export wrote it) or ``failed``."""
+    """``written``, ``skipped`` (an earlier export wrote it) or ``failed``."""
     path: str = ""
     """The file; "" where the image failed."""
     reason: str = ""
@@ -74,10 +74,10 @@ def export_images(
     for image in dict.fromkeys(images or known):
         try:
             for path, labels in _files(run, image, exporter, Path(folder), level):
-                kept = path.exists() and not overwrite
-                if not kept:
+                skipped = path.exists() and not overwrite
+                if not skipped:
                     _write(exporter, labels, path)
-                yield Exported(image, "kept" if kept else "written", str(path))
+                yield Exported(image, "skipped" if skipped else "written", str(path))
         except ResultError as error:  # the others may be whole
             yield Exported(image, "failed", reason=str(error))
 
