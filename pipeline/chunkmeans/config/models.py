@@ -90,7 +90,9 @@ class Images(_Section):
     """Axes of the stored array, a letter of tzyxc each, instead of what the file says."""
     level: int = Field(0, ge=0)
     """Of a pyramid, which level; 0 is the full image."""
-    nodata: Annotated[float | int | tuple[float | int, ...] | None, _or_null(values.nodata)] = None
+    nodata: Annotated[
+        float | int | tuple[float | int, ...] | None, _or_null(values.nodata_values)
+    ] = None
     """Pixels that do not count: a number (all channels equal it; .nan: any channel is), or one
     per channel (any channel equals its own); null: what the file says."""
     mask: Annotated[str | None, _or_null(values.location)] = None
@@ -131,16 +133,11 @@ class EarlierResults(_Section):
 
 def _init(value: Any) -> Any:
     if isinstance(value, Mapping) and set(value) == {"means"}:
-        try:
-            return GivenMeans.model_construct(means=values.means(value["means"]))
-        except ValueError as error:
-            inside = ("means", *getattr(error, "inside", ()))
-            raise values.InsideError(str(error), inside) from error
+        [(_, means)] = values.each_of(value, values.means)
+        return GivenMeans.model_construct(means=means)
     if isinstance(value, Mapping) and set(value) == {"from"}:
-        try:
-            return EarlierResults.model_construct(path=values.location(value["from"]))
-        except ValueError as error:
-            raise values.InsideError(str(error), ("from",)) from error
+        [(_, path)] = values.each_of(value, values.location)
+        return EarlierResults.model_construct(path=path)
     if isinstance(value, GivenMeans | EarlierResults) or value in ("random", "kmeans++"):
         return value
     found = f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else shown(value)
@@ -341,9 +338,9 @@ class Config(_Section):
     @classmethod
     def _apart_from_images(cls, results: Results, info: ValidationInfo) -> Results:
         """Refuse to write around the images; results below them are passed over when listed."""
-        images, ours = info.data.get("images"), values.place(results.path)
+        images, ours = info.data.get("images"), values.normalized(results.path)
         for path in images.path if images else ():
-            theirs = values.place(path)
+            theirs = values.normalized(path)
             if theirs == ours:
                 problem = (
                     f"which images.path names too{'' if path == results.path else f': {path}'}"

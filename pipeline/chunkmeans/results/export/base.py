@@ -18,7 +18,7 @@ from chunkmeans.results.read.open_results import SegmentedImage
 if TYPE_CHECKING:
     import zarr
 
-PIECE_BYTES = 64 * 2**20
+PIECE_BYTES = 32 * 2**20
 """Bytes of labels that are read at a time."""
 
 
