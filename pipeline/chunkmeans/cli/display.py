@@ -6,7 +6,6 @@ Both write to stderr, so that stdout holds the result alone.
 import sys
 from abc import ABC, abstractmethod
 from datetime import datetime
-from types import TracebackType
 from typing import Literal, Self, TextIO
 
 from rich.console import Console, Group
@@ -111,16 +110,11 @@ class Display(ABC):
     def end(self, phase: Phase, seconds: float) -> None:
         """Show that a phase is over, after `seconds`."""
 
-    @abstractmethod
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    @abstractmethod
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        return
 
 
 def summary(phase: Phase, seconds: float) -> str:
@@ -183,12 +177,6 @@ class Lines(Display):
         if line and (seconds >= 1 or self.tally.clock() >= self._due(phase)):
             self.say(line)
             self._next[phase.name] = self.tally.clock() + self.EVERY
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
 
 
 class _Of(TextColumn):

@@ -1,6 +1,7 @@
 """The config as frozen values. Every default of the program is written here and nowhere else."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,6 +25,10 @@ Edges = int | tuple[int, ...]
 def _or_null(parse: Callable[[Any], Any]) -> BeforeValidator:
     """Return a validator that keeps null and hands everything else to `parse`."""
     return BeforeValidator(lambda value: None if value is None else parse(value))
+
+
+_EMPTY_IF_NULL = BeforeValidator(lambda value: {} if value is None else value)
+"""A section whose keys are all commented out is one of defaults."""
 
 
 class _Section(BaseModel):
@@ -101,9 +106,7 @@ class Images(_Section):
     """What tells whether an image is still the one that was segmented: stat (its size and time of
     change, or what an object store has for them) or content (a hash of all its bytes, which reads
     every file once more, also of images that are done)."""
-    limits: Annotated[Limits, BeforeValidator(lambda value: {} if value is None else value)] = (
-        Field(default_factory=Limits)
-    )
+    limits: Annotated[Limits, _EMPTY_IF_NULL] = Field(default_factory=Limits)
     """What a header may promise, and a decoder may take."""
 
 
@@ -133,17 +136,22 @@ class EarlierResults(_Section):
 
 def _init(value: Any) -> Any:
     if isinstance(value, Mapping) and set(value) == {"means"}:
-        [(_, means)] = values.each_of(value, values.means)
+        [means] = values.each_of(value.items(), values.means)
         return GivenMeans.model_construct(means=means)
     if isinstance(value, Mapping) and set(value) == {"from"}:
-        [(_, path)] = values.each_of(value, values.location)
+        [path] = values.each_of(value.items(), values.location)
         return EarlierResults.model_construct(path=path)
     if isinstance(value, GivenMeans | EarlierResults) or value in ("random", "kmeans++"):
         return value
-    found = f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else shown(value)
     raise ValueError(
-        f"must be random, kmeans++, {{means: [[...], ...]}} or {{from: results/}}, found {found}"
+        "must be random, kmeans++, {means: [[...], ...]} or {from: results/}, "
+        f"found {_keys_or_value(value)}"
     )
+
+
+def _keys_or_value(value: Any) -> str:
+    """Return what was found; of a mapping its keys alone, since a value may be a secret."""
+    return f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else shown(value)
 
 
 class KMeans(_Section):
@@ -223,10 +231,9 @@ class Results(_Section):
         chunks, shards = ((v,) if isinstance(v, int) else v for v in (chunk, shard))
         if len(chunks) != len(shards) and 1 not in (len(chunks), len(shards)):
             raise ValueError(f"has {len(shards)} axes where results.chunk has {len(chunks)}")
-        axes = max(len(chunks), len(shards))
-        for c, s in zip(
-            chunks * (axes // len(chunks)), shards * (axes // len(shards)), strict=True
-        ):
+        # a single edge is that of every axis
+        alike = len(chunks) == len(shards)
+        for c, s in zip(chunks, shards, strict=True) if alike else product(chunks, shards):
             if s % c:
                 raise ValueError(f"must hold whole chunks: {s} is no multiple of {c}")
         return shard
@@ -254,16 +261,15 @@ class Certificates(_Section):
 
 
 def _security(value: Any) -> Any:
-    if not isinstance(value, Mapping) or set(value) != {"ca", "cert", "key"}:
-        if value == "temporary" or isinstance(value, Certificates):
-            return value
-        keys = f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else None
-        raise ValueError(
-            "must be temporary, or {ca: ..., cert: ..., key: ...}, files of PEM; "
-            f"found {keys or shown(value)}"
-        )
-    files = dict(values.each_of(value, values.location))
-    return Certificates.model_construct(ca=files["ca"], cert=files["cert"], key=files["key"])
+    if value == "temporary" or isinstance(value, Certificates):
+        return value
+    if isinstance(value, Mapping) and set(value) == {"ca", "cert", "key"}:
+        files = zip(value, values.each_of(value.items(), values.location), strict=True)
+        return Certificates.model_construct(None, **dict(files))
+    raise ValueError(
+        "must be temporary, or {ca: ..., cert: ..., key: ...}, files of PEM; "
+        f"found {_keys_or_value(value)}"
+    )
 
 
 class Cluster(_Section):
@@ -284,9 +290,7 @@ class Cluster(_Section):
     adapt: dict[str, Any] | None = None
     """As many workers as there is work for: what the class's ``adapt`` takes, such as
     ``{minimum: 1, maximum: 16}``."""
-    wait: Annotated[Wait, BeforeValidator(lambda value: {} if value is None else value)] = Field(
-        default_factory=Wait
-    )
+    wait: Annotated[Wait, _EMPTY_IF_NULL] = Field(default_factory=Wait)
     """When to begin, and when to give up."""
     dask_config: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Dask's own settings for this run, such as ``{distributed.comm.timeouts.connect: 60s}``."""

@@ -18,7 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from chunkmeans.errors import ConfigError
 
-MOST_BYTES = 16 * 2**20
+LARGEST_CONFIG = 16 * 2**20
 """Bytes a config may have; more is another kind of file."""
 MOST_VALUES = 500_000
 """Values a config may hold once its aliases are written out."""
@@ -77,7 +77,7 @@ def read_yaml(path: str | PathLike[str]) -> Document:
     name = fspath(path)
     try:
         with Path(path).open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = file.read(LARGEST_CONFIG + 1)
     except (OSError, ValueError) as error:
         reasons: dict[type, str] = {
             FileNotFoundError: "there is no such file",
@@ -85,9 +85,9 @@ def read_yaml(path: str | PathLike[str]) -> Document:
             PermissionError: "it may not be read; check its permissions",
         }
         raise ConfigError(f"{name}: {reasons.get(type(error), str(error))}") from error
-    if len(content) > MOST_BYTES:
+    if len(content) > LARGEST_CONFIG:
         raise ConfigError(
-            f"{name}: is larger than {MOST_BYTES:,} bytes, so this is no config; "
+            f"{name}: is larger than {LARGEST_CONFIG:,} bytes, so this is no config; "
             f"for an image use: chunkmeans segment IMAGE -k 4 -o OUT"
         )
     try:

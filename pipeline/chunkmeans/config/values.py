@@ -7,7 +7,7 @@ with a message that follows the name of the key: "must be ..., found ...".
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,9 +75,7 @@ def locations(value: Any) -> tuple[str, ...]:
     """Return one path, or a list of them, as a tuple."""
     if not isinstance(value, list | tuple):
         return (location(value),)
-    if not value:
-        raise ValueError("must name at least one image, found an empty list")
-    return tuple(_each(value, location))
+    return _listed(value, location, "at least one path or URL")
 
 
 def normalized(path: str) -> str:
@@ -124,12 +122,7 @@ def region(value: Any) -> tuple[Span, ...]:
     >>> region(["0:4096", ":5", "3:", [1, 2], None])
     ((0, 4096), (None, 5), (3, None), (1, 2), (None, None))
     """
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(
-            f"must be a list of start:stop for each axis, such as [0:4096, 0:4096], "
-            f"found {shown(value)}"
-        )
-    return tuple(_each(value, _span))
+    return _listed(value, _span, "a list of start:stop for each axis, such as [0:4096, 0:4096]")
 
 
 def _span(value: Any) -> Span:
@@ -152,9 +145,7 @@ def _span(value: Any) -> Span:
 def nodata_values(value: Any) -> float | int | tuple[float | int, ...]:
     """Return one number for all channels, or one per channel; not-a-number is one too."""
     if isinstance(value, list | tuple):
-        if not value:
-            raise ValueError("must be a number or one per channel, found an empty list")
-        return tuple(_each(value, _pixel))
+        return _listed(value, _pixel, "a number or one per channel")
     return _pixel(value)
 
 
@@ -171,11 +162,7 @@ def scale(value: Any) -> str | tuple[float, ...]:
     """Return the name of a scaling, or a weight per channel."""
     if isinstance(value, str) and value in {"none", "standard", "range"}:
         return value
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(
-            f"must be none, standard, range or a list of a weight per channel, found {shown(value)}"
-        )
-    return tuple(_each(value, _weight))
+    return _listed(value, _weight, "none, standard, range or a list of a weight per channel")
 
 
 def _weight(value: Any) -> float:
@@ -186,9 +173,7 @@ def _weight(value: Any) -> float:
 
 def means(value: Any) -> tuple[tuple[float, ...], ...]:
     """Return given initial means, (k, c)."""
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"must be a list of means such as [[0], [255]], found {shown(value)}")
-    rows = tuple(_each(value, _mean))
+    rows = _listed(value, _mean, "a list of means such as [[0], [255]]")
     for index, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise InsideError(
@@ -198,12 +183,7 @@ def means(value: Any) -> tuple[tuple[float, ...], ...]:
 
 
 def _mean(value: Any) -> tuple[float, ...]:
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(
-            f"must be a list of a number per channel, such as [0] or [10, 20, 30], "
-            f"found {shown(value)}"
-        )
-    return tuple(_each(value, _number))
+    return _listed(value, _number, "a list of a number per channel, such as [0] or [10, 20, 30]")
 
 
 def _number(value: Any) -> float:
@@ -215,7 +195,7 @@ def _number(value: Any) -> float:
 def edges(value: Any) -> int | tuple[int, ...]:
     """Return the edge of a chunk or shard in pixels, or one per axis."""
     if isinstance(value, list | tuple) and value:
-        return tuple(_each(value, _edge))
+        return _listed(value, _edge, "edges")
     return _edge(value)
 
 
@@ -250,21 +230,18 @@ def _is_finite(value: Any) -> bool:
 
 
 def each_of(
-    values: Mapping[str, Any], parse: Callable[[Any], _Parsed]
-) -> Iterator[tuple[str, _Parsed]]:
-    """Yield every key with its value parsed; an error leads to the key that is wrong."""
-    for key, value in values.items():
+    values: Iterable[tuple[str | int, Any]], parse: Callable[[Any], _Parsed]
+) -> Iterator[_Parsed]:
+    """Yield every value parsed; an error leads to the key, or the index, that is wrong."""
+    for key, value in values:
         try:
-            yield key, parse(value)
+            yield parse(value)
         except ValueError as error:
             raise InsideError(str(error), (key, *getattr(error, "inside", ()))) from error
 
 
-def _each(values: Iterable[Any], parse: Callable[[Any], _Parsed]) -> Iterator[_Parsed]:
-    """Yield every value parsed; an error leads to the item that is wrong."""
-    for index, value in enumerate(values):
-        try:
-            yield parse(value)
-        except ValueError as error:
-            inside = getattr(error, "inside", ())
-            raise InsideError(str(error), (index, *inside)) from error
+def _listed(value: Any, parse: Callable[[Any], _Parsed], wanted: str) -> tuple[_Parsed, ...]:
+    """Return every item parsed, of a list that is not empty."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"must be {wanted}, found {shown(value)}")
+    return tuple(each_of(enumerate(value), parse))

@@ -133,15 +133,6 @@ def label_view(image: SegmentedImage, level: int) -> LabelView:
     """
     array = image.labels(level)
     ome = group_attributes(image.store, image.path)["ome"]
-    try:
-        listed = ome["image-label"]["colors"]
-        colours = np.zeros((len(listed), 4), np.uint8)
-        for colour in listed:
-            colours[colour["label-value"]] = colour["rgba"]
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        where = image.store.join(image.path)
-        raise ResultError(
-            f"{where}: the colours of the labels are damaged: {error!r}; "
-            "run the same command with --overwrite"
-        ) from error
+    listed = {colour["label-value"]: colour["rgba"] for colour in ome["image-label"]["colors"]}
+    colours = np.array([listed[label] for label in range(len(listed))], np.uint8)
     return LabelView(image, level, colours, array)
