@@ -207,7 +207,7 @@ def test_a_store_that_is_gone_ends_the_run_clearly_and_the_same_command_goes_on(
         if code:
             assert code == 3, (number, said)
             assert "did not answer" in said, number
-            assert "the same command goes on" in said, number
+            assert "the same command resumes" in said, number
             assert "Traceback" not in said, number
         else:  # nothing was left to do but to give up the lease
             assert results(out).keys() - {"lease.json"} == clean[scope].keys(), number

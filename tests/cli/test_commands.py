@@ -165,8 +165,8 @@ def test_a_plan_says_where_nobody_knows_what_a_worker_has(call):
         call("plan", "c.yaml", runner=Runner(plan=Plan((SLIDE,), assumed=assumed))).stdout
         for assumed in (False, True)
     )
-    assert "nobody says what a worker has" not in known
-    assert "nobody says what a worker has: what is free here; `memory` would say it\n" in assumed
+    assert "a worker's memory is not known" not in known
+    assert "a worker's memory is not known: assumed is what is free here; set `memory`\n" in assumed
 
 
 def test_a_plan_with_a_broken_image_exits_with_1(call):
@@ -245,7 +245,7 @@ def test_status_as_json_has_every_row(call, results):
 
 @pytest.fixture
 def running(results):
-    """Results of a run that goes on, here and now, at its third image of five."""
+    """Results of a run that is running, here and now, at its third image of five."""
     from chunkmeans.results.read.record import read_record, write_record
     from chunkmeans.results.store.lease import Lease
     from chunkmeans.results.store.store import Store

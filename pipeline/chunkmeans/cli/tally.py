@@ -18,12 +18,12 @@ from chunkmeans.events import (
 Clock = Callable[[], float]
 FIT = "k-means"
 """What a fit is called among the phases: it lasts over many passes, or needs none."""
-SLOW = 0.5
-"""Seconds of an iteration, from which on it is told."""
-PATIENCE = 2.0
-"""Seconds without a finished part, before and after all others, until it is told why."""
+SLOW_ITERATION = 0.5
+"""Seconds of an iteration, from which on they are shown."""
+QUIET = 2.0
+"""Seconds without a finished part, before the first and after the last, until a reason is shown."""
 MOST_PROBLEMS = 20
-"""Images whose reason is told; the catalogue has all of them."""
+"""Images whose reason is shown; the catalogue has all of them."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Phase:
     done: int = 0
     """Tasks or images that are finished."""
     parts: int = 0
-    """How often it was told that some are."""
+    """Events that some are."""
     iteration: Iterated | None = None
     """The latest."""
     started: float = field(init=False)
@@ -95,11 +95,11 @@ class Phase:
     def left(self) -> str:
         """Time that is left at this speed, or how long it has been where nothing is done yet."""
         if not self.share:
-            return f"{duration(self.seconds)} so far" if self.seconds >= PATIENCE else ""
-        if self.share == 1:  # what the parts made is merged, say
-            return "finishing" if self.clock() - self.moved >= PATIENCE else ""
+            return f"{duration(self.seconds)} so far" if self.seconds >= QUIET else ""
+        if self.share == 1:  # the results of the parts are being merged, for example
+            return "finishing" if self.clock() - self.moved >= QUIET else ""
         left = self._moving / self.share - self.seconds
-        # a last part that takes longer than the others: who knows
+        # nothing is known of a last part that takes longer than the others
         return f"{duration(left)} left" if left > 0 else ""
 
     @property
@@ -112,7 +112,7 @@ class Phase:
         words.append(f"{last.index:,} iteration{'s' * (last.index > 1)}")
         words += [f"E {last.residual:.4g}", f"inertia {last.inertia:.5g}"]
         each = self._moving / max(1, self.done)
-        if each >= SLOW:
+        if each >= SLOW_ITERATION:
             words.append(f"{duration(each)} each")
         return "  ".join(words)
 
@@ -132,10 +132,10 @@ class Tally:
         self._read: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
-        """Count one event; a finished phase stays until `end`, for those who watch after."""
+        """Count one event; a finished phase stays until `end`, which a display calls."""
         match event:
             case PhaseStarted("images", units=1):
-                return  # the phases of that image tell all there is
+                return  # the phases of that image show all there is
             case PhaseStarted():
                 self.phases[event.phase, event.subject] = Phase(
                     event.phase, event.subject, event.pixels, event.units, self.clock

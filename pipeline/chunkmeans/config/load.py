@@ -135,7 +135,7 @@ def _override(document: Document, text: str) -> None:
 
 
 def _may_repeat(key: Key, value: str) -> bool:
-    """Whether an error may repeat what ``--set`` gives: of a key that is known to hold no secret.
+    """Whether an error may repeat what ``--set`` gives: of a key that is known to take no secret.
 
     Not of a section, of which any part may be one, nor of a key that is mistyped.
     """
@@ -254,7 +254,7 @@ _PROBLEMS = {
 
 
 def _problem(error: ErrorDetails) -> str:
-    """Return what was wrong, for people."""
+    """Return what was wrong, in words."""
     key, kind, context = error["loc"], error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown(key)

@@ -66,7 +66,7 @@ class Limits(_Section):
 
 
 Fingerprint = Literal["stat", "content"]
-"""What tells whether an input is still the same."""
+"""How an input is recognised as unchanged."""
 
 
 class Images(_Section):
@@ -92,18 +92,18 @@ class Images(_Section):
     channels: Annotated[tuple[int | str, ...] | None, _or_null(values.channels)] = None
     """Which channels, by index from 0 or name; null: all."""
     axes: Annotated[str | None, _or_null(values.axes)] = None
-    """Axes of the stored array, a letter of tzyxc each, instead of what the file says."""
+    """Axes of the stored array, a letter of tzyxc each, instead of those in the file."""
     level: int = Field(0, ge=0)
     """Of a pyramid, which level; 0 is the full image."""
     nodata: Annotated[
         float | int | tuple[float | int, ...] | None, _or_null(values.nodata_values)
     ] = None
     """Pixels that do not count: a number (all channels equal it; .nan: any channel is), or one
-    per channel (any channel equals its own); null: what the file says."""
+    per channel (any channel equals its own); null: that of the file."""
     mask: Annotated[str | None, _or_null(values.location)] = None
     """Path or pattern of masks; a pixel counts where its mask is not zero."""
     fingerprint: Fingerprint = "stat"
-    """What tells whether an image is still the one that was segmented: stat (its size and time of
+    """How an image is recognised as the one that was segmented: stat (its size and time of
     change, or what an object store has for them) or content (a hash of all its bytes, which reads
     every file once more, also of images that are done)."""
     limits: Annotated[Limits, _EMPTY_IF_NULL] = Field(default_factory=Limits)
@@ -243,14 +243,14 @@ class Wait(_Section):
     """Workers to wait for, and how long."""
 
     workers: int | None = Field(default=None, ge=1)
-    """With how many to begin, if they come in time; one is enough in the end. Null: all of a
+    """How many to start with, if they come in time; one is enough in the end. Null: all of a
     cluster on this machine, one of any other."""
     timeout: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """Seconds to wait, at the start and whenever there is no worker at all; then the run ends."""
 
 
 class Certificates(_Section):
-    """Files of PEM that everybody of the cluster shows and checks; the paths hold on all hosts."""
+    """PEM files of scheduler, workers and this process; their paths are the same on all hosts."""
 
     ca: Annotated[str, BeforeValidator(values.location)]
     """Certificate of the authority that signed the others."""
@@ -267,7 +267,7 @@ def _security(value: Any) -> Any:
         files = zip(value, values.each_of(value.items(), values.location), strict=True)
         return Certificates.model_construct(None, **dict(files))
     raise ValueError(
-        "must be temporary, or {ca: ..., cert: ..., key: ...}, files of PEM; "
+        "must be temporary, or {ca: ..., cert: ..., key: ...}, paths of PEM files; "
         f"found {_keys_or_value(value)}"
     )
 
@@ -291,7 +291,7 @@ class Cluster(_Section):
     """As many workers as there is work for: what the class's ``adapt`` takes, such as
     ``{minimum: 1, maximum: 16}``."""
     wait: Annotated[Wait, _EMPTY_IF_NULL] = Field(default_factory=Wait)
-    """When to begin, and when to give up."""
+    """When to start, and when to give up."""
     dask_config: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Dask's own settings for this run, such as ``{distributed.comm.timeouts.connect: 60s}``."""
     security: Annotated[Literal["temporary"] | Certificates | None, _or_null(_security)] = None

@@ -62,8 +62,8 @@ class Document:
                     f"keys; set {parent} as a whole"
                 )
         node[key[-1]] = other.values
-        kept = {k: v for k, v in self.places.items() if k[: len(key)] != key}
-        self.places = kept | {key + k: v for k, v in other.places.items()}
+        others = {k: v for k, v in self.places.items() if k[: len(key)] != key}
+        self.places = others | {key + k: v for k, v in other.places.items()}
 
 
 def read_yaml(path: str | PathLike[str]) -> Document:
@@ -170,7 +170,7 @@ def plain_values(value: Any) -> Any:
 
 
 def dotted(key: Key) -> str:
-    """Return the path of keys as people write it.
+    """Return the path of keys as it is written in messages.
 
     >>> dotted(("images", "path", 1))
     'images.path.1'
