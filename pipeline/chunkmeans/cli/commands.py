@@ -80,7 +80,11 @@ def _run(
     config: _ConfigFile,
     performance_report: Annotated[
         str | None,
-        typer.Option("--performance-report", metavar="FILE.html", help="Have Dask write one."),
+        typer.Option(
+            "--performance-report",
+            metavar="FILE.html",
+            help="Write Dask's report of what each worker did.",
+        ),
     ] = None,
     *,
     options: Options,
@@ -98,11 +102,11 @@ def _retry(config: _ConfigFile, options: Options) -> None:
 @_command("overrides", "cluster", "overwrite", "retry_failed", "json", resumes=True)
 def _segment(
     images: _Images,
-    k: Annotated[int, typer.Option("-k", help="Number of labels.")],
+    k: Annotated[int, typer.Option("-k", help="Number of labels, per image.")],
     output: _Output,
     options: Options,
 ) -> None:
-    """Segment images without a config: each its own K labels, results in OUT."""
+    """Segment images without a config, each with means of its own; results in OUT."""
     from chunkmeans.config import make_config
 
     config = make_config(
@@ -126,7 +130,8 @@ def _apply(
     images: _Images,
     output: _Output,
     group: Annotated[
-        str | None, typer.Option("--group", help="Which model, of a run with groups.")
+        str | None,
+        typer.Option("--group", help="Whose means, if groups have their own."),
     ] = None,
     *,
     options: Options,
@@ -202,12 +207,13 @@ def _export(
     ],
     images: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[IDS]...", help="Ids of images; none: all that have labels."),
+        typer.Argument(metavar="ID", help="Ids of images; none: all that have labels."),
     ] = None,
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="png, or what a package adds.")
+        str,
+        typer.Option("--to", metavar="FORMAT", help="png, or what a package adds."),
     ] = "png",
-    level: Annotated[int, typer.Option("--level", help="Of the pyramid; 0: full size.")] = 0,
+    level: Annotated[int, typer.Option("--level", help="Of the pyramid; 0 is full size.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write files anew that are there already.")
     ] = False,
@@ -215,9 +221,10 @@ def _export(
     # seven parameters: typer makes an option of each, and none but the last is shared
     options: Options,
 ) -> None:
-    """Write labels as files of another format: a palette PNG shows each label in its colour.
+    """Write labels as files for other programs, such as PNG; one per plane of a volume.
 
-    A file that is there already is skipped. Exits with 1 if an image could not be exported.
+    PNG: a pixel's number is its label, a palette gives its colour, and 0 (no data) is transparent;
+    16-bit grey above 255 labels. Files that exist are skipped. Exits with 1 if an image failed.
     """
     from chunkmeans.cli import report
     from chunkmeans.results.export import export_images

@@ -14,18 +14,9 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, Text
 from rich.table import Column
 from rich.text import Text
 
+from chunkmeans import events
 from chunkmeans.cli.quantities import decimal, duration, short
 from chunkmeans.cli.tally import FIT, MOST_PROBLEMS, Phase, Tally
-from chunkmeans.events import (
-    Advanced,
-    Event,
-    ImageFinished,
-    Iterated,
-    Note,
-    PhaseFinished,
-    PhaseStarted,
-    RunStarted,
-)
 from chunkmeans.secrets import without_secrets
 
 STYLES = {"done": "green", "warned": "yellow", "failed": "red", "skipped": "dim"}
@@ -43,11 +34,11 @@ class Display(ABC):
         self._shown = 0
         self._many = False
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         """Count the event, then show it."""
         self.tally(event)
         match event:
-            case RunStarted():
+            case events.RunStarted():
                 # of a database only images that went wrong have a line each
                 self._many = event.pending > MOST_PROBLEMS
                 done = event.images - event.pending
@@ -55,24 +46,24 @@ class Display(ABC):
                 resumed = f", {before} of them ended before" if done else ""
                 plural = "" if event.images == 1 else "s"
                 self.write(f"{event.images:,} image{plural}{resumed}", "bold")
-            case PhaseStarted():
+            case events.PhaseStarted():
                 if event.phase != "iterate":
                     # what comes after the means of the image, or of the collection, are found
                     self._end(FIT, event.subject)
                     self._end(FIT, "collection")
                 if phase := self.tally.of(event):
                     self.begin(phase)
-            case Advanced():
+            case events.Advanced():
                 if phase := self.tally.of(event):
                     self.advance(phase)
-            case Iterated():
+            case events.Iterated():
                 self.advance(self.tally.phases[FIT, event.subject])
-            case PhaseFinished():
+            case events.PhaseFinished():
                 self._end(event.phase, event.subject, event.seconds)
-            case ImageFinished():
+            case events.ImageFinished():
                 self._end(FIT, event.image)
                 self._image(event)
-            case Note():
+            case events.Note():
                 style = {"warning": "yellow", "error": "red"}.get(event.level, "dim")
                 prefix = "" if event.level == "info" else f"{event.level}: "
                 self.write(f"{prefix}{without_secrets(event.text)}", style)
@@ -82,7 +73,7 @@ class Display(ABC):
         if phase := self.tally.end(name, subject):
             self.end(phase, phase.seconds if seconds is None else seconds)
 
-    def _image(self, event: ImageFinished) -> None:
+    def _image(self, event: events.ImageFinished) -> None:
         """Write what became of an image, unless that would flood the screen."""
         if event.state == "done":
             if not self._many:

@@ -21,22 +21,28 @@ class Options:
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Replace a key, e.g. kmeans.k=8. Repeatable."
+            "--set",
+            metavar="KEY=VALUE",
+            help="Replace a key, e.g. kmeans.k=8. Repeatable.",
         ),
     ] = None
     cluster: Annotated[
         str | None,
-        typer.Option("--cluster", metavar="NAME|FILE|ADDRESS", help="Where to compute."),
+        typer.Option(
+            "--cluster",
+            metavar="NAME|FILE|ADDRESS",
+            help="Where to compute: a preset, a kind such as slurm, or a running scheduler.",
+        ),
     ] = None
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Delete earlier results, of other settings too; begin anew."
+            "--overwrite", help="Delete earlier results, of other settings too, and start over."
         ),
     ] = False
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Try images again that failed, though unchanged."),
+        typer.Option("--retry-failed", help="Try failed images again, changed or not."),
     ] = False
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")] = False
 

@@ -4,16 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chunkmeans import events
 from chunkmeans.cli.quantities import decimal, duration
-from chunkmeans.events import (
-    Advanced,
-    Event,
-    ImageFinished,
-    Iterated,
-    PhaseFinished,
-    PhaseStarted,
-    RunFinished,
-)
 
 Clock = Callable[[], float]
 FIT = "k-means"
@@ -43,7 +35,7 @@ class Phase:
     """Tasks or images that are finished."""
     parts: int = 0
     """Events that some are."""
-    iteration: Iterated | None = None
+    iteration: events.Iterated | None = None
     """The latest."""
     started: float = field(init=False)
     moved: float = field(init=False)
@@ -123,7 +115,7 @@ class Tally:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
         self.phases: dict[tuple[str, str], Phase] = {}
-        self.problems: list[ImageFinished] = []
+        self.problems: list[events.ImageFinished] = []
         """The first that are not done, failures before the others."""
         self.shown: str | None = None
         """Id of the first image that has a result."""
@@ -131,23 +123,23 @@ class Tally:
         """How long the run took; None before its end."""
         self._read: dict[str, float] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         """Count one event; a finished phase stays until `end`, which a display calls."""
         match event:
-            case PhaseStarted("images", units=1):
+            case events.PhaseStarted("images", units=1):
                 return  # the phases of that image show all there is
-            case PhaseStarted():
+            case events.PhaseStarted():
                 self.phases[event.phase, event.subject] = Phase(
                     event.phase, event.subject, event.pixels, event.units, self.clock
                 )
-            case Advanced():
+            case events.Advanced():
                 if phase := self.of(event):
                     phase.advance(event.pixels, event.nbytes, event.units)
-            case PhaseFinished("read"):
+            case events.PhaseFinished("read"):
                 self._read[event.subject] = self.clock()
-            case Iterated():
+            case events.Iterated():
                 self._fit(event)
-            case ImageFinished():
+            case events.ImageFinished():
                 self._read.pop(event.image, None)
                 if event.state in ("done", "warned"):
                     self.shown = self.shown or event.image
@@ -155,10 +147,10 @@ class Tally:
                     self.problems.append(event)
                     self.problems.sort(key=lambda e: e.state != "failed")
                     del self.problems[MOST_PROBLEMS:]
-            case RunFinished():
+            case events.RunFinished():
                 self.seconds = event.seconds
 
-    def _fit(self, event: Iterated) -> None:
+    def _fit(self, event: events.Iterated) -> None:
         """Count an iteration. No event begins a fit: it does when everything is read."""
         key = (FIT, event.subject)
         if key not in self.phases:
@@ -169,7 +161,7 @@ class Tally:
         self.phases[key].iteration = event
         self.phases[key].advance(0, 0, 1)
 
-    def of(self, event: Advanced | PhaseStarted) -> Phase | None:
+    def of(self, event: events.Advanced | events.PhaseStarted) -> Phase | None:
         """Return the phase that `event` belongs to; None if it was never announced."""
         return self.phases.get((event.phase, event.subject))
 

@@ -153,7 +153,9 @@ def test_an_installed_exporter_that_cannot_be_imported_is_named(monkeypatch):
 
     broken = EntryPoint("svg", "no_such_module:Svg", "chunkmeans.exporters")
     monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
-    with pytest.raises(ConfigError, match="'no_such_module:Svg' for 'svg' cannot be imported"):
+    with pytest.raises(
+        ConfigError, match="exporter 'no_such_module:Svg' for 'svg' cannot be imported"
+    ):
         exporter_named("svg")
 
 

@@ -5,8 +5,7 @@ word after ``--to`` and whose value is a class. Installed ones come before our o
 """
 
 from difflib import get_close_matches
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from chunkmeans.errors import ConfigError
 from chunkmeans.results.export.base import Exporter
@@ -15,6 +14,7 @@ EXPORTERS = {
     "png": "chunkmeans.results.export.png:PngExporter",
 }
 """Module and class by name."""
+_GROUP = "chunkmeans.exporters"
 
 
 def exporter_named(name: str) -> Exporter:
@@ -23,23 +23,18 @@ def exporter_named(name: str) -> Exporter:
     Raises
     ------
     ConfigError
-        If there is none, or an installed one cannot be imported.
+        If there is none, or it cannot be imported.
     """
-    installed = {point.name: point for point in entry_points(group="chunkmeans.exporters")}
-    if name in installed:
-        try:
-            added: Exporter = installed[name].load()()
-        except Exception as error:  # whatever a foreign module does when it is imported
-            raise ConfigError(
-                f"the installed exporter {installed[name].value!r} for {name!r} cannot be "
-                f"imported: {error}"
-            ) from error
-        return added
-    if name not in EXPORTERS:
-        known = sorted({*EXPORTERS, *installed})
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    own = [EntryPoint(word, place, _GROUP) for word, place in EXPORTERS.items()]
+    points = {point.name: point for point in (*own, *entry_points(group=_GROUP))}
+    if name not in points:
+        near = get_close_matches(name, points, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(points))}"
         raise ConfigError(f"there is no exporter {name!r}; {hint}")
-    module, _, kind = EXPORTERS[name].partition(":")
-    own: Exporter = getattr(import_module(module), kind)()
-    return own
+    try:
+        exporter: Exporter = points[name].load()()
+    except Exception as error:  # whatever a foreign module does when it is imported
+        raise ConfigError(
+            f"the exporter {points[name].value!r} for {name!r} cannot be imported: {error}"
+        ) from error
+    return exporter
