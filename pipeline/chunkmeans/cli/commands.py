@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chunkmeans.cli.failures import reporting_failures
+from chunkmeans.cli.failures import interruptible, reporting_failures
 from chunkmeans.cli.options import Options, config_or_path, results_of
 from chunkmeans.errors import ConfigError
 
@@ -199,7 +199,7 @@ def _status(results: _Results, options: Options) -> None:
         report.status_page(opened.store.path, opened, found)
 
 
-@_command("json")
+@_command("overwrite", "json", resumes=True)
 def _export(
     results: _Results,
     folder: Annotated[
@@ -210,15 +210,10 @@ def _export(
         typer.Argument(metavar="ID", help="Ids of images; none: all that have labels."),
     ] = None,
     to: Annotated[
-        str,
-        typer.Option("--to", metavar="FORMAT", help="png, or what a package adds."),
+        str, typer.Option("--to", metavar="FORMAT", help="png, or what a package adds.")
     ] = "png",
     level: Annotated[int, typer.Option("--level", help="Of the pyramid; 0 is full size.")] = 0,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Write files anew that are there already.")
-    ] = False,
     *,
-    # seven parameters: typer makes an option of each, and none but the last is shared
     options: Options,
 ) -> None:
     """Write labels as files for other programs, such as PNG; one per plane of a volume.
@@ -229,12 +224,12 @@ def _export(
     from chunkmeans.cli import report
     from chunkmeans.results.export import export_images
 
-    run = results_of(results)
-    files = []
-    for file in export_images(run, images or (), to, folder, level=level, overwrite=overwrite):
-        files.append(file)
-        if not options.json:
-            report.export_line(file)
+    run, files, overwrite = results_of(results), [], options.overwrite
+    with interruptible(overwrite=overwrite):
+        for file in export_images(run, images or (), to, folder, level, overwrite=overwrite):
+            files.append(file)
+            if not options.json:
+                report.export_line(file)
     if options.json:
         report.as_json({"files": [asdict(file) for file in files]})
     raise typer.Exit(1 if any(file.state == "failed" for file in files) else 0)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chunkmeans.cli.failures import interruptible
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +39,7 @@ class Options:
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Delete earlier results, of other settings too, and start over."
+            "--overwrite", help="Replace what an earlier run or export left, of other settings too."
         ),
     ] = False
     retry_failed: Annotated[
@@ -68,7 +70,6 @@ class Options:
         """Do `work`, show the events that it sends to ``watch``; exit with 1 if an image failed."""
         from chunkmeans.cli import report
         from chunkmeans.cli.display import display
-        from chunkmeans.cli.failures import interruptible
         from chunkmeans.cli.tally import Tally
 
         tally = Tally()
