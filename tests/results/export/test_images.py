@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from chunkmeans.errors import ConfigError
 from chunkmeans.results.export import Exporter, export_images, registry
+from chunkmeans.results.export.png import PngExporter
 from chunkmeans.results.export.registry import exporter_named
 from chunkmeans.results.read.catalog import Row, write_catalog
 from chunkmeans.results.read.open_results import Run
@@ -132,6 +133,24 @@ def test_a_chunk_that_does_not_decode_leaves_no_file(tmp_path):
     assert found.state == "failed"
     assert "a.ome.zarr: level 0 is damaged at [0:30, 0:41]" in found.reason
     assert list((tmp_path / "png").iterdir()) == []
+
+
+def test_an_export_that_is_interrupted_leaves_no_part_of_a_file(tmp_path, monkeypatch):
+    run = written(Store(str(tmp_path / "out")), a=PICTURE, b=PICTURE)
+    files = export_images(run, [], "png", str(tmp_path / "png"))
+    assert next(files).state == "written"
+
+    def interrupted(exporter, labels, destination):
+        destination.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PngExporter, "export", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            next(files)
+    assert [file.name for file in (tmp_path / "png").iterdir()] == ["a.png"]
+    found = exported(run, folder=tmp_path / "png")
+    assert found == [("skipped", "a.png"), ("written", "b.png")]
 
 
 def test_an_unknown_exporter_is_refused_with_the_nearest():
