@@ -262,10 +262,10 @@ def _problem(error: ErrorDetails) -> str:
         return str(context["error"])
     found = "" if _secret(key) else f", found {shown(error['input'])}"
     if kind == "literal_error":
-        *others, last = words = _choices(key)
+        words = list(map(str, get_args(_section(key).model_fields[str(key[-1])].annotation)))
         close = get_close_matches(str(error["input"]), words, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        return f"must be {', '.join(others)} or {last}{found}{hint}"
+        return f"must be {', '.join(words[:-1])} or {words[-1]}{found}{hint}"
     return _PROBLEMS[kind].format(found=found, **context) if kind in _PROBLEMS else error["msg"]
 
 
@@ -290,7 +290,3 @@ def _unknown(key: Key) -> str:
         if _is_section(inner) and wrong in inner.model_fields:
             return f"there is no such key here; did you mean {name}.{wrong}?"
     return f"there is no such key; known here: {', '.join(known)}"
-
-
-def _choices(key: Key) -> list[str]:
-    return list(map(str, get_args(_section(key).model_fields[str(key[-1])].annotation)))

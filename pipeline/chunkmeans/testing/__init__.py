@@ -1,17 +1,20 @@
-"""Conformance classes for authors of plug-ins: inherit one, give it a fixture, run pytest."""
+"""Conformance classes for authors of plug-ins: inherit one, state what is yours, run pytest."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 if TYPE_CHECKING:
     from chunkmeans.testing.exporters import ExporterTests
 
 __all__ = ["ExporterTests"]
 
-# Imported when first asked for: each needs pytest, and what its seam needs.
+# Imported when first asked for: each needs what its seam needs.
 _HOMES = {
     "ExporterTests": "chunkmeans.testing.exporters",
 }
+pytest.register_assert_rewrite(*set(_HOMES.values()))  # so that failures show both values
 
 
 def __getattr__(name: str) -> Any:
