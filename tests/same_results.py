@@ -1,6 +1,6 @@
 """Whether two versions of the program leave the same results: every file of a few runs, compared.
 
-``python -m tests.same_results --old OLD --new NEW`` runs the quickstart, a folder of JPEGs (means of
+``python -m tests.same_results --old A --new B`` runs the quickstart, a folder of JPEGs (means of
 each image and of all), a float volume and a run that is killed and resumed by each of two commands,
 such as ``chunkmeans`` of two versions that share their other packages. It compares what lies in
 ``results/`` byte for byte. What may differ is listed by its kind and counted: times, versions and
