@@ -17,11 +17,11 @@ CAPTIONS = {
     "api": "run, apply, plan, segment: wires the steps, no logic",
     "steps": "what a run consists of: plan it, segment, resume what an earlier run left",
     "sources": "files to pixels",
-    "engines": "where tasks run; alone knows Dask",
+    "engines": "where tasks run",
     "results": "labels to stores, and back",
-    "config": "the YAML file as checked values",
+    "config": "the YAML file, checked",
     "features": "pixels to samples",
-    "events": "what a run reports while it works",
+    "events": "what a run reports",
     "kmeans": "the algorithm: arrays in, means and labels out",
     "image": "boxes of an image, and what an image is",
     "urls": "URLs to file systems",
@@ -29,7 +29,7 @@ CAPTIONS = {
     "secrets": "what no log may show",
     "errors": "the tree of errors",
 }
-WIDTH, MARGIN, GAP, PAD = 1200, 64, 12, 14
+WIDTH, MARGIN, GAP, PAD = 980, 60, 12, 14
 CHIP, MONO, SMALL = 26, 7.3, 6.4
 """Height of a chip; width of a letter of 12 px monospace and of 12 px text, pixels."""
 
