@@ -7,6 +7,7 @@ build makes it anew. It is committed as well, so that pages can be read in the r
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -65,17 +66,28 @@ def command_line_reference() -> str:
             filter(None, ["chunkmeans", name, usage, must, "[OPTIONS]" * bool(options)])
         )
         lines += [f"## `{name}`", f"```\n{line}\n```", command.help.strip()]
-        rows = [(f"`{p.metavar}`", p.help or "") for p in arguments]
-        rows += [(f"`{', '.join(p.opts)}{_value(p, ' ')}`", p.help or "") for p in options]
+        rows = [(p.metavar, p.help or "") for p in arguments]
+        rows += [(", ".join(p.opts) + _value(p, " "), p.help or "") for p in options]
         if rows:
-            table = [f"| {_cell(term)} | {_cell(text)} |" for term, text in rows]
+            table = [f"| {_code(term)} | {text} |" for term, text in rows]
             lines.append("\n".join(["| argument or option | meaning |", "|---|---|", *table]))
     return "\n\n".join(lines)
+
+
+def extending_pages() -> str:
+    """Return a list of the pages on how to add a member of a seam."""
+    lines = []
+    for page in sorted((DOCS / "extending").glob("*.md")):
+        if page.name != "index.md":
+            title = page.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+            lines.append(f"- [{title}]({page.name})")
+    return "\n".join(lines)
 
 
 PARTS: Mapping[str, Callable[[], str]] = {
     "config": config_reference,
     "commands": command_line_reference,
+    "extending": extending_pages,
 }
 
 
@@ -157,8 +169,9 @@ def _value(option: Any, before: str = "") -> str:
     return "" if option.is_flag else before + (option.metavar or option.name.upper())
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _code(text: str) -> str:
+    """Return code for a cell of a table; a bar would end the cell."""
+    return f"<code>{escape(text).replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 if __name__ == "__main__":
