@@ -59,7 +59,7 @@ def test_modules_that_a_page_names_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_of_a_page_are_those_of_the_program(page):
-    text = "\n".join(blocks(page.read_text(), "", "bash"))
+    text = "\n".join(blocks(page.read_text(), "", "bash", "sh"))
     for line in re.findall(r"^(?:\$ |.*&& )?chunkmeans ([a-z].*?)(?:\s+#.*)?$", text, re.MULTILINE):
         command, *words = line.split()
         assert command in COMMANDS, line
