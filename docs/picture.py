@@ -13,7 +13,8 @@ DOCS = Path(__file__).parent
 PACKAGE = DOCS.parent / "pipeline" / "chunkmeans"
 PICTURE = DOCS / "assets" / "floors.svg"
 CAPTIONS = {
-    "cli": "the command line: commands, progress, error messages",
+    "cli": "the command line",
+    "testing": "conformance tests of plug-ins",
     "api": "run, apply, plan, segment: wires the steps, no logic",
     "steps": "what a run consists of: plan it, segment, resume what an earlier run left",
     "sources": "files to pixels",
