@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chunkmeans.results.read.open_results import open_run
     from chunkmeans.sources import ReadOptions, open_image
     from chunkmeans.steps.segment.in_memory import Segmentation
+    from chunkmeans.version import __version__
 
 __all__ = [
     "Box",
@@ -35,6 +36,7 @@ __all__ = [
     "ResultError",
     "Segmentation",
     "SourceError",
+    "__version__",
     "apply",
     "load_config",
     "make_config",
@@ -54,6 +56,7 @@ _HOMES = {
     "chunkmeans.results.read.open_results": ("open_run",),
     "chunkmeans.sources": ("ReadOptions", "open_image"),
     "chunkmeans.steps.segment.in_memory": ("Segmentation",),
+    "chunkmeans.version": ("__version__",),
 }
 
 

@@ -76,7 +76,7 @@ def test_why_a_scheduler_does_not_answer_is_told_in_words(monkeypatch, first, sa
         except BaseException as error:
             raise OSError("no luck after 9 s") from error
 
-    monkeypatch.setattr("chunkmeans.engines.clusters.kinds.address.greet", refuse)
+    monkeypatch.setattr("chunkmeans.engines.clusters.kinds.address.await_answer", refuse)
     with pytest.raises(ClusterError, match=rf"answers at tcp://127\.0\.0\.1:9: {says}"):
         open_engine("address", {"address": "tcp://127.0.0.1:9"})
 

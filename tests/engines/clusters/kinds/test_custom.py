@@ -81,7 +81,7 @@ def test_certificates_are_handed_to_it():
     pytest.importorskip("cryptography", reason="certificates are made by cryptography (extra tls)")
     asked = section({"protocol": "tls"}, security="temporary")
     with open_engine(asked) as engine:
-        assert engine._link.address.startswith("tls://127.0.0.1:")
+        assert engine._connection.address.startswith("tls://127.0.0.1:")
 
 
 def test_a_worker_that_never_comes_ends_it_in_time(classes):
