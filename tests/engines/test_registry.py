@@ -8,7 +8,7 @@ from chunkmeans.engines.registry import CLUSTERS, ENGINES, kind_class
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
 
-from tests.engines.conformance import assert_refused
+from tests.engines.refused import assert_refused
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest():

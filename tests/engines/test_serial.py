@@ -1,9 +1,10 @@
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
+from chunkmeans.testing import EngineTests
 
 from tests.engines import tasks
-from tests.engines.conformance import EngineTests, assert_refused
+from tests.engines.refused import assert_refused
 
 
 class TestSerial(EngineTests):

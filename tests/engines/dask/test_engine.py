@@ -14,10 +14,10 @@ from chunkmeans.engines import open_engine
 from chunkmeans.engines.base import OutOfTime, WorkerKilled
 from chunkmeans.engines.dask.settings import SETTINGS
 from chunkmeans.errors import ClusterError, ConfigError
+from chunkmeans.testing import EngineTests
 from distributed import LocalCluster
 
 from tests.engines import tasks
-from tests.engines.conformance import EngineTests
 from tests.engines.tasks import Marked
 
 
@@ -180,8 +180,34 @@ def test_a_lost_scheduler_is_an_error_and_no_hang():
             list(outcomes)
 
 
-def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_failed(caplog):
-    caplog.set_level(logging.INFO, "distributed.chunkmeans")
+class Lines(logging.Handler):
+    """Collects what is logged.
+
+    Not pytest's: it sits where Dask, for as long as a cluster of this process is open, turns down
+    all handlers, namely at the logger ``distributed`` if that was imported before the tests began.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def emit(self, record):
+        self.texts.append(record.getMessage())
+
+
+@pytest.fixture
+def log():
+    """Return the lines of a worker's log that are ours."""
+    logger, lines = logging.getLogger("distributed.chunkmeans"), Lines()
+    before = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    yield lines.texts
+    logger.setLevel(before)
+    logger.removeHandler(lines)
+
+
+def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_failed(log):
     with (
         dask.config.set({"distributed.worker.memory.pause": False}),
         LocalCluster(
@@ -191,9 +217,8 @@ def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_fai
         open_engine("address", {"address": cluster.scheduler_address}) as engine,
     ):  # fmt: skip
         list(engine.map(tasks.square_or_fail, range(4), name="collect"))
-    told = [record.getMessage() for record in caplog.records if record.name.endswith("chunkmeans")]
-    assert {f"collect {i}: begins" for i in range(4)} <= set(told)
-    assert any(line.startswith("collect ") and ": failed: " in line for line in told)
+    assert {f"collect {i}: begins" for i in range(4)} <= set(log)
+    assert any(line.startswith("collect ") and ": failed: " in line for line in log)
 
 
 def test_a_performance_report_is_a_page_of_what_was_done(tmp_path):

@@ -17,9 +17,8 @@ class DaskClass:
 
     module: str
     name: str
-    extra: str = ""
-    """What to install for it: an extra of chunkmeans, ``chunkmeans[extra]``, or a package; ""
-    where the user named the class."""
+    install: str = ""
+    """What ``pip install`` is to be given for it; "" where it is there, or the user named it."""
     needs: str = ""
     """Another module without which it does not work."""
 
@@ -31,7 +30,7 @@ class DaskClass:
         ConfigError
             If it is not installed; says what to install.
         """
-        how = f"; pip install 'chunkmeans[{self.extra}]'" if self.extra else ""
+        how = f"; pip install '{self.install}'" if self.install else ""
         try:
             module = _import(self.module)
         except ImportError as error:

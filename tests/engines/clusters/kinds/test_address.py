@@ -14,7 +14,7 @@ from chunkmeans.errors import ClusterError, ConfigError
 from distributed import LocalCluster
 
 from tests.engines import tasks
-from tests.engines.conformance import assert_refused
+from tests.engines.refused import assert_refused
 
 GIB = 2**30
 

@@ -12,7 +12,7 @@ from chunkmeans.engines.machine import cores, free_memory
 from distributed import Client
 
 from tests.engines import tasks
-from tests.engines.conformance import assert_refused
+from tests.engines.refused import assert_refused
 from tests.places import PYTHONPATH
 
 GIB = 2**30

@@ -10,7 +10,7 @@ from chunkmeans.engines.clusters.kind import ClusterKind
 class Gateway(ClusterKind):
     """Options are arguments of ``dask_gateway.GatewayCluster``, and of the site's clusters."""
 
-    dask = DaskClass("dask_gateway", "GatewayCluster", "gateway")
+    dask = DaskClass("dask_gateway", "GatewayCluster", "chunkmeans[gateway]")
     unused = ("security",)
 
     def refuse_exposed(self, options: Mapping[str, Any]) -> None:

@@ -175,37 +175,37 @@ class JobQueue(ClusterKind):
 class Slurm(JobQueue):
     """Slurm."""
 
-    dask = DaskClass("dask_jobqueue", "SLURMCluster", "hpc")
+    dask = DaskClass("dask_jobqueue", "SLURMCluster", "chunkmeans[hpc]")
 
 
 class Pbs(JobQueue):
     """PBS Pro, OpenPBS, Torque."""
 
-    dask = DaskClass("dask_jobqueue", "PBSCluster", "hpc")
+    dask = DaskClass("dask_jobqueue", "PBSCluster", "chunkmeans[hpc]")
 
 
 class Sge(JobQueue):
     """Grid Engine."""
 
-    dask = DaskClass("dask_jobqueue", "SGECluster", "hpc")
+    dask = DaskClass("dask_jobqueue", "SGECluster", "chunkmeans[hpc]")
 
 
 class Lsf(JobQueue):
     """IBM Spectrum LSF."""
 
-    dask = DaskClass("dask_jobqueue", "LSFCluster", "hpc")
+    dask = DaskClass("dask_jobqueue", "LSFCluster", "chunkmeans[hpc]")
 
 
 class HtCondor(JobQueue):
     """HTCondor."""
 
-    dask = DaskClass("dask_jobqueue", "HTCondorCluster", "hpc")
+    dask = DaskClass("dask_jobqueue", "HTCondorCluster", "chunkmeans[hpc]")
 
 
 class Oar(JobQueue):
     """OAR."""
 
-    dask = DaskClass("dask_jobqueue", "OARCluster", "hpc")
+    dask = DaskClass("dask_jobqueue", "OARCluster", "chunkmeans[hpc]")
 
 
 def _constructors(cls: type) -> list[Any]:

@@ -27,7 +27,7 @@ class Kubernetes(ClusterKind):
     Options are arguments of ``dask_kubernetes.operator.KubeCluster``.
     """
 
-    dask = DaskClass("dask_kubernetes.operator", "KubeCluster", "kubernetes")
+    dask = DaskClass("dask_kubernetes.operator", "KubeCluster", "chunkmeans[kubernetes]")
     unused = ("security",)
     scaled_by_number = True
     scaled_later = False

@@ -30,7 +30,7 @@ class Mpi(ClusterKind):
     Options are arguments of ``dask_mpi.initialize``.
     """
 
-    dask = DaskClass("dask_mpi", "initialize", "hpc", needs="mpi4py")
+    dask = DaskClass("dask_mpi", "initialize", "chunkmeans[hpc]", needs="mpi4py")
     unused = ("scale", "adapt")
     any_option = False
     refused = frozenset({"comm", "exit"})

@@ -29,7 +29,7 @@ class Ssh(ClusterKind):
     Options are arguments of ``distributed.SSHCluster``.
     """
 
-    dask = DaskClass("distributed", "SSHCluster", "hpc", needs="asyncssh")
+    dask = DaskClass("distributed", "SSHCluster", "chunkmeans[hpc]", needs="asyncssh")
     unused = ("scale", "adapt")
     known = frozenset({"silence_logs"})
     any_option = False
