@@ -127,7 +127,7 @@ def test_what_a_process_had_before_does_not_count(child):
     tell(old, 400)
     tell(old)
     np.ones(400 * MIB, np.uint8).sum()
-    now = sum(map(machine._resident, process_tree()))
+    now = sum(map(machine.resident, process_tree()))
     with PeakMemory() as peak:
         assert peak.nbytes < now + 200 * MIB
 
@@ -142,7 +142,7 @@ def test_sampleing_is_done_less_often_where_it_takes_long(monkeypatch):
             pass
         return 1
 
-    monkeypatch.setattr(machine, "_resident", slow)
+    monkeypatch.setattr(machine, "resident", slow)
     monkeypatch.setattr(machine, "INTERVAL", 0.001)
     monkeypatch.setattr(machine, "LISTED_EVERY", 1e6)
     with PeakMemory():
@@ -159,7 +159,7 @@ def test_a_process_that_ended_has_no_memory(child):
     known = psutil.Process(process.pid)
     process.kill()
     process.communicate()
-    assert machine._resident(known) == 0
+    assert machine.resident(known) == 0
     assert peak_resident(process.pid) == 0
 
 

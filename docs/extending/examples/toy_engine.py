@@ -5,7 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Any
 
-from chunkmeans.engines.base import Engine, ItemT, Outcome, Size, ValueT, merge_pairwise
+from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
 from chunkmeans.engines.kind import EngineKind
 from chunkmeans.engines.machine import free_memory
 from chunkmeans.engines.options import count, refuse_unknown
@@ -73,7 +73,3 @@ class Toy(EngineKind):
         refuse_unknown(options, {"threads"}, self.section.kind)
         threads = count(options.get("threads", 2), "cluster.options.threads")
         return ToyEngine(threads, self.request.memory or free_memory())
-
-    def size(self) -> Size:
-        """Return what the engine would have to work with."""
-        return self.open().size

@@ -57,9 +57,10 @@ class EngineKind(ABC):
     def open(self) -> Engine:
         """Open the engine; the caller closes it."""
 
-    @abstractmethod
     def size(self) -> Size:
-        """Return what `open` would have to work with."""
+        """Return what there would be to work with; override it where `open` starts anything."""
+        with self.open() as engine:
+            return engine.size
 
     def script(self) -> str:
         """Return the job script, or specification, that `open` would submit; "" without one."""

@@ -115,7 +115,7 @@ class PeakMemory:
     def _sample(self) -> None:
         """Add up what the known processes have now."""
         with self._lock:
-            self._most = max(self._most, sum(map(_resident, self._tree)))
+            self._most = max(self._most, sum(map(resident, self._tree)))
 
     def _find_processes(self) -> None:
         """Find processes that are new, and ask each for its highest since this was opened."""
@@ -144,7 +144,8 @@ def peak_resident(pid: int) -> int:
     return int(rest.split(maxsplit=1)[0]) * 1024 if found else 0
 
 
-def _resident(process: psutil.Process) -> int:
+def resident(process: psutil.Process) -> int:
+    """Return the bytes that a process has resident; 0 if it ended."""
     try:
         return int(process.memory_info().rss)
     except psutil.Error:  # ended since it was listed

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
 
-from chunkmeans.engines.base import Engine, ItemT, Outcome, Size, ValueT, merge_pairwise
+from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
 from chunkmeans.engines.kind import EngineKind
 from chunkmeans.engines.machine import cores, free_memory
 from chunkmeans.engines.options import count, refuse_unknown
@@ -100,10 +100,6 @@ class Serial(EngineKind):
         refuse_unknown(options, {"threads"}, self.section.kind)
         threads = count(options.get("threads", self.default_threads()), "cluster.options.threads")
         return SerialEngine(threads, memory=self.request.memory)
-
-    def size(self) -> Size:
-        """Return what there is to work with."""
-        return self.open().size
 
 
 class Threads(Serial):

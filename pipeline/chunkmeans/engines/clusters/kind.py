@@ -9,19 +9,9 @@ from typing import Any, ClassVar
 from distributed import Client, Security, SpecCluster
 
 from chunkmeans.engines.base import Size
+from chunkmeans.engines.clusters import opening
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.listening import refuse_listening
-from chunkmeans.engines.clusters.opening import (
-    adapt_cluster,
-    call_scale,
-    close_cluster,
-    configured,
-    dashboard_of,
-    no_answer,
-    refuse_flat_settings,
-    scale_cluster,
-    start_cluster,
-)
 from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
 from chunkmeans.engines.clusters.security import (
     dashboard_here,
@@ -83,9 +73,12 @@ class ClusterKind(EngineKind):
     temporary_certificates: ClassVar[bool] = True
     """Whether certificates that are made for this run reach the workers."""
 
+    dashboard_on_loopback: ClassVar[bool] = False
+    """Whether the dashboard is on loopback of the scheduler's machine, unless `insecure`."""
+
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        refuse_flat_settings(self.section.dask_config)
+        opening.refuse_flat_settings(self.section.dask_config)
 
     # -- for the registry -----------------------------------------------------------------------
 
@@ -93,29 +86,22 @@ class ClusterKind(EngineKind):
         """Start the cluster, and return an engine on it."""
         section, kind = self.section, self.section.kind
         with ExitStack() as stack:
-            stack.enter_context(configured(section.dask_config))
+            stack.enter_context(opening.configured(section.dask_config))
             security = security_of(section, temporary=self.temporary_certificates)
             given = self.arguments(self.checked(), security)
             timeout = max(section.wait.timeout, LEAST_TIMEOUT)
-            cluster = start_cluster(kind, self.load(), given, timeout)
-            stack.callback(close_cluster, cluster)
+            cluster = opening.start_cluster(kind, self.load(), given, timeout)
+            stack.callback(opening.close_cluster, cluster)
             try:
                 client = stack.enter_context(Client(cluster, set_as_default=False))
             except OSError as error:
-                raise no_answer(cluster.scheduler_address, error) from error
-            replace = None
+                raise opening.no_answer(cluster.scheduler_address, error) from error
             if self.scaled_later:
-                amount = self.first_workers()
-                scale_cluster(kind, cluster, amount)
-                # What Dask gave up, as a job that was cancelled, it starts again only if asked.
-                if section.adapt is None and isinstance(cluster, SpecCluster):
-                    replace = partial(call_scale, cluster.scale, amount)
-            planned, advice = self.planned(given), self.advice(given)
-            workers = Workers(1, planned, self.request.memory, replace, advice)
-            engine = self.engine(client, stack, workers)
+                opening.scale_cluster(kind, cluster, self.first_workers())
+            engine = self.engine(client, stack, self.workers(given, cluster))
         if section.adapt is not None:
             try:
-                adapt_cluster(kind, cluster, section.adapt)
+                opening.adapt_cluster(kind, cluster, section.adapt)
             except BaseException:
                 engine.close()
                 raise
@@ -123,7 +109,7 @@ class ClusterKind(EngineKind):
 
     def size(self) -> Size:
         """Return what there would be to work with, as far as the section says it."""
-        with configured(self.section.dask_config):
+        with opening.configured(self.section.dask_config):
             given = self.planned_arguments()
             workers = self.planned(given)
             threads, memory = self.each_worker(given)
@@ -134,14 +120,9 @@ class ClusterKind(EngineKind):
 
     def script(self) -> str:
         """Return "": what the class hands over to other systems is its own."""
-        with configured(self.section.dask_config):
+        with opening.configured(self.section.dask_config):
             self.planned_arguments()
         return ""
-
-    @property
-    def dashboard_on_loopback(self) -> bool:
-        """Whether the dashboard listens on loopback of the scheduler's machine."""
-        return False
 
     # -- to override ----------------------------------------------------------------------------
 
@@ -177,6 +158,15 @@ class ClusterKind(EngineKind):
     def each_worker(self, given: Mapping[str, Any]) -> tuple[int, int | None]:
         """Return the threads and the bytes of a worker; None where the arguments do not say it."""
         return 1, None
+
+    def workers(self, given: Mapping[str, Any], cluster: Any) -> Workers:
+        """Return what is known of the workers of a cluster that is open."""
+        replace = None
+        # What Dask gave up, as a job that was cancelled, it starts again only if asked.
+        if self.scaled_later and self.section.adapt is None and isinstance(cluster, SpecCluster):
+            replace = partial(opening.call_scale, cluster.scale, self.first_workers())
+        advice = self.advice(given)
+        return Workers(1, self.planned(given), self.request.memory, replace, advice)
 
     def advice(self, given: Mapping[str, Any]) -> str:
         """Return what to do where no worker comes."""
@@ -218,11 +208,12 @@ class ClusterKind(EngineKind):
         if self.foreign:
             refuse_other_code(client, wait.timeout, self.request.notify)
         limits = [w["memory_limit"] for w in client.scheduler_info()["workers"].values()]
+        on_loopback = self.dashboard_on_loopback and not self.section.insecure
         smallest = min((limit for limit in limits if limit), default=free_memory())
         return DaskEngine(
             connection,
             memory=min(workers.memory or smallest, smallest),
             planned=workers.planned,
-            dashboard=dashboard_of(client, self.dashboard_on_loopback),
+            dashboard=opening.dashboard_of(client, on_loopback),
             on_close=stack.pop_all().close,
         )

@@ -112,7 +112,7 @@ def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
                 raise ConfigError(
                     f"cluster.security.{name}: there is no file {getattr(asked, name)}"
                 )
-        return _security(asked.ca, asked.cert, asked.key)
+        return Security(**arguments_of(asked.ca, asked.cert, asked.key))
     if not temporary:
         raise ConfigError(
             f"cluster.security: temporary certificates do not reach the workers of kind "
@@ -135,21 +135,15 @@ def placeholder(section: Cluster, *, temporary: bool = True) -> Security | None:
         return None
     if section.security != "temporary":
         return security_of(section)
-    return _security("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY")
+    return Security(**arguments_of("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY"))
 
 
-def as_options(security: Security) -> dict[str, Any]:
-    """Return certificates of files as the arguments of `Security`, for a process elsewhere."""
-    found = {name: getattr(security, name) for name in security.__slots__ if "tls" in name}
-    texts = {name: value for name, value in found.items() if isinstance(value, str)}
-    return {"require_encryption": True, **texts}
-
-
-def _security(ca: str, cert: str, key: str) -> Security:
-    everybody: dict[str, Any] = {"require_encryption": True, "tls_ca_file": ca}
+def arguments_of(ca: str, cert: str, key: str) -> dict[str, Any]:
+    """Return certificates of files as the arguments of `Security`, for every role."""
+    found: dict[str, Any] = {"require_encryption": True, "tls_ca_file": ca}
     for role in ("client", "scheduler", "worker"):
-        everybody |= {f"tls_{role}_cert": cert, f"tls_{role}_key": key}
-    return Security(**everybody)
+        found |= {f"tls_{role}_cert": cert, f"tls_{role}_key": key}
+    return found
 
 
 def dashboard_here() -> str:

@@ -30,6 +30,7 @@ from chunkmeans.engines.base import (
     bundle_parts,
     describe_item,
 )
+from chunkmeans.engines.machine import resident
 from chunkmeans.engines.worker.attempt import attempt
 from chunkmeans.engines.worker.deadline import expendable
 
@@ -86,11 +87,12 @@ def _run_one(task: Callable[[ItemT], ValueT], item: ItemT, memory: int) -> Outco
 
 def _wait(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[WorkerKilled], str]:
     """Wait for `process` to end, and return how it ended; end it if it takes more than `memory`."""
+    measured = psutil.Process(process.pid)
     while True:
         try:
             code = process.wait(_TICK)
         except subprocess.TimeoutExpired:
-            taken = _resident(process.pid)
+            taken = resident(measured)
             if taken > memory:
                 process.kill()
                 process.wait()
@@ -105,14 +107,6 @@ def _wait(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[WorkerK
             return OutOfMemory, "was killed by SIGKILL, likely for want of memory"
         name = signal.Signals(-code).name
         return WorkerKilled, f"was killed by {name} (signal {-code}), likely a crash of its decoder"
-
-
-def _resident(pid: int) -> int:
-    """Bytes that the process `pid` has resident; 0 if it is gone."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
 
 
 def _end_with_parent() -> None:

@@ -12,13 +12,13 @@ from dask.utils import parse_timedelta
 from distributed import Client
 from distributed.security import Security
 
-from chunkmeans.engines.base import Size
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind, Workers
 from chunkmeans.engines.clusters.opening import configured, no_answer
 from chunkmeans.engines.clusters.security import security_of
 from chunkmeans.engines.dask.connection import await_answer
 from chunkmeans.engines.dask.engine import DaskEngine
+from chunkmeans.engines.kind import EngineKind
 from chunkmeans.errors import ClusterError, ConfigError
 
 
@@ -59,10 +59,7 @@ class Address(ClusterKind):
                 raise no_answer(address, error) from error
             return self.engine(client, stack, Workers(memory=self.request.memory))
 
-    def size(self) -> Size:
-        """Return what the workers have to work with; they are asked."""
-        with self.open() as engine:
-            return engine.size
+    size = EngineKind.size  # the workers are asked
 
     def refuse_exposed(self, options: Mapping[str, Any]) -> None:
         """Refuse nothing: what listens was started before."""

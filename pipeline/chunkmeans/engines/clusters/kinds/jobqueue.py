@@ -41,11 +41,7 @@ class JobQueue(ClusterKind):
     """
 
     refused = frozenset({"scheduler", "job_cls"})
-
-    @property
-    def dashboard_on_loopback(self) -> bool:
-        """Unless the config says `insecure`, see `arguments`."""
-        return not self.section.insecure
+    dashboard_on_loopback = True
 
     def script(self) -> str:
         """Return what would be submitted for each job."""

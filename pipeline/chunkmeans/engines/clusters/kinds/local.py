@@ -2,23 +2,20 @@
 
 import logging
 from collections.abc import Mapping
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from distributed import Client, LocalCluster, Nanny, Worker
+from distributed import LocalCluster, Nanny, Security, Worker
 from distributed.deploy.utils import nprocesses_nthreads
 
 from chunkmeans.engines.base import Size
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind, Workers
 from chunkmeans.engines.clusters.listening import refuse_listening
-from chunkmeans.engines.clusters.opening import configured, first_message
-from chunkmeans.engines.clusters.security import LOOPBACK, dashboard_here, security_of
-from chunkmeans.engines.dask.engine import DaskEngine
+from chunkmeans.engines.clusters.security import LOOPBACK, dashboard_here
 from chunkmeans.engines.machine import cores, free_memory
 from chunkmeans.engines.options import arguments, count
-from chunkmeans.errors import ClusterError, ConfigError
+from chunkmeans.errors import ConfigError
 
 SMALLEST = 384 * 2**20
 """Bytes below which a worker process has no room to work: Python and our libraries take half."""
@@ -35,44 +32,32 @@ class Local(ClusterKind):
     unused = ("adapt",)
     known = frozenset({"n_workers"})
     scaled_by_number = True
+    scaled_later = False
     foreign = False
 
-    def open(self) -> DaskEngine:
-        """Start the workers."""
-        options = self.checked()
-        size, workers, threads = self._layout(options)
-        security = security_of(self.section)
-        processes = options["processes"]
-        options = {
+    def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
+        """Return the options with a layout, on loopback; they take precedence."""
+        self._memory, workers, threads = self._layout(options)
+        preload = ["chunkmeans.engines.worker.preload"]
+        return {
             **({} if "interface" in options else {"host": LOOPBACK}),
             "protocol": "tls" if security else "tcp",  # inproc would listen on every address
             "security": security,
             "dashboard_address": dashboard_here(),
             "silence_logs": logging.CRITICAL,  # errors are reported once, by outcomes
-            "memory_limit": size,
-            **({"preload": ["chunkmeans.engines.worker.preload"]} if processes else {}),
+            "memory_limit": self._memory,
+            **({"preload": preload} if options["processes"] else {}),
             **options,
             "n_workers": workers,
             "threads_per_worker": threads,
         }
-        with ExitStack() as stack:
-            stack.enter_context(configured(self.section.dask_config))
-            try:
-                cluster = stack.enter_context(LocalCluster(**options))
-            except (TypeError, ValueError) as error:
-                raise ConfigError(
-                    f"cluster.options: Dask's LocalCluster refuses them: {error}"
-                ) from error
-            except (RuntimeError, OSError) as error:
-                raise ClusterError(
-                    f"no Dask cluster could be started here: {first_message(error)}"
-                ) from error
-            client = stack.enter_context(Client(cluster, set_as_default=False))
-            # A worker that takes too long to come back is given up by Dask and never started again.
-            replace = partial(cluster.scale, workers) if processes else None
-            advice = "see whether something on this machine ends them"
-            expected = Workers(workers, memory=size, replace=replace, advice=advice)
-            return self.engine(client, stack, expected)
+
+    def workers(self, given: Mapping[str, Any], cluster: Any) -> Workers:
+        """Return what `arguments` started."""
+        number, advice = given["n_workers"], "see whether something on this machine ends them"
+        # A worker that takes too long to come back is given up by Dask and never started again.
+        replace = partial(cluster.scale, number) if given["processes"] else None
+        return Workers(number, memory=self._memory, replace=replace, advice=advice)
 
     def size(self) -> Size:
         """Return what the workers would have to work with."""

@@ -34,11 +34,7 @@ class Mpi(ClusterKind):
     unused = ("scale", "adapt")
     any_option = False
     refused = frozenset({"comm", "exit"})
-
-    @property
-    def dashboard_on_loopback(self) -> bool:
-        """Unless the config says `insecure`, see `arguments`."""
-        return not self.section.insecure
+    dashboard_on_loopback = True
 
     def open(self) -> DaskEngine:
         """Make this rank what its number says."""

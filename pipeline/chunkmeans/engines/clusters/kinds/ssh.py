@@ -6,12 +6,13 @@ from typing import Any
 
 from distributed import Security
 
+from chunkmeans.config import Certificates
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.listening import refuse_listening
 from chunkmeans.engines.clusters.security import (
     LOOPBACK,
-    as_options,
+    arguments_of,
     listening_places,
     refuse_exposed,
 )
@@ -32,14 +33,10 @@ class Ssh(ClusterKind):
     dask = DaskClass("distributed", "SSHCluster", "chunkmeans[hpc]", needs="asyncssh")
     unused = ("scale", "adapt")
     known = frozenset({"silence_logs"})
+    dashboard_on_loopback = True
     any_option = False
     scaled_later = False
     temporary_certificates = False
-
-    @property
-    def dashboard_on_loopback(self) -> bool:
-        """Unless the config says `insecure`, see `arguments`."""
-        return not self.section.insecure
 
     def refuse_exposed(self, options: Mapping[str, Any]) -> None:
         """Refuse options by which scheduler or workers would listen on a network without TLS."""
@@ -57,13 +54,14 @@ class Ssh(ClusterKind):
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return the options with dashboards on loopback, certificates and time-outs."""
-        options = deepcopy(options)
+        options, files = deepcopy(options), self.section.security
         for name, port in _INSIDE.items():
             inside = mapping(options, name)
             if not self.section.insecure and inside.get("dashboard_address") is None:
                 inside["dashboard_address"] = f"{LOOPBACK}:{port}"
-            if security is not None:
-                inside |= {"security": as_options(security), "protocol": "tls"}
+            if isinstance(files, Certificates):
+                paths = arguments_of(files.ca, files.cert, files.key)
+                inside |= {"security": paths, "protocol": "tls"}
             options[name] = inside
         options["connect_options"] = self._limited(options)
         return options if security is None else {**options, "security": security}
