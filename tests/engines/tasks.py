@@ -8,18 +8,25 @@ import time
 from chunkmeans.engines.worker.deadline import limited
 from chunkmeans.testing.tasks import (
     Marked,
-    add,
     add_pairs,
     always,
     count_and_sum,
-    look_up,
+    entry_of,
+    plus,
     square,
     square_or_fail,
     square_slowly,
 )
 
 __all__ = [
-    "Marked", "add", "add_pairs", "always", "count_and_sum", "look_up", "square", "square_or_fail",
+    "Marked",
+    "add_pairs",
+    "always",
+    "count_and_sum",
+    "entry_of",
+    "plus",
+    "square",
+    "square_or_fail",
     "square_slowly",
 ]  # fmt: skip
 

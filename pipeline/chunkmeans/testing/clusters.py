@@ -155,5 +155,5 @@ class ClusterKindTests:
             pytest.skip("this machine cannot start it")
         engine: Engine
         with open_engine(self.section(), memory=2**31) as engine:
-            assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
+            assert engine.map_reduce(tasks.square, range(5), tasks.plus, name="sum") == 30
         engine.close()  # a second call does nothing

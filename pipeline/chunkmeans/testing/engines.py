@@ -129,7 +129,7 @@ class EngineTests:
     def test_several_threads_of_the_driver_may_use_it_at_once(self, engine: Engine) -> None:
         def run(start: int) -> int:
             return engine.map_reduce(
-                tasks.square_slowly, range(start, start + 10), tasks.add, name="sum"
+                tasks.square_slowly, range(start, start + 10), tasks.plus, name="sum"
             )
 
         with ThreadPoolExecutor(4) as pool:
@@ -138,7 +138,7 @@ class EngineTests:
 
     def test_a_task_may_carry_a_large_table(self, engine: Engine) -> None:
         table = bytes(range(256)) * 4096
-        outcomes = engine.map(partial(tasks.look_up, table), range(300, 340), name="table")
+        outcomes = engine.map(partial(tasks.entry_of, table), range(300, 340), name="table")
         assert sorted(o.unwrap()[0] for o in outcomes) == list(range(44, 84))
 
     # -- map_reduce -----------------------------------------------------------------------------
@@ -152,22 +152,22 @@ class EngineTests:
 
     def test_map_reduce_of_no_items_is_refused(self, engine: Engine) -> None:
         with pytest.raises(ValueError, match="no items"):
-            engine.map_reduce(tasks.square, [], tasks.add, name="sum")
+            engine.map_reduce(tasks.square, [], tasks.plus, name="sum")
 
     def test_the_first_failure_of_map_reduce_is_raised_with_its_item(self, engine: Engine) -> None:
         with pytest.raises(ValueError, match="is not liked") as caught:
-            engine.map_reduce(tasks.square_or_fail, range(20), tasks.add, name="sum")
+            engine.map_reduce(tasks.square_or_fail, range(20), tasks.plus, name="sum")
         assert any("while working on" in note for note in caught.value.__notes__)
 
     def test_map_reduce_retries_transient_errors(self, engine: Engine, tmp_path: Path) -> None:
         items = [Marked(i, str(tmp_path)) for i in range(9)]
-        assert engine.map_reduce(tasks.transient_error_first, items, tasks.add, name="sum") == sum(
+        assert engine.map_reduce(tasks.transient_error_first, items, tasks.plus, name="sum") == sum(
             i * i for i in range(9)
         )
 
     def test_watch_is_called_with_every_outcome_without_its_value(self, engine: Engine) -> None:
         seen: list[Any] = []
-        engine.map_reduce(tasks.square_slowly, range(20), tasks.add, name="sum", watch=seen.append)
+        engine.map_reduce(tasks.square_slowly, range(20), tasks.plus, name="sum", watch=seen.append)
         assert sorted(o.item for o in seen) == list(range(20))
         assert all(o.value is None and o.error is None and o.seconds >= 0.02 for o in seen)
 
@@ -175,7 +175,7 @@ class EngineTests:
         seen: list[Any] = []
         with pytest.raises(ValueError, match="3 is not liked"):
             engine.map_reduce(
-                tasks.square_or_fail, range(4), tasks.add, name="sum", watch=seen.append
+                tasks.square_or_fail, range(4), tasks.plus, name="sum", watch=seen.append
             )
         assert [str(o.error) for o in seen if o.error] == ["3 is not liked"]
 

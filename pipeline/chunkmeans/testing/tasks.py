@@ -74,12 +74,12 @@ def unpicklable_error(item: object) -> NoReturn:
     raise Unpicklable(f"{item} and more")
 
 
-def look_up(table: bytes, item: int) -> tuple[int, int]:
+def entry_of(table: bytes, item: int) -> tuple[int, int]:
     """Return an entry of a large table, and the process."""
     return int(table[item]), os.getpid()
 
 
-def add(a: int, b: int) -> int:
+def plus(a: int, b: int) -> int:
     """Return the sum."""
     return a + b
 

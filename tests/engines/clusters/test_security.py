@@ -93,7 +93,7 @@ def test_a_plain_client_is_refused_by_a_tls_run(secured):
         assert stranger(address).startswith("refused")
         assert stranger(address.replace("tls://", "tcp://")).startswith("refused")
         assert stranger(address, "other").startswith("refused")
-        assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
+        assert engine.map_reduce(tasks.square, range(5), tasks.plus, name="sum") == 30
 
 
 def test_one_in_the_clear_is_not():

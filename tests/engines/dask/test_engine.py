@@ -57,7 +57,7 @@ class TestDaskProcesses(EngineTests):
 
     def test_a_large_table_reaches_every_worker(self, engine):
         table = bytes(range(256)) * 4096
-        outcomes = engine.map(partial(tasks.look_up, table), range(64), name="table")
+        outcomes = engine.map(partial(tasks.entry_of, table), range(64), name="table")
         assert len({o.unwrap()[1] for o in outcomes}) == 2
 
     def test_items_come_back_to_the_worker_that_had_them(self, engine):
@@ -78,7 +78,7 @@ class TestDaskProcesses(EngineTests):
 
     def test_a_killed_worker_costs_nothing_but_time(self, engine, tmp_path):
         items = [Marked(i, str(tmp_path)) for i in range(12)]
-        total = engine.map_reduce(tasks.die_first, items, tasks.add, name="sum")
+        total = engine.map_reduce(tasks.die_first, items, tasks.plus, name="sum")
         assert total == sum(i * i for i in range(12))
         assert len(list(tmp_path.iterdir())) == 2
 
@@ -94,7 +94,7 @@ class TestDaskProcesses(EngineTests):
 
     def test_an_item_that_always_kills_its_worker_fails_map_reduce_by_name(self, engine):
         with pytest.raises(WorkerKilled, match=r"^3: even in an isolated process, it ended"):
-            engine.map_reduce(tasks.die_always, [3, 4], tasks.add, name="die")
+            engine.map_reduce(tasks.die_always, [3, 4], tasks.plus, name="die")
 
 
 def test_values_lost_with_their_worker_are_computed_again():
@@ -150,7 +150,7 @@ def test_what_had_best_run_on_a_worker_that_went_runs_on_one_that_comes_later():
         near = partial(tasks.in_family, "a")
         for watch in (None, lose_all):
             total = engine.map_reduce(
-                tasks.square_slowly, range(8), tasks.add, name="sum", near=near, watch=watch
+                tasks.square_slowly, range(8), tasks.plus, name="sum", near=near, watch=watch
             )
             assert total == 140
         assert lost
@@ -259,7 +259,7 @@ def test_workers_that_are_killed_all_the_time_change_no_value():
         killer.start()
         try:
             for _ in range(3):
-                total = engine.map_reduce(tasks.square_slowly, range(400), tasks.add, name="sum")
+                total = engine.map_reduce(tasks.square_slowly, range(400), tasks.plus, name="sum")
                 assert total == sum(i * i for i in range(400))
         finally:
             over.set()
@@ -280,8 +280,8 @@ def test_an_item_that_hangs_is_given_up_at_once_and_the_others_are_done(tmp_path
         }
         assert items[3].mark() == 2, "it was tried again"
         with pytest.raises(OutOfTime, match="3 takes too long"):
-            engine.map_reduce(tasks.hang_at_three, items, tasks.add, name="hang")
-        assert engine.map_reduce(tasks.square, range(20), tasks.add, name="sum") == 2470
+            engine.map_reduce(tasks.hang_at_three, items, tasks.plus, name="hang")
+        assert engine.map_reduce(tasks.square, range(20), tasks.plus, name="sum") == 2470
         assert len(engine._connection.reports) == 0
 
 
@@ -307,13 +307,13 @@ class TestAMapReduceOfManyItems:
 
     def test_the_first_failure_is_raised_in_a_later_block_too(self, engine):
         with pytest.raises(ValueError, match="never liked"):
-            engine.map_reduce(tasks.fails_at_90, range(100), tasks.add, name="sum")
+            engine.map_reduce(tasks.fails_at_90, range(100), tasks.plus, name="sum")
 
     def test_the_scheduler_forgets_what_is_merged(self, engine):
         scheduler = engine._connection.client.cluster.scheduler
         most = []
         engine.map_reduce(
-            tasks.square, range(20 * self.BLOCK), tasks.add, name="sum",
+            tasks.square, range(20 * self.BLOCK), tasks.plus, name="sum",
             watch=lambda _: most.append(len(scheduler.tasks)),
         )  # fmt: skip
         # a value and a merge per item, of the block that is merged and of the next
@@ -328,23 +328,23 @@ class TestAMapReduceOfManyItems:
         def noted(_):
             most.append(sum(len(s.metadata["collections"]) for s in spans.values() if s.metadata))
 
-        engine.map_reduce(tasks.square, range(300), tasks.add, name="sum", watch=noted)
+        engine.map_reduce(tasks.square, range(300), tasks.plus, name="sum", watch=noted)
         assert 0 < max(most[64:]) <= 64
 
     def test_reports_that_never_come_are_done_without(self, engine, monkeypatch):
         monkeypatch.setattr(engine._connection.reports, "_received", Unreceived())
         told = []
         total = engine.map_reduce(
-            tasks.square_slowly, range(20), tasks.add, name="sum", watch=told.append
+            tasks.square_slowly, range(20), tasks.plus, name="sum", watch=told.append
         )
         assert total == sum(n * n for n in range(20))
         assert sorted(outcome.item for outcome in told) == list(range(20))
         assert all(outcome.seconds >= 0.02 for outcome in told)
 
     def test_no_report_is_left(self, engine):
-        engine.map_reduce(tasks.square, range(40), tasks.add, name="sum")
+        engine.map_reduce(tasks.square, range(40), tasks.plus, name="sum")
         with pytest.raises(ValueError, match="is not liked"):
-            engine.map_reduce(tasks.square_or_fail, range(40), tasks.add, name="sum")
+            engine.map_reduce(tasks.square_or_fail, range(40), tasks.plus, name="sum")
         assert len(engine._connection.reports) == 0
 
 
@@ -370,7 +370,7 @@ class TestHomes:
 
     def visit(self, engine, family, number):
         near = partial(tasks.in_family, family)
-        engine.map_reduce(tasks.square, range(number), tasks.add, name="sum", near=near)
+        engine.map_reduce(tasks.square, range(number), tasks.plus, name="sum", near=near)
 
     def test_as_many_are_remembered_as_there_is_room(self, engine):
         for _ in range(2):

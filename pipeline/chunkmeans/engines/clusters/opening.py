@@ -22,7 +22,7 @@ from chunkmeans.errors import ClusterError, ConfigError
 
 @contextmanager
 def configured(dask_config: Mapping[str, Any]) -> Iterator[None]:
-    """Let our settings of Dask hold while this is open, and those that the config asks for."""
+    """Apply our settings of Dask while this is open, and those that the config asks for."""
     with DaskSettings(), dask.config.set(dask_config):
         yield
 

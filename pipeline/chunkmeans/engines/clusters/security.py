@@ -17,7 +17,7 @@ from chunkmeans.errors import ConfigError
 LOOPBACK = "127.0.0.1"
 
 ALL = "every network"
-"""Stands for all addresses of a machine, where Dask listens if it is not told otherwise."""
+"""Stands for all addresses of a machine, where Dask listens by default."""
 
 
 def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> None:

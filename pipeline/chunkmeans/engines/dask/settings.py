@@ -49,7 +49,7 @@ _restore = ExitStack()
 
 
 class DaskSettings:
-    """Context in which `SETTINGS` hold; several may overlap in any order."""
+    """Context in which `SETTINGS` apply; several may overlap in any order."""
 
     def __enter__(self) -> None:
         global _users

@@ -35,6 +35,15 @@ class Local(ClusterKind):
     scaled_later = False
     foreign = False
 
+    def checked(self) -> dict[str, Any]:
+        """Return the options, with ``scale`` among them."""
+        options = super().checked()
+        if self.section.scale is not None:
+            if "n_workers" in options:
+                raise ConfigError("cluster.scale: clashes with cluster.options.n_workers; give one")
+            options["n_workers"] = self.section.scale
+        return {**options, "processes": bool(options.get("processes", True))}
+
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return the options with a layout, on loopback; they take precedence."""
         self._memory, workers, threads = self._layout(options)
@@ -78,11 +87,6 @@ class Local(ClusterKind):
         A number that the config does not say is such that all processors are used, and fewer
         processes where memory does not carry them.
         """
-        if self.section.scale is not None:
-            if "n_workers" in options:
-                raise ConfigError("cluster.scale: clashes with cluster.options.n_workers; give one")
-            options["n_workers"] = self.section.scale
-        options["processes"] = bool(options.get("processes", True))
         memory = free_memory() if self.request.memory is None else self.request.memory
         asked, threads = (_count(options, name) for name in ("n_workers", "threads_per_worker"))
         if not options["processes"]:
