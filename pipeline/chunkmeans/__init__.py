@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from chunkmeans.steps.segment.in_memory import Segmentation
     from chunkmeans.version import __version__
 
-    __version__: str
-
 __all__ = [
     "Box",
     "ChunkError",
@@ -64,13 +62,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib import metadata
-
-        try:
-            return metadata.version("chunkmeans")
-        except metadata.PackageNotFoundError:  # imported from a folder, without pip
-            return "0+unknown"
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

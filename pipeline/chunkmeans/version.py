@@ -4,5 +4,5 @@ from importlib import metadata
 
 try:
     __version__ = metadata.version("chunkmeans")
-except metadata.PackageNotFoundError:  # sources that were copied, and not installed
-    __version__ = "(not installed)"
+except metadata.PackageNotFoundError:  # imported from a folder, without pip
+    __version__ = "0+unknown"
