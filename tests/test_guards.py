@@ -50,9 +50,9 @@ SOURCE = """
 SAID = {
     "hang-header": r"hang-header\.poison.* 3 s, which images\.limits\.seconds allows",
     "hang-pixels": r"hang-pixels\.poison.* 3 s, which images\.limits\.seconds allows",
-    "crash-header": r"crash-header\.poison.* process of its own, it was killed by SIGSEGV",
-    "crash-pixels": r"crash-pixels\.poison.* process of its own, it was killed by SIGSEGV",
-    "eat-pixels": r"eat-pixels\.poison.* process of its own, it took \d+ MiB where \d+ MiB are",
+    "crash-header": r"crash-header\.poison.* an isolated process, it was killed by SIGSEGV",
+    "crash-pixels": r"crash-pixels\.poison.* an isolated process, it was killed by SIGSEGV",
+    "eat-pixels": r"eat-pixels\.poison.* an isolated process, it took \d+ MiB where \d+ MiB are",
     "hang_with_the_lock-pixels": r"lock-pixels\.poison.* did not come back in time \(images\.lim",
 }
 FEW = ("hang-header", "crash-pixels")

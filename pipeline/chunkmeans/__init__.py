@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from chunkmeans.results.read.open_results import open_run
     from chunkmeans.sources import ReadOptions, open_image
     from chunkmeans.steps.segment.in_memory import Segmentation
-
-    __version__: str
+    from chunkmeans.version import __version__
 
 __all__ = [
     "Box",
@@ -37,6 +36,7 @@ __all__ = [
     "ResultError",
     "Segmentation",
     "SourceError",
+    "__version__",
     "apply",
     "export",
     "load_config",
@@ -57,17 +57,11 @@ _HOMES = {
     "chunkmeans.results.read.open_results": ("open_run",),
     "chunkmeans.sources": ("ReadOptions", "open_image"),
     "chunkmeans.steps.segment.in_memory": ("Segmentation",),
+    "chunkmeans.version": ("__version__",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib import metadata
-
-        try:
-            return metadata.version("chunkmeans")
-        except metadata.PackageNotFoundError:  # imported from a folder, without pip
-            return "0+unknown"
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

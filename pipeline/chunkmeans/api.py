@@ -175,7 +175,7 @@ def _run(
     if performance_report is not None:
         refuse_place(performance_report)
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory, say=say))
+        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory, notify=say))
         if performance_report is not None:
             stack.enter_context(engine.reported(performance_report))
         planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)

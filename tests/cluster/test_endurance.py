@@ -27,7 +27,7 @@ SHAPES = {
     "collection": {"a": (40, 32), "b": (24, 24), "c": (9, 8)},
 }
 SLOW = ("--preload", "tests.cluster.slow")
-GOES_ON = "what is written stays, the same command goes on from there"
+GOES_ON = "what is written stays, the same command resumes"
 
 
 def config(scope, cluster, out="out"):
@@ -150,7 +150,7 @@ def test_a_worker_lost_in_every_phase_and_every_iteration_costs_time_and_nothing
 
 def test_workers_that_leave_at_their_walltime_cost_time_and_nothing_else(scope, site, monkeypatch):
     # on a busy machine they may take longer to come back than they stay
-    monkeypatch.setattr("chunkmeans.engines.dask.engine.BLOCK_SECONDS", 0.5)
+    monkeypatch.setattr("chunkmeans.engines.dask.engine.MERGE_BLOCK_SECONDS", 0.5)
     lifetime = ("--lifetime", "12s", "--lifetime-stagger", "4s", "--lifetime-restart")
     site.start_workers(2, *RAW_WORKERS, *SLOW, *lifetime, CHUNKMEANS_SLOW="0.3")
     ran(scope, site.section())

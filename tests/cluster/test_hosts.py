@@ -114,7 +114,7 @@ def test_a_driver_that_is_cut_off_for_long_ends_with_3_and_the_same_command_goes
     hosts.cut(hosts.driver, LONG)
     code, errors = ended(process, 120)
     assert code == 3, errors
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes" in errors
     assert "Traceback" not in errors
     time.sleep(max(0.0, begin + LONG + 2 - time.monotonic()))
     finished(hosts.started())
@@ -126,4 +126,4 @@ def test_a_scheduler_that_is_cut_off_for_long_ends_the_run_with_3(hosts):
     hosts.network.cut(hosts.network.hosts[0])
     code, errors = ended(process, 120)
     assert code == 3, errors
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes" in errors

@@ -37,9 +37,9 @@ SOURCE = """
             return super().decode(box, channels)
 """
 SAID = {
-    "crash": r"bad/crash\.poison \[16:24, 8:16\]: even in a process of its own, it was killed by "
+    "crash": r"bad/crash\.poison \[16:24, 8:16\]: even in an isolated process, it was killed by "
     r"SIGSEGV \(signal 11\), likely a crash of its decoder",
-    "eats": r"bad/eats\.poison \[16:24, 8:16\]: even in a process of its own, it took \d+ MiB "
+    "eats": r"bad/eats\.poison \[16:24, 8:16\]: even in an isolated process, it took \d+ MiB "
     r"where \d+ MiB are allowed",
 }
 

@@ -61,7 +61,7 @@ def test_no_workers_end_the_command_with_3_within_the_time_to_wait(site):
     assert time.monotonic() - begin < 30
     assert code == 3
     assert "has had no worker for 3 seconds; start workers" in errors
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes" in errors
     assert not Path("out").exists()
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from chunkmeans.config import load_config
-from chunkmeans.engines.registry import KINDS
+from chunkmeans.engines.registry import CLUSTERS, ENGINES
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted((ROOT / "configs/clusters").glob("*.yaml"))
 
 
 def test_there_is_one_for_every_kind():
-    assert {path.stem for path in PRESETS} == set(KINDS)
+    assert {path.stem for path in PRESETS} == {*ENGINES, *CLUSTERS}
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)

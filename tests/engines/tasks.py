@@ -1,72 +1,34 @@
-"""Tasks that the tests give to engines; in a module, so that every process can import them."""
+"""Tasks beside those of `chunkmeans.testing`; a module, so that every process imports them."""
 
 import ctypes
 import os
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 from chunkmeans.engines.worker.deadline import limited
+from chunkmeans.testing.tasks import (
+    Marked,
+    add_pairs,
+    always,
+    count_and_sum,
+    entry_of,
+    plus,
+    square,
+    square_or_fail,
+    square_slowly,
+)
 
-
-@dataclass(frozen=True)
-class Marked:
-    """An item with a folder in which its task leaves marks, seen by all processes."""
-
-    number: int
-    folder: str
-
-    def mark(self) -> int:
-        """Leave a mark, and return how many this item has left."""
-        marks = Path(self.folder)
-        count = len(list(marks.glob(f"{self.number}-*"))) + 1
-        (marks / f"{self.number}-{count}-{os.getpid()}-{threading.get_ident()}").touch()
-        return count
-
-
-class Awkward(Exception):
-    """An error that does not pickle."""
-
-    def __reduce__(self):
-        raise TypeError("never")
-
-
-def square(number):
-    return number * number
-
-
-def square_slowly(number):
-    time.sleep(0.02)
-    return number * number
-
-
-def mark_slowly(item):
-    item.mark()
-    time.sleep(0.2)
-    return item.number
-
-
-def square_or_fail(number):
-    if number % 5 == 3:
-        raise ValueError(f"{number} is not liked")
-    return number * number
-
-
-def passing_error_first(item):
-    if item.number % 3 == 0 and item.mark() == 1:
-        raise OSError(f"the network slept at {item.number}")
-    return item.number**2
-
-
-def always(error, item):
-    if isinstance(item, Marked):
-        item.mark()
-    raise error
-
-
-def awkward(item):
-    raise Awkward(f"{item} and more")
+__all__ = [
+    "Marked",
+    "add_pairs",
+    "always",
+    "count_and_sum",
+    "entry_of",
+    "plus",
+    "square",
+    "square_or_fail",
+    "square_slowly",
+]  # fmt: skip
 
 
 def unsendable(item):
@@ -94,10 +56,6 @@ def swallow_memory(item):
     return item
 
 
-def look_up(table, item):
-    return int(table[item]), os.getpid()
-
-
 def where(item):
     time.sleep(0.05)
     return {(item, os.getpid(), threading.get_ident())}
@@ -105,18 +63,6 @@ def where(item):
 
 def union(a, b):
     return a | b
-
-
-def add(a, b):
-    return a + b
-
-
-def add_pairs(a, b):
-    return a[0] + b[0], a[1] + b[1]
-
-
-def count_and_sum(number):
-    return 1, number
 
 
 def fails_at_90(number):

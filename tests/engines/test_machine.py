@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 from chunkmeans.engines import machine
-from chunkmeans.engines.machine import PeakMemory, cores, free_memory, highest, started
+from chunkmeans.engines.machine import PeakMemory, cores, free_memory, peak_resident, process_tree
 
 MIB = 2**20
 
@@ -25,7 +25,7 @@ sys.stdin.readline()
 """
 
 counted = pytest.mark.skipif(
-    not highest(psutil.Process().pid), reason="this system keeps no highest of a process"
+    not peak_resident(psutil.Process().pid), reason="this system keeps no highest of a process"
 )
 
 
@@ -57,7 +57,7 @@ def tell(process, text=""):
 def wait_for(peak, nbytes):
     """Wait until the peak is at least so many bytes; fail after a while."""
     end = monotonic() + 30
-    while peak._most < nbytes:  # the property itself would look
+    while peak._most < nbytes:  # the property itself would sample
         assert monotonic() < end, f"{peak._most} bytes were seen, {nbytes} are taken"
         sleep(0.02)
 
@@ -72,7 +72,7 @@ def test_a_control_group_bounds_the_free_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(machine, "_CGROUPS", ((str(limit), str(used)),))
     used.write_text("1000\n")
     limit.write_text("6000\n")
-    assert free_memory() == int(5000 * machine.SHARE)
+    assert free_memory() == int(5000 * machine.FREE_SHARE)
     limit.write_text("max\n")
     assert free_memory() > 5000
 
@@ -127,12 +127,12 @@ def test_what_a_process_had_before_does_not_count(child):
     tell(old, 400)
     tell(old)
     np.ones(400 * MIB, np.uint8).sum()
-    now = sum(map(machine._resident, started()))
+    now = sum(map(machine.resident, process_tree()))
     with PeakMemory() as peak:
         assert peak.nbytes < now + 200 * MIB
 
 
-def test_looking_is_done_less_often_where_it_takes_long(monkeypatch):
+def test_sampleing_is_done_less_often_where_it_takes_long(monkeypatch):
     looks = []
 
     def slow(process):
@@ -142,13 +142,15 @@ def test_looking_is_done_less_often_where_it_takes_long(monkeypatch):
             pass
         return 1
 
-    monkeypatch.setattr(machine, "_resident", slow)
+    monkeypatch.setattr(machine, "resident", slow)
     monkeypatch.setattr(machine, "INTERVAL", 0.001)
     monkeypatch.setattr(machine, "LISTED_EVERY", 1e6)
     with PeakMemory():
         sleep(1)
-    own = started()
-    most = 2 + 1 * machine.BUSY / 0.01  # the first, the last, and the part of a second between
+    own = process_tree()
+    most = (
+        2 + 1 * machine.SAMPLING_SHARE / 0.01
+    )  # the first, the last, and the part of a second between
     assert 1 <= len(looks) / len(own) <= most + 1
 
 
@@ -157,8 +159,8 @@ def test_a_process_that_ended_has_no_memory(child):
     known = psutil.Process(process.pid)
     process.kill()
     process.communicate()
-    assert machine._resident(known) == 0
-    assert highest(process.pid) == 0
+    assert machine.resident(known) == 0
+    assert peak_resident(process.pid) == 0
 
 
 class TestCores:

@@ -2,8 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from chunkmeans.engines import pixel_cache
-from chunkmeans.engines.pixel_cache import Hold
+from chunkmeans.engines.pixel_cache import PIXEL_CACHE, PixelCache, release_family
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,17 +13,17 @@ def get(cache, key, size=1, limit=10, log=None):
             log.append(key)
         return bytes(size)
 
-    return cache.held(key, load, nbytes=len, limit=limit)
+    return cache.get_or_load(key, load, nbytes=len, limit=limit)
 
 
-def test_what_is_held_is_not_loaded_again():
-    cache, log = Hold(), []
+def test_what_is_kept_is_not_loaded_again():
+    cache, log = PixelCache(), []
     assert get(cache, "a", log=log) is get(cache, "a", log=log)
     assert log == ["a"]
 
 
 def test_the_longest_unused_goes_first():
-    cache, log = Hold(), []
+    cache, log = PixelCache(), []
     for key in "abca":  # c is the third: room for three
         get(cache, key, size=3, log=log)
     get(cache, "d", size=3, log=log)
@@ -36,7 +35,7 @@ def test_the_longest_unused_goes_first():
 
 
 def test_passes_in_a_circle_find_what_fitted():
-    cache, log = Hold(), []
+    cache, log = PixelCache(), []
     for _ in range(3):
         for chunk in range(5):
             get(cache, ("image", chunk), size=3, log=log)
@@ -49,16 +48,16 @@ def test_passes_in_a_circle_find_what_fitted():
     assert cache.nbytes == 8
 
 
-def test_a_value_larger_than_the_limit_is_returned_and_not_held():
-    cache, log = Hold(), []
+def test_a_value_larger_than_the_limit_is_returned_and_not_kept():
+    cache, log = PixelCache(), []
     for _ in range(2):
         assert len(get(cache, "a", size=11, log=log)) == 11
     assert log == ["a", "a"]
     assert cache.nbytes == 0
 
 
-def test_a_smaller_limit_shrinks_what_is_held():
-    cache = Hold()
+def test_a_smaller_limit_shrinks_the_cache():
+    cache = PixelCache()
     for key in "abc":
         get(cache, key, size=3)
     get(cache, "d", size=1, limit=4)
@@ -68,8 +67,8 @@ def test_a_smaller_limit_shrinks_what_is_held():
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.integers(0, 15), st.sampled_from(["get", "release"])))
 )
-def test_it_never_holds_more_than_the_limit_and_counts_right(steps):
-    cache, sizes = Hold(), {}
+def test_it_never_has_more_than_the_limit_and_counts_right(steps):
+    cache, sizes = PixelCache(), {}
     for key, size, step in steps:
         if step == "release":
             cache.release(key)
@@ -80,8 +79,8 @@ def test_it_never_holds_more_than_the_limit_and_counts_right(steps):
         assert cache.nbytes == sum(sizes[key] for key in held) <= 10
 
 
-def test_release_lets_go_of_one_run_only():
-    cache, log = Hold(), []
+def test_release_drops_one_run_only():
+    cache, log = PixelCache(), []
     for key in [("run 1", 0), ("run 1", 1), ("run 2", 0), "run 1"]:
         get(cache, key, log=log)
     cache.release("run 1")
@@ -91,7 +90,7 @@ def test_release_lets_go_of_one_run_only():
 
 
 def test_two_threads_that_want_the_same_load_it_once():
-    cache, log, loading, go = Hold(), [], threading.Event(), threading.Event()
+    cache, log, loading, go = PixelCache(), [], threading.Event(), threading.Event()
 
     def load():
         log.append(1)
@@ -100,7 +99,7 @@ def test_two_threads_that_want_the_same_load_it_once():
         return "value"
 
     def held():
-        return cache.held("a", load, nbytes=len, limit=10)
+        return cache.get_or_load("a", load, nbytes=len, limit=10)
 
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(held)
@@ -113,7 +112,7 @@ def test_two_threads_that_want_the_same_load_it_once():
 
 
 def test_after_a_failed_load_the_next_thread_loads_itself():
-    cache, calls, loading, go = Hold(), [], threading.Event(), threading.Event()
+    cache, calls, loading, go = PixelCache(), [], threading.Event(), threading.Event()
 
     def load():
         calls.append(1)
@@ -124,7 +123,7 @@ def test_after_a_failed_load_the_next_thread_loads_itself():
         return "value"
 
     def held():
-        return cache.held("a", load, nbytes=len, limit=10)
+        return cache.get_or_load("a", load, nbytes=len, limit=10)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(held)
@@ -144,34 +143,34 @@ def test_the_process_has_one_that_can_be_cleared():
         return b"x"
 
     for _ in range(2):
-        pixel_cache.held(("test", 1), load, nbytes=len, limit=10)
-    pixel_cache.clear()
-    pixel_cache.held(("test", 1), load, nbytes=len, limit=10)
-    pixel_cache.release("test")
-    pixel_cache.held(("test", 1), load, nbytes=len, limit=10)
-    pixel_cache.clear()
+        PIXEL_CACHE.get_or_load(("test", 1), load, nbytes=len, limit=10)
+    PIXEL_CACHE.clear()
+    PIXEL_CACHE.get_or_load(("test", 1), load, nbytes=len, limit=10)
+    release_family("test")
+    PIXEL_CACHE.get_or_load(("test", 1), load, nbytes=len, limit=10)
+    PIXEL_CACHE.clear()
     assert len(log) == 3
 
 
-class TestHeldIfRoom:
-    def test_what_has_room_is_held(self):
-        pixel_cache = Hold()
+class TestGetOrLoadIfRoom:
+    def test_what_has_room_is_kept(self):
+        cache = PixelCache()
         loads = []
         for _ in range(2):
-            found = pixel_cache.held_if_room(
+            found = cache.get_or_load_if_room(
                 ("a", 1), lambda: loads.append(1) or 7, nbytes=5, limit=5
             )
             assert found == 7
-        assert (len(loads), pixel_cache.nbytes) == (1, 5)
+        assert (len(loads), cache.nbytes) == (1, 5)
 
     def test_what_has_none_is_not_even_made(self):
-        pixel_cache = Hold()
-        pixel_cache.held(("a", 1), lambda: 1, nbytes=lambda _: 3, limit=5)
-        assert pixel_cache.held_if_room(("a", 2), lambda: 1 / 0, nbytes=3, limit=5) is None
-        assert pixel_cache.nbytes == 3
+        cache = PixelCache()
+        cache.get_or_load(("a", 1), lambda: 1, nbytes=lambda _: 3, limit=5)
+        assert cache.get_or_load_if_room(("a", 2), lambda: 1 / 0, nbytes=3, limit=5) is None
+        assert cache.nbytes == 3
 
     def test_another_family_makes_room(self):
-        pixel_cache = Hold()
-        pixel_cache.held(("b", 1), lambda: 1, nbytes=lambda _: 5, limit=5)
-        assert pixel_cache.held_if_room(("a", 2), lambda: 2, nbytes=3, limit=5) == 2
-        assert pixel_cache.nbytes == 3
+        cache = PixelCache()
+        cache.get_or_load(("b", 1), lambda: 1, nbytes=lambda _: 5, limit=5)
+        assert cache.get_or_load_if_room(("a", 2), lambda: 2, nbytes=3, limit=5) == 2
+        assert cache.nbytes == 3

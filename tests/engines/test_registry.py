@@ -4,11 +4,11 @@ import sys
 import pytest
 from chunkmeans.engines import engine_size, open_engine
 from chunkmeans.engines.machine import cores
-from chunkmeans.engines.registry import KINDS
+from chunkmeans.engines.registry import CLUSTERS, ENGINES, kind_class
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
 
-from tests.engines.conformance import assert_refused
+from tests.engines.refused import assert_refused
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest():
@@ -16,13 +16,13 @@ def test_an_unknown_kind_is_refused_with_the_nearest():
 
 
 def test_a_kind_like_no_other_is_refused_with_all_there_are():
-    assert_refused("xyz", {}, f"known are {', '.join(KINDS)}")
+    assert_refused("xyz", {}, f"known are {', '.join((*ENGINES, *CLUSTERS))}")
 
 
 def test_serial_takes_its_options():
-    with open_engine("serial", {"threads": 3}, memory=2**30, tasks=2) as engine:
+    with open_engine("serial", {"threads": 3}, memory=2**30) as engine:
         assert isinstance(engine, SerialEngine)
-        assert (engine.workers, engine.threads, engine.memory) == (1, 2, 2**30)
+        assert (engine.workers, engine.threads, engine.memory) == (1, 3, 2**30)
 
 
 @pytest.mark.parametrize("kind", ["local", "threads", "serial", "address", "scheduler_file", "ssh"])
@@ -40,11 +40,11 @@ def test_every_kind_refuses_an_unknown_option_by_name(kind):
 )  # fmt: skip
 @pytest.mark.parametrize("ask", [open_engine, engine_size])
 def test_a_missing_extra_is_an_error_that_says_what_to_install(monkeypatch, kind, extra, ask):
-    dask = KINDS[kind].dask
+    dask = kind_class(kind).dask
     for name in (dask.module, dask.module.partition(".")[0], dask.needs):
         if name and name != "distributed":
             monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr("chunkmeans.engines.clusters.request.find_spec", lambda name: None)
+    monkeypatch.setattr("chunkmeans.engines.clusters.dask_class.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=rf"{kind} needs .*; pip install 'chunkmeans\[{extra}\]'"):
         ask(kind)
 

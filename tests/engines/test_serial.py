@@ -1,9 +1,10 @@
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
+from chunkmeans.testing import EngineTests
 
 from tests.engines import tasks
-from tests.engines.conformance import EngineTests, assert_refused
+from tests.engines.refused import assert_refused
 
 
 class TestSerial(EngineTests):
@@ -38,7 +39,7 @@ def test_threads_below_one_are_refused():
 
 
 def test_an_unknown_option_is_refused_by_name():
-    assert_refused("serial", {"thread": 2}, "cluster.options.thread: .*it knows threads")
+    assert_refused("serial", {"thread": 2}, "cluster.options.thread: .*did you mean threads")
 
 
 def test_it_has_no_performance_report_to_give():

@@ -159,7 +159,7 @@ def test_a_scheduler_file_is_waited_for_aloud(tmp_path):
     told = []
     asked = section("scheduler_file", {"scheduler_file": str(file)}, wait=Wait(timeout=0.2))
     with pytest.raises(ClusterError, match=r"no scheduler has written it"):
-        engine_size(asked, say=told.append)
+        engine_size(asked, notify=told.append)
     assert told == [f"waiting for a scheduler to write {file}, at most 0.2 seconds"]
 
 

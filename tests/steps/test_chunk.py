@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from chunkmeans import SourceError, open_image
-from chunkmeans.engines import pixel_cache
+from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.image.grid import Box
 from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.sources.array import MemoryImage
@@ -20,9 +20,9 @@ from tests.test_exactness import picture, some_means
 
 @pytest.fixture(autouse=True)
 def _nothing_held():
-    pixel_cache.clear()
+    PIXEL_CACHE.clear()
     yield
-    pixel_cache.clear()
+    PIXEL_CACHE.clear()
 
 
 def whole(image, hold=0):
@@ -62,7 +62,7 @@ def test_what_is_held_is_read_once_and_what_does_not_fit_each_time(monkeypatch):
     image = source(picture("uint8", 1, (10, 10)))
     for room, expected in ((200, 1), (199, 3)):
         reads.clear()
-        pixel_cache.clear()
+        PIXEL_CACHE.clear()
         for _ in range(3):
             list(whole(image, room).read())
         assert len(reads) == expected

@@ -6,39 +6,40 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Generic, Self, TypeVar
 
-from chunkmeans.engines import pixel_cache
+from chunkmeans.engines.pixel_cache import release_family
 from chunkmeans.errors import ChunkError, ConfigError
 
-Item = TypeVar("Item")
-Value = TypeVar("Value")
+ItemT = TypeVar("ItemT")
+"""What a task is called with."""
+ValueT = TypeVar("ValueT")
+"""What a task returns."""
 
-
-NAMED = 3
+NAMED_PARTS = 3
 """Parts of a bundle that are named before the others are only counted."""
 
 
 class WorkerKilled(ChunkError):
-    """The item killed the process it ran in, even one of its own: memory, or a native fault.
+    """The item ended its process, an isolated one too: by its memory, or by a native fault.
 
     Where an item is a bundle, its parts may be given to the engine again one by one, so that
-    only the poisonous one is lost.
+    only the one at fault is lost.
     """
 
 
 class OutOfMemory(WorkerKilled):
-    """It took more memory than there is for it: another machine, or another day, may have it."""
+    """The item took more memory than it may; a machine with more may run it."""
 
 
 class OutOfTime(WorkerKilled):
-    """It did not come back in time (`chunkmeans.engines.worker.deadline`)."""
+    """The item exceeded its deadline (`chunkmeans.engines.worker.deadline`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Generic[Item, Value]):
-    """What became of one item."""
+class Outcome(Generic[ItemT, ValueT]):
+    """The outcome of one item."""
 
-    item: Item
-    value: Value | None
+    item: ItemT
+    value: ValueT | None
     """What the task returned; None if it failed."""
     error: Exception | None
     """Why it failed, after the last attempt; None if it did not."""
@@ -47,7 +48,7 @@ class Outcome(Generic[Item, Value]):
     seconds: float
     """Time of the last attempt where it ran, seconds."""
 
-    def unwrap(self) -> Value:
+    def unwrap(self) -> ValueT:
         """Return the value, or raise the error."""
         if self.error is not None:
             raise self.error
@@ -67,7 +68,7 @@ class Size:
     apart: bool = False
     """Whether the driver is a process of its own, not the one worker."""
     assumed: bool = False
-    """Whether nobody knows yet what memory a worker will have."""
+    """Whether `memory` is an assumption: neither the config nor a worker has stated it."""
 
     def of_one_task(self) -> "Size":
         """Return what a single task has: a thread and its share of its worker's memory."""
@@ -77,7 +78,7 @@ class Size:
 class Engine(ABC):
     """Runs tasks on items. Functions, items and values pickle; nothing else is assumed.
 
-    A task is tried again where its error may pass (`OSError`: a network file system, an object
+    A task is retried where its error is transient (`OSError`: a network file system, an object
     store); every other error is the item's outcome at once.
     """
 
@@ -99,8 +100,8 @@ class Engine(ABC):
 
     @abstractmethod
     def map(
-        self, task: Callable[[Item], Value], items: Iterable[Item], *, name: str
-    ) -> Iterator[Outcome[Item, Value]]:
+        self, task: Callable[[ItemT], ValueT], items: Iterable[ItemT], *, name: str
+    ) -> Iterator[Outcome[ItemT, ValueT]]:
         """Yield an outcome per item, in any order; items are taken as there is room.
 
         Closing the iterator cancels what has not run. `name` is what the dashboard shows.
@@ -109,19 +110,19 @@ class Engine(ABC):
     @abstractmethod
     def map_reduce(
         self,
-        task: Callable[[Item], Value],
-        items: Sequence[Item],
-        merge: Callable[[Value, Value], Value],
+        task: Callable[[ItemT], ValueT],
+        items: Sequence[ItemT],
+        merge: Callable[[ValueT, ValueT], ValueT],
         *,
         name: str,
-        near: Callable[[Item], Hashable] | None = None,
-        watch: Callable[[Outcome[Item, None]], None] | None = None,
-    ) -> Value:
+        near: Callable[[ItemT], Hashable] | None = None,
+        watch: Callable[[Outcome[ItemT, None]], None] | None = None,
+    ) -> ValueT:
         """Return all values merged into one; `merge` is associative and commutative.
 
         Values stay where they were computed until they are merged. Items with the same `near`
-        key prefer the worker that ran that key before, so that what it holds is found again.
-        `watch` is told of each finished item. The first failure is raised, the rest cancelled.
+        key prefer the worker that ran that key before, whose pixel cache may have it. `watch`
+        is called with the outcome of each item. The first failure is raised, the rest cancelled.
 
         Raises
         ------
@@ -130,8 +131,8 @@ class Engine(ABC):
         """
 
     def release(self, family: str) -> None:
-        """Let go of what workers hold of a family (see `chunkmeans.engines.pixel_cache`)."""
-        pixel_cache.release(family)
+        """Drop what workers keep of a family (see `chunkmeans.engines.pixel_cache`)."""
+        release_family(family)
 
     def reported(self, file: str) -> AbstractContextManager[None]:
         """Return a context of which a report on time and transfers is written to `file`.
@@ -146,7 +147,7 @@ class Engine(ABC):
         )
 
     def close(self) -> None:
-        """Let the workers go."""
+        """Close the workers. A second call does nothing."""
         return
 
     def __enter__(self) -> Self:
@@ -156,31 +157,31 @@ class Engine(ABC):
         self.close()
 
 
-def parts_of(item: object) -> tuple[object, ...]:
+def bundle_parts(item: object) -> tuple[object, ...]:
     """Return the parts of an item: of a bundle, which is a tuple, all of them."""
     return item if isinstance(item, tuple) else (item,)
 
 
-def named(item: object) -> str:
-    """Return an item in words: of a bundle its first parts.
+def describe_item(item: object) -> str:
+    """Return the text that names an item: of a bundle its first parts.
 
-    >>> named(("scan.tif [0:64]", "scan.tif [64:128]"))
+    >>> describe_item(("scan.tif [0:64]", "scan.tif [64:128]"))
     'scan.tif [0:64], scan.tif [64:128]'
     """
-    parts = parts_of(item)
-    words = ", ".join(str(part)[:300] for part in parts[:NAMED])
-    return words if len(parts) <= NAMED else f"{words} and {len(parts) - NAMED} more"
+    parts = bundle_parts(item)
+    words = ", ".join(str(part)[:300] for part in parts[:NAMED_PARTS])
+    return words if len(parts) <= NAMED_PARTS else f"{words} and {len(parts) - NAMED_PARTS} more"
 
 
-def tree(values: Iterable[Value], merge: Callable[[Value, Value], Value]) -> Value:
+def merge_pairwise(values: Iterable[ValueT], merge: Callable[[ValueT, ValueT], ValueT]) -> ValueT:
     """Return `values` merged pair by pair, then the pairs, as every engine does it.
 
     Holds at most the logarithm of the number of values at a time.
 
-    >>> tree("abcde", lambda a, b: f"({a}{b})")
+    >>> merge_pairwise("abcde", lambda a, b: f"({a}{b})")
     '(((ab)(cd))e)'
     """
-    heights: list[tuple[int, Value]] = []
+    heights: list[tuple[int, ValueT]] = []
     for value in values:
         height = 0
         while heights and heights[-1][0] == height:

@@ -11,15 +11,15 @@ from typing import Self
 
 import psutil
 
-SHARE = 0.8
-"""Part of the free memory that a run takes where nobody says how much it may."""
+FREE_SHARE = 0.8
+"""Part of the free memory that a run may use where the config does not say how much."""
 
 INTERVAL = 0.1
-"""Seconds between two looks at the memory, at least."""
+"""Seconds between two measurements of the memory, at least."""
 LISTED_EVERY = 1.0
 """Seconds between two searches for new processes, at least: each goes through all there are."""
-BUSY = 0.005
-"""Part of a processor that looking may take, and again that searching may."""
+SAMPLING_SHARE = 0.005
+"""Part of a processor that measuring may take, and again that searching may."""
 
 _CGROUPS = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
@@ -57,23 +57,23 @@ def _quotas() -> Iterator[tuple[int, int]]:
 
 
 def free_memory() -> int:
-    """Bytes a run may take without being told: a share of what is free now."""
+    """Bytes a run may use by default: a share of what is free now."""
     free = int(psutil.virtual_memory().available)
     for limit, used in _CGROUPS:
         try:
             free = min(free, max(0, int(Path(limit).read_text()) - int(Path(used).read_text())))
         except (OSError, ValueError):  # no such control group, or "max": no limit
             continue
-    return int(free * SHARE)
+    return int(free * FREE_SHARE)
 
 
 class PeakMemory:
     """Measures the resident memory of this process and all that it started, while it is open.
 
-    Sampled: of a peak between two looks only the part of the largest process is known, and that
+    Sampled: of a peak between two samples only the part of the largest process is known, and that
     where the system keeps each process's highest (Linux). Pages that processes share count once
-    for each of them, so the figure is never too small for that. Looking takes at most `BUSY` of a
-    processor: where it takes long, it is done less often.
+    for each of them, so the figure is never too small for that. Sampling takes at
+    most `SAMPLING_SHARE` of a processor: where it takes long, it is done less often.
     """
 
     def __init__(self) -> None:
@@ -88,18 +88,18 @@ class PeakMemory:
     def nbytes(self) -> int:
         """Most bytes so far; 0 if it was never open."""
         if self._thread.is_alive():
-            self._list()
+            self._find_processes()
         return self._most
 
     def __enter__(self) -> Self:
-        self._tree = started()
-        self._before = {process: highest(process.pid) for process in self._tree}
-        self._look()
+        self._tree = process_tree()
+        self._before = {process: peak_resident(process.pid) for process in self._tree}
+        self._sample()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._list()
+        self._find_processes()
         self._done.set()
         self._thread.join()
 
@@ -107,35 +107,35 @@ class PeakMemory:
         pause, listed = INTERVAL, monotonic()
         unlisted = LISTED_EVERY
         while not self._done.wait(pause):
-            pause = max(INTERVAL, _cost(self._look) / BUSY)
+            pause = max(INTERVAL, _cost(self._sample) / SAMPLING_SHARE)
             if monotonic() - listed >= unlisted:
-                unlisted = max(LISTED_EVERY, _cost(self._list) / BUSY)
+                unlisted = max(LISTED_EVERY, _cost(self._find_processes) / SAMPLING_SHARE)
                 listed = monotonic()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         """Add up what the known processes have now."""
         with self._lock:
-            self._most = max(self._most, sum(map(_resident, self._tree)))
+            self._most = max(self._most, sum(map(resident, self._tree)))
 
-    def _list(self) -> None:
+    def _find_processes(self) -> None:
         """Find processes that are new, and ask each for its highest since this was opened."""
         with self._lock:
-            self._tree = started()
+            self._tree = process_tree()
             for process in self._tree:
-                most = highest(process.pid)
+                most = peak_resident(process.pid)
                 if most > self._before.get(process, 0):
                     self._most = max(self._most, most)
-        self._look()
+        self._sample()
 
 
-def started() -> list[psutil.Process]:
+def process_tree() -> list[psutil.Process]:
     """Return this process and all that it started, directly or not. Reads of every process."""
     here = psutil.Process()
     return [here, *here.children(recursive=True)]
 
 
-def highest(pid: int) -> int:
-    """Return the most bytes a process had resident since it began; 0 where nobody counts."""
+def peak_resident(pid: int) -> int:
+    """Return the most bytes a process had resident so far; 0 where the system does not count."""
     try:
         status = Path(f"/proc/{pid}/status").read_bytes()
     except OSError:  # no such process any more, or no such file system
@@ -144,7 +144,8 @@ def highest(pid: int) -> int:
     return int(rest.split(maxsplit=1)[0]) * 1024 if found else 0
 
 
-def _resident(process: psutil.Process) -> int:
+def resident(process: psutil.Process) -> int:
+    """Return the bytes that a process has resident; 0 if it ended."""
     try:
         return int(process.memory_info().rss)
     except psutil.Error:  # ended since it was listed

@@ -1,60 +1,50 @@
-"""The kinds of engines: a line each, imported when one is asked for."""
+"""The words of ``cluster.kind``: a line each, imported when one is asked for.
+
+Another package adds one by an entry point whose name is the word, and whose value is a class: of
+the group ``chunkmeans.clusters`` a `ClusterKind`, of the group ``chunkmeans.engines`` any other
+`EngineKind`. A word of ours stays ours.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any, cast
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar, cast
 
 from chunkmeans.config import Cluster
 from chunkmeans.engines.base import Engine, Size
-from chunkmeans.engines.clusters.request import DaskClass, Request
+from chunkmeans.engines.kind import EngineKind, Request
 from chunkmeans.errors import ClusterError, ConfigError
 from chunkmeans.secrets import keep_secret, without_secrets
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of engines."""
-
-    module: str
-    """Of this package; has `open_engine`, `size` and `script`."""
-    dask: DaskClass | None = None
-    """What of Dask starts its cluster."""
-
-    def function(self, name: str) -> Any:
-        """Import one of the three."""
-        return getattr(import_module(f"chunkmeans.engines.{self.module}"), name)
-
-
-def _jobs(name: str) -> Kind:
-    return Kind("clusters.kinds.jobqueue", DaskClass("dask_jobqueue", name, "hpc"))
-
-
-KINDS = {
-    "local": Kind("clusters.kinds.local"),
-    "threads": Kind("serial"),
-    "serial": Kind("serial"),
-    "address": Kind("clusters.kinds.address"),
-    "scheduler_file": Kind("clusters.kinds.address"),
-    "slurm": _jobs("SLURMCluster"),
-    "pbs": _jobs("PBSCluster"),
-    "sge": _jobs("SGECluster"),
-    "lsf": _jobs("LSFCluster"),
-    "htcondor": _jobs("HTCondorCluster"),
-    "oar": _jobs("OARCluster"),
-    "ssh": Kind(
-        "clusters.kinds.ssh", DaskClass("distributed", "SSHCluster", "hpc", needs="asyncssh")
-    ),
-    "mpi": Kind("clusters.kinds.mpi", DaskClass("dask_mpi", "initialize", "hpc", needs="mpi4py")),
-    "kubernetes": Kind(
-        "clusters.kinds.kubernetes",
-        DaskClass("dask_kubernetes.operator", "KubeCluster", "kubernetes"),
-    ),
-    "gateway": Kind("clusters.deploy", DaskClass("dask_gateway", "GatewayCluster", "gateway")),
-    "custom": Kind("clusters.kinds.custom"),
+ENGINES = {
+    "serial": "chunkmeans.engines.serial:Serial",
+    "threads": "chunkmeans.engines.serial:Threads",
 }
-"""By the word of ``cluster.kind``."""
+"""Engines without a cluster."""
+
+CLUSTERS = {
+    "local": "chunkmeans.engines.clusters.kinds.local:Local",
+    "address": "chunkmeans.engines.clusters.kinds.address:Address",
+    "scheduler_file": "chunkmeans.engines.clusters.kinds.address:SchedulerFile",
+    "slurm": "chunkmeans.engines.clusters.kinds.jobqueue:Slurm",
+    "pbs": "chunkmeans.engines.clusters.kinds.jobqueue:Pbs",
+    "sge": "chunkmeans.engines.clusters.kinds.jobqueue:Sge",
+    "lsf": "chunkmeans.engines.clusters.kinds.jobqueue:Lsf",
+    "htcondor": "chunkmeans.engines.clusters.kinds.jobqueue:HtCondor",
+    "oar": "chunkmeans.engines.clusters.kinds.jobqueue:Oar",
+    "ssh": "chunkmeans.engines.clusters.kinds.ssh:Ssh",
+    "mpi": "chunkmeans.engines.clusters.kinds.mpi:Mpi",
+    "kubernetes": "chunkmeans.engines.clusters.kinds.kubernetes:Kubernetes",
+    "gateway": "chunkmeans.engines.clusters.kinds.gateway:Gateway",
+    "custom": "chunkmeans.engines.clusters.kinds.custom:Custom",
+}
+"""Kinds of Dask clusters."""
+
+GROUPS = ("chunkmeans.clusters", "chunkmeans.engines")
+"""Groups of entry points."""
+
+_Answer = TypeVar("_Answer")
 
 
 def open_engine(
@@ -62,8 +52,7 @@ def open_engine(
     options: Mapping[str, Any] | None = None,
     *,
     memory: int | None = None,
-    tasks: int | None = None,
-    say: Callable[[str], object] | None = None,
+    notify: Callable[[str], object] | None = None,
 ) -> Engine:
     """Open the engine that the config's section ``cluster`` asks for; close it after use.
 
@@ -76,10 +65,8 @@ def open_engine(
     memory
         Bytes for the run: on this machine for driver and workers together, on a cluster for
         each worker. None: a share of what is free.
-    tasks
-        How many tasks there will be, if that is known: no more workers are started.
-    say
-        Told in words what somebody who waits for the start had best know.
+    notify
+        Called with messages for a user who waits for the start.
 
     Raises
     ------
@@ -88,7 +75,7 @@ def open_engine(
     ClusterError
         If the machines are not there.
     """
-    return cast("Engine", _asked("open_engine", cluster, options, memory, tasks, say))
+    return _ask(lambda kind: kind.open(), cluster, options, memory, notify)
 
 
 def engine_size(
@@ -96,14 +83,14 @@ def engine_size(
     options: Mapping[str, Any] | None = None,
     *,
     memory: int | None = None,
-    say: Callable[[str], object] | None = None,
+    notify: Callable[[str], object] | None = None,
 ) -> Size:
     """Return what an engine would have to work with, without starting anything.
 
     Of a scheduler that runs already its workers are asked. Parameters and errors are those of
     `open_engine`.
     """
-    return cast("Size", _asked("size", cluster, options, memory, say=say))
+    return _ask(lambda kind: kind.size(), cluster, options, memory, notify)
 
 
 def job_script(
@@ -116,42 +103,60 @@ def job_script(
 
     Nothing is submitted. Parameters and errors are those of `open_engine`.
     """
-    return cast("str", _asked("script", cluster, options, memory))
+    return _ask(lambda kind: kind.script(), cluster, options, memory, None)
 
 
-def _asked(
-    name: str,
+def kind_class(word: str) -> type[EngineKind]:
+    """Import the class of a word of ``cluster.kind``.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that word, or it cannot be imported.
+    """
+    own = {**ENGINES, **CLUSTERS}
+    if word in own:
+        module, _, name = own[word].partition(":")
+        return cast("type[EngineKind]", getattr(import_module(module), name))
+    installed = _installed()
+    if word in installed:
+        try:
+            return cast("type[EngineKind]", installed[word].load())
+        except Exception as error:  # whatever the import of another package raises
+            raise ConfigError(
+                f"cluster.kind: {installed[word].value}, installed for the kind {word!r}, cannot "
+                f"be imported: {error}"
+            ) from error
+    known = (*own, *installed)
+    near = get_close_matches(word, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    raise ConfigError(f"cluster.kind: there is no kind {word!r}; {hint}")
+
+
+def _installed() -> dict[str, EntryPoint]:
+    """Entry points of other packages, by word."""
+    return {point.name: point for group in GROUPS for point in entry_points(group=group)}
+
+
+def _ask(
+    question: Callable[[EngineKind], _Answer],
     cluster: Cluster | str,
     options: Mapping[str, Any] | None,
     memory: int | None,
-    tasks: int | None = None,
-    say: Callable[[str], object] | None = None,
-) -> Any:
-    """Call a function of the kind that is asked for."""
+    notify: Callable[[str], object] | None,
+) -> _Answer:
+    """Return the answer of the kind that is asked for; no error has a secret of the section."""
     if isinstance(cluster, str):
         cluster = Cluster(kind=cluster, options=dict(options or {}))
-    kind = _kind(cluster.kind)
+    kind = kind_class(cluster.kind)
     for given in (cluster.options, cluster.dask_config):
         keep_secret("", given)
-    request = Request(cluster, memory, tasks, kind.dask)
+    request = Request(cluster, memory) if notify is None else Request(cluster, memory, notify)
     try:
-        if cluster.dask_config:
-            # engines without settings of Dask need no Dask
-            from chunkmeans.engines.clusters.opening import refuse_flat_settings
-
-            refuse_flat_settings(cluster.dask_config)
-        return kind.function(name)(request if say is None else replace(request, say=say))
+        return question(kind(request))
     except (ConfigError, ClusterError) as error:
         # classes, and servers, repeat what they were given where they refuse it
         text = without_secrets(str(error))
         if text == str(error):
             raise
         raise type(error)(text) from None
-
-
-def _kind(name: str) -> Kind:
-    if name not in KINDS:
-        near = get_close_matches(name, KINDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(KINDS)}"
-        raise ConfigError(f"cluster.kind: there is no kind {name!r}; {hint}")
-    return KINDS[name]

@@ -1,7 +1,7 @@
-"""The specification of an engine, in a page: this process, no cluster.
+"""The serial engine, the specification of all others: tasks run in this process.
 
 With more than one thread it is also the engine of arrays that are in memory already: compiled
-loops and decoders let other threads run.
+loops and decoders release Python's lock.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -9,10 +9,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from itertools import islice
 
-from chunkmeans.engines.base import Engine, Item, Outcome, Size, Value, tree
-from chunkmeans.engines.clusters.options import count, refuse_unfit
-from chunkmeans.engines.clusters.request import Request
+from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
+from chunkmeans.engines.kind import EngineKind
 from chunkmeans.engines.machine import cores, free_memory
+from chunkmeans.engines.options import count, refuse_unknown
 from chunkmeans.engines.worker.attempt import attempt, without_value
 from chunkmeans.errors import ConfigError
 
@@ -37,8 +37,8 @@ class SerialEngine(Engine):
         self.memory = free_memory() if memory is None else memory
 
     def map(
-        self, task: Callable[[Item], Value], items: Iterable[Item], *, name: str
-    ) -> Iterator[Outcome[Item, Value]]:
+        self, task: Callable[[ItemT], ValueT], items: Iterable[ItemT], *, name: str
+    ) -> Iterator[Outcome[ItemT, ValueT]]:
         """Yield an outcome per item; with one thread in the order of the items."""
         if self.threads == 1:
             for item in items:
@@ -46,7 +46,7 @@ class SerialEngine(Engine):
             return
         source = iter(items)
         with ThreadPoolExecutor(self.threads, thread_name_prefix=name) as pool:
-            running: set[Future[Outcome[Item, Value]]] = set()
+            running: set[Future[Outcome[ItemT, ValueT]]] = set()
             try:
                 while True:
                     room = 2 * self.threads - len(running)
@@ -62,54 +62,53 @@ class SerialEngine(Engine):
 
     def map_reduce(
         self,
-        task: Callable[[Item], Value],
-        items: Sequence[Item],
-        merge: Callable[[Value, Value], Value],
+        task: Callable[[ItemT], ValueT],
+        items: Sequence[ItemT],
+        merge: Callable[[ValueT, ValueT], ValueT],
         *,
         name: str,
-        near: Callable[[Item], Hashable] | None = None,
-        watch: Callable[[Outcome[Item, None]], None] | None = None,
-    ) -> Value:
+        near: Callable[[ItemT], Hashable] | None = None,
+        watch: Callable[[Outcome[ItemT, None]], None] | None = None,
+    ) -> ValueT:
         """Return all values merged into one, in this process."""
         with closing(self.map(task, items, name=name)) as outcomes:  # type: ignore[type-var]
-            return tree(_values(outcomes, watch), merge)
+            return merge_pairwise(_values(outcomes, watch), merge)
 
 
 def _values(
-    outcomes: Iterator[Outcome[Item, Value]], watch: Callable[[Outcome[Item, None]], None] | None
-) -> Iterator[Value]:
-    """Yield the values; the first failure is raised after it was told."""
+    outcomes: Iterator[Outcome[ItemT, ValueT]], watch: Callable[[Outcome[ItemT, None]], None] | None
+) -> Iterator[ValueT]:
+    """Yield the values; the first failure is raised after `watch` was called with it."""
     for outcome in outcomes:
         if watch is not None:
             watch(without_value(outcome))
         yield outcome.unwrap()
 
 
-def open_engine(request: Request) -> SerialEngine:
-    """Open the engine of ``cluster.kind: serial``, one task after the other, or ``threads``.
+class Serial(EngineKind):
+    """``cluster.kind: serial``, one task after the other; the one option is `threads`."""
 
-    The latter, all processors in one process, is the quickest way to segment one image: nothing has
-    to be started, nothing is sent. It does not survive what kills its process. The one option is
-    `threads`.
+    unused = ("scale", "adapt", "security", "dask_config")
+
+    def default_threads(self) -> int:
+        """How many tasks run at a time where the options do not say it."""
+        return 1
+
+    def open(self) -> SerialEngine:
+        """Return the engine."""
+        options = self.section.options
+        refuse_unknown(options, {"threads"}, self.section.kind)
+        threads = count(options.get("threads", self.default_threads()), "cluster.options.threads")
+        return SerialEngine(threads, memory=self.request.memory)
+
+
+class Threads(Serial):
+    """``cluster.kind: threads``, all processors in one process.
+
+    The quickest way to segment one image: nothing has to be started, nothing is sent. It does not
+    survive what kills its process.
     """
-    refuse_unfit(request, "scale", "adapt", "security", "dask_config")
-    options = request.cluster.options
-    unknown = sorted(set(options) - {"threads"})
-    if unknown:
-        raise ConfigError(
-            f"cluster.options.{unknown[0]}: kind {request.kind} does not know it; it knows threads"
-        )
-    threads = count(options.get("threads", 1 if request.kind == "serial" else cores()), "threads")
-    if request.tasks is not None:
-        threads = max(1, min(threads, request.tasks))
-    return SerialEngine(threads, memory=request.memory)
 
-
-def size(request: Request) -> Size:
-    """Return what `open_engine` would have to work with."""
-    return open_engine(request).size
-
-
-def script(request: Request) -> str:
-    """Return nothing: no batch system is asked."""
-    return ""
+    def default_threads(self) -> int:
+        """All processors."""
+        return cores()

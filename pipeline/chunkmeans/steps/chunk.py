@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chunkmeans.config.models import Fingerprint, Limits
-from chunkmeans.engines.pixel_cache import found, held, held_if_room
+from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.engines.worker.deadline import limited
 from chunkmeans.errors import SourceError
 from chunkmeans.features.validity import Nodata, Sampled, sample
@@ -188,7 +188,7 @@ class Chunk:
         if self.held_bytes > self.hold:
             yield from self._decode()
             return
-        yield from held(
+        yield from PIXEL_CACHE.get_or_load(
             self.key,
             lambda: tuple(self._decode()),
             nbytes=lambda parts: sum(sampled.nbytes for _, sampled in parts),
@@ -201,14 +201,14 @@ class Chunk:
         There is, where its decoded pixels are held and the trees can be, too. Nothing is read.
         """
         key = (*self.key, "trees")
-        known: tuple[Tree, ...] | None = found(key)
+        known: tuple[Tree, ...] | None = PIXEL_CACHE.get(key)
         if known is not None:
             return known
-        parts: tuple[tuple[Box, Sampled], ...] | None = found(self.key)
+        parts: tuple[tuple[Box, Sampled], ...] | None = PIXEL_CACHE.get(self.key)
         if parts is None:
             return ()
         pieces = [Samples(sampled.values) for _, sampled in parts]
-        made = held_if_room(
+        made = PIXEL_CACHE.get_or_load_if_room(
             key,
             lambda: tuple(Tree.of(samples, metric) for samples in pieces),
             nbytes=sum(map(tree_bytes, pieces)),

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from chunkmeans.testing.clusters import ClusterKindTests
+    from chunkmeans.testing.engines import EngineTests
     from chunkmeans.testing.exporters import ExporterTests
 
-__all__ = ["ExporterTests"]
+__all__ = ["ClusterKindTests", "EngineTests", "ExporterTests"]
 
 # Imported when first asked for: each needs what its seam needs.
 _HOMES = {
+    "ClusterKindTests": "chunkmeans.testing.clusters",
+    "EngineTests": "chunkmeans.testing.engines",
     "ExporterTests": "chunkmeans.testing.exporters",
 }
 pytest.register_assert_rewrite(*set(_HOMES.values()))  # so that failures show both values

@@ -4,7 +4,6 @@ import pytest
 from chunkmeans.config import Cluster
 from chunkmeans.engines import engine_size, job_script, open_engine
 from chunkmeans.engines.clusters.listening import refuse_listening
-from chunkmeans.engines.clusters.request import Request
 from chunkmeans.engines.clusters.security import is_loopback
 from chunkmeans.errors import ConfigError
 from distributed.deploy import LocalCluster
@@ -108,7 +107,7 @@ def test_and_none_on_a_network(name):
     ids=str,
 )
 def test_what_stays_on_this_machine_or_means_something_else_is_taken(options):
-    refuse_listening(Request(Cluster()), options)
+    refuse_listening(Cluster(), options)
 
 
 @pytest.mark.parametrize("place", ["127.evil.example", "127.0.0.1.example", "10.0.0.1:127"])

@@ -45,13 +45,13 @@ def test_listening_on_a_network_asks_for_certificates_or_an_explicit_word(option
 
 @pytest.mark.parametrize("address", [":8787", "0.0.0.0:0", "10.1.2.3:8787", 8787])
 def test_so_does_a_dashboard_on_a_network_which_has_no_tls(address):
-    with pytest.raises(ConfigError, match=r"the dashboard would listen on .*, for anybody"):
+    with pytest.raises(ConfigError, match=r"the dashboard would listen on .*, for all users"):
         open_engine(Cluster(security="temporary", options={"dashboard_address": address}))
 
 
 def test_whoever_says_insecure_gets_it():
     section = Cluster(options={**THREADS, "host": "0.0.0.0"}, insecure=True)
-    with open_engine(section, memory=2**30, tasks=1) as engine:
+    with open_engine(section, memory=2**30) as engine:
         assert next(iter(engine.map(tasks.square, [3], name="square"))).unwrap() == 9
 
 
@@ -88,17 +88,17 @@ def stranger(address, certificates="none"):
 
 def test_a_plain_client_is_refused_by_a_tls_run(secured):
     with open_engine(secured, memory=2 * 2**30) as engine:
-        address = engine._link.address
+        address = engine._connection.address
         assert address.startswith("tls://127.0.0.1:")
         assert stranger(address).startswith("refused")
         assert stranger(address.replace("tls://", "tcp://")).startswith("refused")
         assert stranger(address, "other").startswith("refused")
-        assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
+        assert engine.map_reduce(tasks.square, range(5), tasks.plus, name="sum") == 30
 
 
 def test_one_in_the_clear_is_not():
-    with open_engine(Cluster(options=THREADS), tasks=1) as engine:
-        assert stranger(engine._link.address) == ""
+    with open_engine(Cluster(options=THREADS)) as engine:
+        assert stranger(engine._connection.address) == ""
 
 
 def test_certificates_that_are_not_there_are_refused_by_name(tmp_path):

@@ -7,7 +7,7 @@ from time import monotonic
 import pytest
 from chunkmeans.config import Cluster, Wait
 from chunkmeans.engines import open_engine
-from chunkmeans.engines.clusters.timeout import TooLate, within
+from chunkmeans.engines.clusters.timeout import TooLate, call_within
 from chunkmeans.errors import ClusterError
 
 
@@ -19,7 +19,7 @@ def silent():
 
 
 def test_what_returns_in_time_is_returned():
-    assert within(5, lambda: 7) == 7
+    assert call_within(5, lambda: 7) == 7
 
 
 def test_errors_of_its_own_are_raised_a_time_out_of_its_own_too():
@@ -27,7 +27,7 @@ def test_errors_of_its_own_are_raised_a_time_out_of_its_own_too():
         raise TimeoutError("my own")
 
     with pytest.raises(TimeoutError, match="my own"):
-        within(5, fails)
+        call_within(5, fails)
 
 
 def test_what_comes_too_late_is_undone():
@@ -38,7 +38,7 @@ def test_what_comes_too_late_is_undone():
         return 7
 
     with pytest.raises(TooLate):
-        within(0.1, slow, lambda value: value == 7 and undone.set())
+        call_within(0.1, slow, lambda value: value == 7 and undone.set())
     assert not undone.is_set()
     go_on.set()
     assert undone.wait(10)
@@ -47,8 +47,8 @@ def test_what_comes_too_late_is_undone():
 @pytest.fixture
 def refused_in_time(monkeypatch, request):
     """A call of `open_engine` is refused in these words within a few seconds."""
-    monkeypatch.setattr("chunkmeans.engines.clusters.deploy.PATIENCE", 1.0)
-    monkeypatch.setattr("chunkmeans.engines.clusters.kinds.kubernetes.PATIENCE", 1.0)
+    monkeypatch.setattr("chunkmeans.engines.clusters.kind.LEAST_TIMEOUT", 1.0)
+    monkeypatch.setattr("chunkmeans.engines.clusters.kinds.kubernetes.LEAST_TIMEOUT", 1.0)
 
     def check(kind, options, words):
         begin = monotonic()

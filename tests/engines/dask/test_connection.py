@@ -5,7 +5,7 @@ from time import monotonic
 from types import SimpleNamespace
 
 import pytest
-from chunkmeans.engines.dask.connection import TICK, Link, NoWorkers, greet
+from chunkmeans.engines.dask.connection import CHECK_INTERVAL, Connection, NoWorkers, await_answer
 from chunkmeans.errors import ClusterError
 from distributed.scheduler import NoValidWorkerError
 from distributed.security import Security
@@ -25,25 +25,25 @@ class Slow:
 
 
 @pytest.fixture
-def link(monkeypatch):
-    monkeypatch.setattr("chunkmeans.engines.dask.connection.Notes", lambda client: None)
+def connection(monkeypatch):
+    monkeypatch.setattr("chunkmeans.engines.dask.connection.TaskReports", lambda client: None)
     client = SimpleNamespace(
         scheduler=SimpleNamespace(address="tcp://here"),
         status="running",
         nthreads=lambda **_: {"w": 1},
         run_on_scheduler=lambda *_, **__: None,
     )
-    return Link(client, wait=1)
+    return Connection(client, wait=1)
 
 
-def test_a_scheduler_that_does_not_answer_is_an_error_that_says_how_to_go_on(link):
+def test_a_scheduler_that_does_not_answer_is_an_error_that_says_how_to_go_on(connection):
     def silent(callback_timeout):
         raise TimeoutError(f"timed out after {callback_timeout} s.")
 
-    link.client.nthreads = silent
-    words = "tcp://here has not answered for 5 seconds; .* the same command goes on from there"
+    connection.client.nthreads = silent
+    words = "tcp://here has not answered for 5 seconds; .* the same command resumes"
     with pytest.raises(ClusterError, match=words):
-        link.look(0.0)
+        connection.check(0.0)
 
 
 def test_whoever_takes_connections_and_says_nothing_is_left_after_a_while():
@@ -51,37 +51,37 @@ def test_whoever_takes_connections_and_says_nothing_is_left_after_a_while():
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         begin = monotonic()
         with pytest.raises(TimeoutError, match=r"silent for 0\.5 s"):
-            greet(address, 0.5, Security())
+            await_answer(address, 0.5, Security())
     assert monotonic() - begin < 10
 
 
-def test_a_scheduler_that_waited_long_enough_for_workers_is_not_lost(link):
+def test_a_scheduler_that_waited_long_enough_for_workers_is_not_lost(connection):
     gave_up = NoValidWorkerError("task", set(), set(), {}, timeout=9)
     with pytest.raises(NoWorkers, match="has had no worker for longer than it waits"):
-        link.fetch(Slow(gave_up))
+        connection.fetch(Slow(gave_up))
 
 
-def test_who_ended_workers_is_not_told_by_a_scheduler_that_runs_no_functions(link):
+def test_who_ended_workers_is_not_told_by_a_scheduler_that_runs_no_functions(connection):
     def refuse(*_, **__):
         raise ValueError("Cannot run function as the scheduler has been explicitly disallowed")
 
-    link.client.run_on_scheduler = refuse
-    assert link.deaths([SimpleNamespace(key="a")]) == {}
+    connection.client.run_on_scheduler = refuse
+    assert connection.deaths([SimpleNamespace(key="a")]) == {}
 
 
-def test_a_value_that_is_cut_off_on_its_way_is_asked_for_again_with_more_patience(link):
+def test_a_value_that_is_cut_off_on_its_way_is_asked_for_again_with_more_patience(connection):
     future = Slow(TimeoutError(), UnboundLocalError("result"), TimeoutError())
-    assert link.fetch(future) == 7
-    assert future.asked == [TICK, 2 * TICK, 4 * TICK, 8 * TICK]
+    assert connection.fetch(future) == 7
+    assert future.asked == [times * CHECK_INTERVAL for times in (1, 2, 4, 8)]
 
 
-def test_a_task_that_is_not_done_is_looked_after_as_often_as_ever(link):
+def test_a_task_that_is_not_done_is_looked_after_as_often_as_ever(connection):
     future = Slow(TimeoutError(), TimeoutError(), status="pending")
-    assert link.fetch(future) == 7
-    assert future.asked == [TICK] * 3
+    assert connection.fetch(future) == 7
+    assert future.asked == [CHECK_INTERVAL] * 3
 
 
 @pytest.mark.parametrize("kind", [TimeoutError, UnboundLocalError])
-def test_an_error_of_the_task_itself_is_raised(link, kind):
+def test_an_error_of_the_task_itself_is_raised(connection, kind):
     with pytest.raises(kind, match="mine"):
-        link.fetch(Slow(kind("mine"), status="error"))
+        connection.fetch(Slow(kind("mine"), status="error"))

@@ -14,10 +14,10 @@ from chunkmeans.engines import open_engine
 from chunkmeans.engines.base import OutOfTime, WorkerKilled
 from chunkmeans.engines.dask.settings import SETTINGS
 from chunkmeans.errors import ClusterError, ConfigError
+from chunkmeans.testing import EngineTests
 from distributed import LocalCluster
 
 from tests.engines import tasks
-from tests.engines.conformance import EngineTests
 from tests.engines.tasks import Marked
 
 
@@ -57,7 +57,7 @@ class TestDaskProcesses(EngineTests):
 
     def test_a_large_table_reaches_every_worker(self, engine):
         table = bytes(range(256)) * 4096
-        outcomes = engine.map(partial(tasks.look_up, table), range(64), name="table")
+        outcomes = engine.map(partial(tasks.entry_of, table), range(64), name="table")
         assert len({o.unwrap()[1] for o in outcomes}) == 2
 
     def test_items_come_back_to_the_worker_that_had_them(self, engine):
@@ -78,7 +78,7 @@ class TestDaskProcesses(EngineTests):
 
     def test_a_killed_worker_costs_nothing_but_time(self, engine, tmp_path):
         items = [Marked(i, str(tmp_path)) for i in range(12)]
-        total = engine.map_reduce(tasks.die_first, items, tasks.add, name="sum")
+        total = engine.map_reduce(tasks.die_first, items, tasks.plus, name="sum")
         assert total == sum(i * i for i in range(12))
         assert len(list(tmp_path.iterdir())) == 2
 
@@ -89,12 +89,12 @@ class TestDaskProcesses(EngineTests):
         }
         error = outcomes[3].error
         assert type(error) is WorkerKilled
-        assert str(error).startswith("3: even in a process of its own, it ended with status 1")
-        assert outcomes[3].attempts == 4, "three workers died, then a process of its own"
+        assert str(error).startswith("3: even in an isolated process, it ended with status 1")
+        assert outcomes[3].attempts == 4, "three workers died, then an isolated process"
 
     def test_an_item_that_always_kills_its_worker_fails_map_reduce_by_name(self, engine):
-        with pytest.raises(WorkerKilled, match=r"^3: even in a process of its own, it ended"):
-            engine.map_reduce(tasks.die_always, [3, 4], tasks.add, name="die")
+        with pytest.raises(WorkerKilled, match=r"^3: even in an isolated process, it ended"):
+            engine.map_reduce(tasks.die_always, [3, 4], tasks.plus, name="die")
 
 
 def test_values_lost_with_their_worker_are_computed_again():
@@ -115,7 +115,7 @@ def test_values_lost_with_their_worker_are_computed_again():
 
 
 def kill_a_worker(engine):
-    info = engine._link.client.run(os.getpid)
+    info = engine._connection.client.run(os.getpid)
     os.kill(pid := next(iter(info.values())), 9)
     return pid
 
@@ -124,8 +124,8 @@ def test_no_worker_left_is_an_error_and_no_hang():
     options = {"n_workers": 1, "threads_per_worker": 1}
     engine = open_engine(Cluster(options=options, wait=Wait(timeout=1.5)))
     with closing(engine):
-        engine._link.replace = None  # as on a cluster that somebody else runs
-        engine._link.client.cluster.scale(0)
+        engine._connection.replace = None  # as on a cluster that somebody else runs
+        engine._connection.client.cluster.scale(0)
         start = time.monotonic()
         with pytest.raises(ClusterError, match=r"no worker for 1.5 seconds; see whether"):
             list(engine.map(tasks.square, range(4), name="square"))
@@ -137,7 +137,7 @@ def test_what_had_best_run_on_a_worker_that_went_runs_on_one_that_comes_later():
     """Dask forgets such tasks where there was no worker at all when it went."""
     options = {"processes": False, "n_workers": 1, "threads_per_worker": 1}
     with open_engine("local", options) as engine:
-        client, lost = engine._link.client, []
+        client, lost = engine._connection.client, []
 
         def lose_all(outcome):
             if not lost and outcome.item == 2:
@@ -150,7 +150,7 @@ def test_what_had_best_run_on_a_worker_that_went_runs_on_one_that_comes_later():
         near = partial(tasks.in_family, "a")
         for watch in (None, lose_all):
             total = engine.map_reduce(
-                tasks.square_slowly, range(8), tasks.add, name="sum", near=near, watch=watch
+                tasks.square_slowly, range(8), tasks.plus, name="sum", near=near, watch=watch
             )
             assert total == 140
         assert lost
@@ -175,13 +175,39 @@ def test_a_lost_scheduler_is_an_error_and_no_hang():
     with closing(engine):
         outcomes = engine.map(tasks.square_slowly, range(1000), name="square")
         next(outcomes)
-        engine._link.client.cluster.close()
+        engine._connection.client.cluster.close()
         with pytest.raises(ClusterError, match=r"lost the scheduler at tcp://127.0.0.1"):
             list(outcomes)
 
 
-def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_failed(caplog):
-    caplog.set_level(logging.INFO, "distributed.chunkmeans")
+class Lines(logging.Handler):
+    """Collects what is logged.
+
+    Not pytest's: it sits where Dask, for as long as a cluster of this process is open, turns down
+    all handlers, namely at the logger ``distributed`` if that was imported before the tests began.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.texts = []
+
+    def emit(self, record):
+        self.texts.append(record.getMessage())
+
+
+@pytest.fixture
+def log():
+    """Return the lines of a worker's log that are ours."""
+    logger, lines = logging.getLogger("distributed.chunkmeans"), Lines()
+    before = logger.level
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    yield lines.texts
+    logger.setLevel(before)
+    logger.removeHandler(lines)
+
+
+def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_failed(log):
     with (
         dask.config.set({"distributed.worker.memory.pause": False}),
         LocalCluster(
@@ -191,16 +217,15 @@ def test_the_log_of_a_worker_tells_phase_and_item_before_the_work_and_why_it_fai
         open_engine("address", {"address": cluster.scheduler_address}) as engine,
     ):  # fmt: skip
         list(engine.map(tasks.square_or_fail, range(4), name="collect"))
-    told = [record.getMessage() for record in caplog.records if record.name.endswith("chunkmeans")]
-    assert {f"collect {i}: begins" for i in range(4)} <= set(told)
-    assert any(line.startswith("collect ") and ": failed: " in line for line in told)
+    assert {f"collect {i}: begins" for i in range(4)} <= set(log)
+    assert any(line.startswith("collect ") and ": failed: " in line for line in log)
 
 
 def test_a_performance_report_is_a_page_of_what_was_done(tmp_path):
     pytest.importorskip("bokeh", reason="Dask's reports need bokeh (extra dashboard)")
     page = tmp_path / "report.html"
     with (
-        open_engine("local", {"processes": False, "threads_per_worker": 1}, tasks=1) as engine,
+        open_engine("local", {"processes": False, "threads_per_worker": 1}) as engine,
         engine.reported(str(page)),
     ):
         list(engine.map(tasks.square, range(4), name="iterate"))
@@ -210,7 +235,7 @@ def test_a_performance_report_is_a_page_of_what_was_done(tmp_path):
 def test_a_performance_report_without_bokeh_is_an_error_that_says_what_to_install(monkeypatch):
     monkeypatch.setattr("chunkmeans.engines.dask.engine.find_spec", lambda name: None)
     with (
-        open_engine("local", {"processes": False, "threads_per_worker": 1}, tasks=1) as engine,
+        open_engine("local", {"processes": False, "threads_per_worker": 1}) as engine,
         pytest.raises(ConfigError, match=r"needs bokeh; pip install 'chunkmeans\[dashboard\]'"),
         engine.reported("report.html"),
     ):
@@ -234,7 +259,7 @@ def test_workers_that_are_killed_all_the_time_change_no_value():
         killer.start()
         try:
             for _ in range(3):
-                total = engine.map_reduce(tasks.square_slowly, range(400), tasks.add, name="sum")
+                total = engine.map_reduce(tasks.square_slowly, range(400), tasks.plus, name="sum")
                 assert total == sum(i * i for i in range(400))
         finally:
             over.set()
@@ -242,7 +267,7 @@ def test_workers_that_are_killed_all_the_time_change_no_value():
 
 
 def test_an_item_that_hangs_is_given_up_at_once_and_the_others_are_done(tmp_path):
-    """Its worker says so and ends; it is not tried again on others, nor in a process of its own."""
+    """Its worker says so and ends; it is not tried again on others, nor in an isolated process."""
     options = {"n_workers": 2, "threads_per_worker": 1}
     with open_engine("local", options, memory=3 * 2**30) as engine:
         items = [Marked(number, str(tmp_path)) for number in range(20)]
@@ -255,9 +280,9 @@ def test_an_item_that_hangs_is_given_up_at_once_and_the_others_are_done(tmp_path
         }
         assert items[3].mark() == 2, "it was tried again"
         with pytest.raises(OutOfTime, match="3 takes too long"):
-            engine.map_reduce(tasks.hang_at_three, items, tasks.add, name="hang")
-        assert engine.map_reduce(tasks.square, range(20), tasks.add, name="sum") == 2470
-        assert len(engine._link.notes) == 0
+            engine.map_reduce(tasks.hang_at_three, items, tasks.plus, name="hang")
+        assert engine.map_reduce(tasks.square, range(20), tasks.plus, name="sum") == 2470
+        assert len(engine._connection.reports) == 0
 
 
 class TestAMapReduceOfManyItems:
@@ -267,7 +292,7 @@ class TestAMapReduceOfManyItems:
 
     @pytest.fixture
     def engine(self, in_threads, monkeypatch):
-        monkeypatch.setattr("chunkmeans.engines.dask.engine.BLOCK", self.BLOCK)
+        monkeypatch.setattr("chunkmeans.engines.dask.engine.MERGE_BLOCK", self.BLOCK)
         return in_threads
 
     @pytest.mark.parametrize("number", [1, 15, 16, 17, 32, 33, 100])
@@ -276,19 +301,19 @@ class TestAMapReduceOfManyItems:
         assert places == (number, sum(range(number)))
 
     def test_blocks_of_no_time_make_the_same_value(self, engine, monkeypatch):
-        monkeypatch.setattr("chunkmeans.engines.dask.engine.BLOCK_SECONDS", 0.0)
+        monkeypatch.setattr("chunkmeans.engines.dask.engine.MERGE_BLOCK_SECONDS", 0.0)
         places = engine.map_reduce(tasks.count_and_sum, range(40), tasks.add_pairs, name="sum")
         assert places == (40, sum(range(40)))
 
     def test_the_first_failure_is_raised_in_a_later_block_too(self, engine):
         with pytest.raises(ValueError, match="never liked"):
-            engine.map_reduce(tasks.fails_at_90, range(100), tasks.add, name="sum")
+            engine.map_reduce(tasks.fails_at_90, range(100), tasks.plus, name="sum")
 
     def test_the_scheduler_forgets_what_is_merged(self, engine):
-        scheduler = engine._link.client.cluster.scheduler
+        scheduler = engine._connection.client.cluster.scheduler
         most = []
         engine.map_reduce(
-            tasks.square, range(20 * self.BLOCK), tasks.add, name="sum",
+            tasks.square, range(20 * self.BLOCK), tasks.plus, name="sum",
             watch=lambda _: most.append(len(scheduler.tasks)),
         )  # fmt: skip
         # a value and a merge per item, of the block that is merged and of the next
@@ -296,35 +321,35 @@ class TestAMapReduceOfManyItems:
         assert max(most) >= 2 * self.BLOCK, "or nothing was looked at"
 
     def test_the_scheduler_forgets_each_submission(self, engine, monkeypatch):
-        monkeypatch.setattr("chunkmeans.engines.dask.connection.TIDY", 32)
-        spans = engine._link.client.cluster.scheduler.extensions["spans"].spans
+        monkeypatch.setattr("chunkmeans.engines.dask.connection.TRIM_EVERY", 32)
+        spans = engine._connection.client.cluster.scheduler.extensions["spans"].spans
         most = []
 
         def noted(_):
             most.append(sum(len(s.metadata["collections"]) for s in spans.values() if s.metadata))
 
-        engine.map_reduce(tasks.square, range(300), tasks.add, name="sum", watch=noted)
+        engine.map_reduce(tasks.square, range(300), tasks.plus, name="sum", watch=noted)
         assert 0 < max(most[64:]) <= 64
 
-    def test_notes_that_never_come_are_done_without(self, engine, monkeypatch):
-        monkeypatch.setattr(engine._link.notes, "_came", Deaf())
+    def test_reports_that_never_come_are_done_without(self, engine, monkeypatch):
+        monkeypatch.setattr(engine._connection.reports, "_received", Unreceived())
         told = []
         total = engine.map_reduce(
-            tasks.square_slowly, range(20), tasks.add, name="sum", watch=told.append
+            tasks.square_slowly, range(20), tasks.plus, name="sum", watch=told.append
         )
         assert total == sum(n * n for n in range(20))
         assert sorted(outcome.item for outcome in told) == list(range(20))
         assert all(outcome.seconds >= 0.02 for outcome in told)
 
-    def test_no_note_is_left(self, engine):
-        engine.map_reduce(tasks.square, range(40), tasks.add, name="sum")
+    def test_no_report_is_left(self, engine):
+        engine.map_reduce(tasks.square, range(40), tasks.plus, name="sum")
         with pytest.raises(ValueError, match="is not liked"):
-            engine.map_reduce(tasks.square_or_fail, range(40), tasks.add, name="sum")
-        assert len(engine._link.notes) == 0
+            engine.map_reduce(tasks.square_or_fail, range(40), tasks.plus, name="sum")
+        assert len(engine._connection.reports) == 0
 
 
-class Deaf(dict):
-    """A place for notes where none arrives."""
+class Unreceived(dict):
+    """A place for reports where none arrives."""
 
     def __contains__(self, name):
         return False
@@ -335,17 +360,17 @@ class TestHomes:
 
     @pytest.fixture
     def engine(self, in_threads, monkeypatch):
-        monkeypatch.setattr("chunkmeans.engines.dask.engine.HOMES", 10)
+        monkeypatch.setattr("chunkmeans.engines.dask.engine.REMEMBERED_KEYS", 10)
         yield in_threads
         for family in "abc":
             in_threads.release(family)
 
     def known(self, engine, family, number):
-        return [n for n in range(number) if engine._home((family, n)) is not None]
+        return [n for n in range(number) if engine._last_worker((family, n)) is not None]
 
     def visit(self, engine, family, number):
         near = partial(tasks.in_family, family)
-        engine.map_reduce(tasks.square, range(number), tasks.add, name="sum", near=near)
+        engine.map_reduce(tasks.square, range(number), tasks.plus, name="sum", near=near)
 
     def test_as_many_are_remembered_as_there_is_room(self, engine):
         for _ in range(2):
@@ -361,7 +386,7 @@ class TestHomes:
         assert self.known(engine, "a", 10) == []
         assert self.known(engine, "b", 4) == [0, 1, 2, 3]
 
-    def test_what_is_released_has_no_home(self, engine):
+    def test_what_is_released_is_forgotten(self, engine):
         self.visit(engine, "a", 4)
         engine.release("a")
         assert self.known(engine, "a", 4) == []

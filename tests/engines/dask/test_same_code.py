@@ -13,7 +13,7 @@ import chunkmeans
 import pytest
 from chunkmeans.config import Cluster, Wait
 from chunkmeans.engines import open_engine
-from chunkmeans.engines.dask.same_code import _hash_of, version
+from chunkmeans.engines.dask.same_code import _hash_of, code_version
 from chunkmeans.errors import ClusterError
 from distributed import Client, LocalCluster
 
@@ -67,7 +67,7 @@ def test_a_worker_that_stands_still_is_passed_over_where_another_one_answers(sch
     with workers(scheduler, HERE, HERE) as (still, _):
         still.send_signal(signal.SIGSTOP)
         begin, told = monotonic(), []
-        with open_engine(asked(scheduler, 8), say=told.append) as engine:
+        with open_engine(asked(scheduler, 8), notify=told.append) as engine:
             assert monotonic() - begin < 20
             assert engine.workers == 2
         assert len(told) == 1
@@ -87,7 +87,7 @@ def test_a_worker_with_other_code_of_the_same_number_is_refused(scheduler, tmp_p
     shutil.copytree(HERE / "chunkmeans", tmp_path / "chunkmeans")
     with (tmp_path / "chunkmeans/image/grid.py").open("a") as file:
         file.write("# changed\n")
-    words = rf"has other code of chunkmeans {version()[0]} \(.*\); install the same"
+    words = rf"has other code of chunkmeans {code_version()[0]} \(.*\); install the same"
     with workers(scheduler, tmp_path), pytest.raises(ClusterError, match=words):
         open_engine(asked(scheduler, 30))
 

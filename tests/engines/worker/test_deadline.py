@@ -10,7 +10,7 @@ from chunkmeans.engines.worker.deadline import limited
 BEGIN = """
     import ctypes, sys, threading, time
     from chunkmeans.engines.worker import deadline
-    from chunkmeans.engines.worker.deadline import limited, spared
+    from chunkmeans.engines.worker.deadline import expendable, limited
     deadline.GRACE = 0.5
     def tell(error):
         print(type(error).__name__, error, flush=True)
@@ -35,7 +35,7 @@ def test_it_does_nothing_within_the_limit_nor_where_the_process_is_not_to_be_spa
     code, said, _ = ended("""
         deadline.IDLE = 0.3
         for _ in range(2):
-            with spared(tell), limited(0.5, "too long"):
+            with expendable(tell), limited(0.5, "too long"):
                 pass
             with limited(0.01, "too long"):
                 time.sleep(0.7)
@@ -49,7 +49,7 @@ def test_it_does_nothing_within_the_limit_nor_where_the_process_is_not_to_be_spa
 def test_it_counts_again_after_a_rest():
     code, said, _ = ended("""
         deadline.IDLE = 0.1
-        with spared(tell):
+        with expendable(tell):
             with limited(0.3, "first"):
                 pass
             time.sleep(0.6)
@@ -61,7 +61,7 @@ def test_it_counts_again_after_a_rest():
 
 def test_what_hangs_is_told_of_and_the_process_ends():
     code, said, _ = ended("""
-        with spared(tell), limited(0.3, "a.tif: too long"):
+        with expendable(tell), limited(0.3, "a.tif: too long"):
             threading.Event().wait()
     """)
     assert (code, said) == (1, "OutOfTime a.tif: too long\n")
@@ -70,7 +70,7 @@ def test_what_hangs_is_told_of_and_the_process_ends():
 def test_only_what_is_late_is_told_of_and_others_end_with_it():
     code, said, _ = ended("""
         def work(name, seconds):
-            with spared(tell), limited(seconds, name):
+            with expendable(tell), limited(seconds, name):
                 threading.Event().wait()
         for name, seconds in (("slow", 60), ("late", 0.3)):
             threading.Thread(target=work, args=(name, seconds)).start()
@@ -80,7 +80,7 @@ def test_only_what_is_late_is_told_of_and_others_end_with_it():
 
 def test_what_comes_back_after_it_was_told_of_does_not_go_on():
     code, said, _ = ended("""
-        with spared(tell):
+        with expendable(tell):
             with limited(0.3, "late"):
                 time.sleep(0.6)
             print("went on", flush=True)
@@ -91,7 +91,7 @@ def test_what_comes_back_after_it_was_told_of_does_not_go_on():
 
 def test_each_piece_has_the_whole_time():
     code, said, _ = ended("""
-        with spared(tell):
+        with expendable(tell):
             for _ in range(10):
                 with limited(0.5, "late"):
                     time.sleep(0.1)
@@ -102,7 +102,7 @@ def test_each_piece_has_the_whole_time():
 
 def test_what_holds_the_lock_of_python_ends_too_and_leaves_a_trace():
     code, said, trace = ended("""
-        with spared(tell, sys.stderr), limited(0.3, "stuck"):
+        with expendable(tell, sys.stderr), limited(0.3, "stuck"):
             ctypes.PyDLL(None).sleep(100)
     """)
     assert (code, said) == (1, "")
@@ -114,7 +114,7 @@ def test_time_in_which_the_process_stood_still_does_not_count():
         import os, signal, subprocess
         deadline.GRACE = 60
         resume = f"sleep 1.5; kill -CONT {os.getpid()}"
-        with spared(tell), limited(1.0, "late"):
+        with expendable(tell), limited(1.0, "late"):
             time.sleep(0.2)
             subprocess.Popen(["sh", "-c", resume])
             os.kill(os.getpid(), signal.SIGSTOP)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chunkmeans.engines import pixel_cache
+from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Iterated, PhaseStarted, ignore
 from chunkmeans.kmeans.compiled.tree import Tree
@@ -83,7 +83,7 @@ def test_trees_of_held_pixels_are_made_once_where_passes_will_be_worth_them(
         "array",
         ignore,
     )
-    pixel_cache.release("array")
+    PIXEL_CACHE.release("array")
     assert len(trees) == (sum(map(len, bundles)) if made else 0)
 
 

@@ -139,7 +139,7 @@ def test_an_image_that_kills_its_worker_costs_itself_only(
     assert {e.row.state for e in found.values()} == {"done"}
     assert labels_of(all_jobs, found) == expected
     if kind == "Hanging":
-        assert "process of its own" not in row.reason, "it was waited for again and again"
+        assert "isolated process" not in row.reason, "it was waited for again and again"
 
 
 def images_of(all_jobs, engine):

@@ -1,10 +1,10 @@
-"""All that options of a cluster say of where anything listens, however deep they say it."""
+"""Finds every option that decides where a cluster listens, however deep it is nested."""
 
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from chunkmeans.engines.clusters.request import Request
+from chunkmeans.config import Cluster
 from chunkmeans.engines.clusters.security import ALL, refuse_exposed, refuse_open_dashboard
 
 _HOSTS = {"host", "ip", "interface", "listen_address", "contact_address"}
@@ -19,44 +19,44 @@ _OTHERS = {
 """What goes to SSH, to a shell and to a batch system, where these names mean other things."""
 
 
-def refuse_listening(request: Request, options: Mapping[str, Any]) -> None:
+def refuse_listening(section: Cluster, options: Mapping[str, Any]) -> None:
     """Refuse options by which a scheduler, a worker or a dashboard would listen on a network.
 
     Nested mappings count (``scheduler_kwargs``, ``worker_options``), and words of a command line
-    (``worker_extra_args``), unless there is TLS, or the explicit word that anybody may.
+    (``worker_extra_args``), unless there is TLS, or the config says `insecure`.
     """
-    for where, name, value in _said(options, "cluster.options"):
+    for where, name, value in _addresses(options, "cluster.options"):
         if name in _DASHBOARDS:
-            refuse_open_dashboard(request, value, where)
+            refuse_open_dashboard(section, value, where)
         else:
-            refuse_exposed(request, value or ALL, where=where)
+            refuse_exposed(section, value or ALL, where=where)
 
 
-def _said(options: Mapping[str, Any], inside: str) -> Iterator[tuple[str, str, Any]]:
-    """Yield where something is said of an address, the name of the option, and what it says."""
-    somewhere = any(options.get(name) for name in _HOSTS)
+def _addresses(options: Mapping[str, Any], inside: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the key of each option that is an address, its name, and its value."""
+    given = any(options.get(name) for name in _HOSTS)
     for key, value in options.items():
         name, where = _plain(key), f"{inside}.{key}"
-        if name in _DASHBOARDS or (name in _HOSTS and (value or not somewhere)):
+        if name in _DASHBOARDS or (name in _HOSTS and (value or not given)):
             yield where, name, value
         elif name in _COMMANDS and isinstance(value, str):
-            yield from _said_in_words(value.split(), where)
+            yield from _addresses_in_command(value.split(), where)
         elif name not in _OTHERS:
-            yield from _said_below(value, where)
+            yield from _addresses_below(value, where)
 
 
-def _said_below(value: Any, where: str) -> Iterator[tuple[str, str, Any]]:
+def _addresses_below(value: Any, where: str) -> Iterator[tuple[str, str, Any]]:
     if isinstance(value, Mapping):
-        yield from _said(value, where)
+        yield from _addresses(value, where)
     elif isinstance(value, list | tuple):
         texts = [text for text in value if isinstance(text, str)]
-        yield from _said_in_words([word for text in texts for word in text.split()], where)
+        yield from _addresses_in_command([word for text in texts for word in text.split()], where)
         for inner in value:
-            yield from _said_below(inner, where)
+            yield from _addresses_below(inner, where)
 
 
-def _said_in_words(words: list[str], where: str) -> Iterator[tuple[str, str, Any]]:
-    """As `_said`, of ``--host ADDRESS`` and ``--host=ADDRESS``."""
+def _addresses_in_command(words: list[str], where: str) -> Iterator[tuple[str, str, Any]]:
+    """As `_addresses`, of ``--host ADDRESS`` and ``--host=ADDRESS``."""
     for word, following in zip_longest(words, words[1:], fillvalue=""):
         option, equals, value = word.partition("=")
         name = _plain(option)

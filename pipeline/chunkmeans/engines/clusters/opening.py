@@ -1,31 +1,29 @@
-"""What all ways to open an engine on Dask share: settings, a client, and words for what fails."""
+"""Opening a Dask cluster step by step: settings, start, scale, adapt, close, error messages."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import dask
 import psutil
-from distributed import Client
+from distributed import Client, SpecCluster, Status
+from distributed.deploy.spec import ProcessInterface
 
-from chunkmeans.engines.clusters.request import Request
 from chunkmeans.engines.clusters.security import LOOPBACK
-from chunkmeans.engines.dask.connection import ADVICE
-from chunkmeans.engines.dask.engine import DaskEngine
-from chunkmeans.engines.dask.same_code import refuse_others
-from chunkmeans.engines.dask.settings import Settings
-from chunkmeans.engines.machine import free_memory
+from chunkmeans.engines.clusters.timeout import TooLate, call_within
+from chunkmeans.engines.dask.settings import DaskSettings
 from chunkmeans.errors import ClusterError, ConfigError
 
 
 @contextmanager
-def configured(request: Request) -> Iterator[None]:
-    """Let Dask's settings hold that are ours, and those that the config asks for."""
-    refuse_flat_settings(request.cluster.dask_config)
-    with Settings(), dask.config.set(request.cluster.dask_config):
+def configured(dask_config: Mapping[str, Any]) -> Iterator[None]:
+    """Apply our settings of Dask while this is open, and those that the config asks for."""
+    with DaskSettings(), dask.config.set(dask_config):
         yield
 
 
@@ -42,64 +40,108 @@ def refuse_flat_settings(asked: Mapping[str, Any], above: str = "") -> None:
             )
 
 
-def engine_of(
-    client: Client,
-    stack: ExitStack,
-    request: Request,
-    *,
-    workers: int = 1,
-    planned: int = 0,
-    memory: int | None = None,
-    replace: Callable[[], object] | None = None,
-    foreign: bool = True,
-    tunnelled: bool = False,
-    advice: str = ADVICE,
-) -> DaskEngine:
-    """Return the engine of `client`, which closes what is on `stack`.
+def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: float) -> Any:
+    """Return a new cluster, if its class makes one within so many seconds.
 
-    Parameters
-    ----------
-    client, stack, request
-        A client of the scheduler; what was opened for it; what was asked.
-    workers
-        With how many to begin, unless the config says so.
-    planned
-        How many workers there will be, for the plan; at least those that are there count.
-    memory
-        Bytes a worker may use; None: what it was started with.
-    replace
-        Starts workers for those that were given up.
-    foreign
-        Whether workers may have another chunkmeans than this process.
-    tunnelled
-        Whether the dashboard listens on loopback of the scheduler's machine, whatever its address.
-    advice
-        What to do where there is no worker.
+    Raises
+    ------
+    ConfigError
+        If the class refuses its arguments, or makes no cluster.
+    ClusterError
+        If there is no cluster in time.
     """
-    wait = request.cluster.wait
-    engine = DaskEngine(
-        client,
-        memory=0,
-        wait=wait.timeout,
-        workers=wait.workers or workers,
-        planned=planned,
-        replace=replace,
-        dashboard=_dashboard(client, tunnelled) if find_spec("bokeh") else "",
-        advice=advice,
-    )
-    if foreign:
-        refuse_others(client, wait.timeout, request.say)
-    limits = [w["memory_limit"] for w in client.scheduler_info()["workers"].values()]
-    smallest = min((limit for limit in limits if limit), default=free_memory())
-    engine.memory = smallest if memory is None else min(memory, smallest)
-    engine.on_close = stack.pop_all().close
-    return engine
+    try:
+        cluster = call_within(seconds, partial(cls, **arguments), close_cluster)
+    except TooLate as error:
+        raise ClusterError(
+            f"{kind}: no cluster was started within {seconds:g} seconds; see whether what "
+            "starts it answers, and its address; cluster.wait.timeout says how long to wait"
+        ) from error
+    except (TypeError, ValueError) as error:
+        name = getattr(cls, "__name__", kind)
+        raise ConfigError(f"cluster.options: Dask's {name} refuses them: {error}") from error
+    except Exception as error:  # each system has errors of its own
+        raise ClusterError(
+            f"{kind}: no cluster could be started: {first_message(error)}"
+        ) from error
+    if not hasattr(cluster, "scheduler_address"):
+        raise ConfigError(
+            f"cluster.options.class: what {kind} starts is no cluster of Dask, but "
+            f"{type(cluster).__name__}; give a class that starts one"
+        )
+    return cluster
 
 
-def _dashboard(client: Client, tunnelled: bool) -> str:
+def close_cluster(cluster: Any) -> None:
+    """Close a cluster.
+
+    Dask insists that every worker it made is closed or has failed, and dask-jobqueue notes neither
+    of its jobs: one that was lost, or could not even be submitted, would be an error here. The
+    files of temporary certificates it would leave to the garbage collector, which may never come.
+    """
+    if isinstance(cluster, SpecCluster):
+        for worker in list(cluster._created):
+            if isinstance(worker, ProcessInterface):
+                worker.status = Status.failed
+    try:
+        cluster.close()
+    finally:
+        for name in ("_job_ca_file", "_job_cert", "_job_key"):
+            if hasattr(cluster, name):
+                getattr(cluster, name).close()
+
+
+def scale_cluster(kind: str, cluster: Any, amount: int | Mapping[str, Any]) -> None:
+    """Ask for workers, and notice if asking fails: no `sbatch`, a queue that does not exist."""
+    try:
+        if isinstance(cluster, SpecCluster):
+            cluster.sync(_scale_and_wait, cluster, amount)
+        else:
+            call_scale(cluster.scale, amount)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"cluster.scale: Dask refuses it: {error}") from error
+    except Exception as error:
+        raise ClusterError(
+            f"{kind}: no worker could be asked for: {first_message(error)}"
+        ) from error
+
+
+async def _scale_and_wait(cluster: SpecCluster, amount: int | Mapping[str, Any]) -> None:
+    """Scale, and wait until every worker is asked for; what goes wrong is raised, not logged."""
+    log = logging.getLogger("tornado.application")
+    before, log.disabled = log.disabled, True
+    try:
+        call_scale(cluster.scale, amount)
+        await cluster._correct_state()
+    finally:
+        await asyncio.sleep(0)
+        log.disabled = before
+
+
+def call_scale(scale: Callable[..., Any], amount: int | Mapping[str, Any]) -> None:
+    """Call a cluster's `scale`, with a number or with what it takes by name."""
+    if isinstance(amount, Mapping):
+        scale(**amount)
+    else:
+        scale(amount)
+
+
+def adapt_cluster(kind: str, cluster: Any, limits: Mapping[str, Any]) -> None:
+    """Let the number of workers follow the work; only once there are some: none would be kept."""
+    try:
+        cluster.adapt(**limits)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"cluster.adapt: Dask refuses it: {error}") from error
+    except Exception as error:
+        raise ClusterError(f"{kind}: cannot adapt: {first_message(error)}") from error
+
+
+def dashboard_of(client: Client, on_loopback: bool) -> str:
     """Return where the dashboard is, and how to look at it if that is on another machine."""
     port = client.scheduler_info()["services"].get("dashboard")
-    if not tunnelled or port is None:
+    if find_spec("bokeh") is None:
+        return ""
+    if not on_loopback or port is None:
         return str(client.dashboard_link or "")
     page = f"http://{LOOPBACK}:{port}/status"
     host = str(client.scheduler.address).rpartition("://")[2].rpartition(":")[0].strip("[]")
@@ -110,8 +152,8 @@ def _dashboard(client: Client, tunnelled: bool) -> str:
 
 
 def no_answer(address: str, error: BaseException) -> ClusterError:
-    """Return why nobody answers, in words: refused, unknown, or silent until the time was over."""
-    root = first_cause(error)
+    """Return why no scheduler answers: refused, unknown, or silent until the time was over."""
+    root = _root_cause(error)
     if isinstance(root, ConnectionRefusedError):
         why = "connection refused; is the scheduler running, and is this its port?"
     elif isinstance(root, socket.gaierror):
@@ -121,18 +163,17 @@ def no_answer(address: str, error: BaseException) -> ClusterError:
     elif isinstance(root, MemoryError):  # Dask took its first bytes for a length
         why = "something else than a Dask scheduler listens there; is this its port?"
     else:
-        why = words(error)
+        why = first_message(error)
     return ClusterError(f"no Dask scheduler answers at {address}: {why}")
 
 
-def words(error: BaseException) -> str:
-    """Return the words of what first went wrong."""
-    first = first_cause(error)
-    return str(first) or type(first).__name__
+def first_message(error: BaseException) -> str:
+    """Return the message of the first cause of an error, or its name."""
+    root = _root_cause(error)
+    return str(root) or type(root).__name__
 
 
-def first_cause(error: BaseException) -> BaseException:
-    """Return what first went wrong."""
+def _root_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error

@@ -7,37 +7,33 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from dask.utils import parse_bytes
 from distributed.deploy.adaptive import Adaptive
 
-from chunkmeans.engines.clusters.options import arguments, refuse_unknown, takes_any
-from chunkmeans.engines.clusters.request import Request
+from chunkmeans.config import Cluster
+from chunkmeans.engines.options import arguments, count, nbytes, refuse_unknown, takes_any
 from chunkmeans.errors import ConfigError
 
 _COUNTS = ("n", "jobs", "cores", "minimum", "maximum")
 
 
-def refuse_wrong_scaling(request: Request) -> None:
+def refuse_wrong_scaling(section: Cluster, cls: Any) -> None:
     """Refuse keys that the class does not know, and what is no number of workers."""
-    cls, cluster = request.load(), request.cluster
-    if isinstance(cluster.scale, Mapping):
-        _check(request, "cluster.scale", cluster.scale, getattr(cls, "scale", None), least=1)
-    if cluster.adapt is not None:
-        _check(request, "cluster.adapt", cluster.adapt, getattr(cls, "adapt", None), least=0)
+    if isinstance(section.scale, Mapping):
+        _check(section.kind, "cluster.scale", section.scale, getattr(cls, "scale", None), least=1)
+    if section.adapt is not None:
+        _check(section.kind, "cluster.adapt", section.adapt, getattr(cls, "adapt", None), least=0)
 
 
-def _check(request: Request, name: str, asked: Mapping[str, Any], method: Any, least: int) -> None:
+def _check(kind: str, name: str, asked: Mapping[str, Any], method: Any, least: int) -> None:
     known = _known(method)
     if known is not None:
-        refuse_unknown(asked, known, request.kind, name)
+        refuse_unknown(asked, known, kind, name)
     found = {key: _number(f"{name}.{key}", key, value, least) for key, value in asked.items()}
     for key, number in found.items():
-        most = found.get(key.replace("minimum", "maximum"))
+        above = key.replace("minimum", "maximum")
+        most = found.get(above)
         if key.startswith("minimum") and None not in (number, most) and number > most:
-            raise ConfigError(
-                f"{name}.{key}: {asked[key]} is above {key.replace('minimum', 'maximum')}, "
-                f"{asked[key.replace('minimum', 'maximum')]}"
-            )
+            raise ConfigError(f"{name}.{key}: {asked[key]} is above {above}, {asked[above]}")
 
 
 def _known(method: Any) -> set[str] | None:
@@ -61,16 +57,7 @@ def _number(name: str, key: str, value: Any, least: int) -> Any:
         return None
     least = 1 if "maximum" in key else least
     if what == "memory":
-        try:
-            nbytes = parse_bytes(value)
-        except (TypeError, ValueError, AttributeError):
-            nbytes = -1
-        if isinstance(value, bool) or nbytes < least:
-            raise ConfigError(f"{name}: {value!r} is no size; give bytes, such as 64GiB")
-        return nbytes
-    if what in _COUNTS:
-        endless = what == "maximum" and value == inf
-        if not endless and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-            raise ConfigError(f"{name}: {value!r} is no count; give at least {least}")
-        return value
-    return None
+        return nbytes(value, name, least)
+    if what not in _COUNTS:
+        return None
+    return value if what == "maximum" and value == inf else count(value, name, least)

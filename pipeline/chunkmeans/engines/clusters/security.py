@@ -1,6 +1,6 @@
-"""Who may connect: loopback, or certificates, or an explicit word that anybody may.
+"""Who may connect: only this machine, or holders of certificates, or all where `insecure` says so.
 
-Whoever reaches a Dask scheduler or worker can run programs as its user.
+What reaches a Dask scheduler or worker can run programs as its user.
 """
 
 import socket
@@ -11,53 +11,52 @@ from typing import Any
 import psutil
 from distributed import Security
 
-from chunkmeans.engines.clusters.request import Request
+from chunkmeans.config import Cluster
 from chunkmeans.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
 
 ALL = "every network"
-"""Stands for all addresses of a machine, where Dask listens if it is not told otherwise."""
+"""Stands for all addresses of a machine, where Dask listens by default."""
 
 
-def refuse_exposed(request: Request, *places: Any, where: str = "cluster") -> None:
+def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> None:
     """Refuse to listen on a network without TLS, unless that was asked for.
 
     Parameters
     ----------
-    request
-        What is asked.
+    section
+        Of the config.
     places
         Names of interfaces, hosts, or `ALL`: where anything would listen.
     where
         What of the config says so.
     """
-    cluster = request.cluster
-    if cluster.insecure or cluster.security is not None:
+    if section.insecure or section.security is not None:
         return
     for place in places:
         if not is_loopback(place):
             raise ConfigError(
-                f"{where}: kind {request.kind} would listen on {place} without TLS, where whoever "
-                "reaches it can run programs as you; give cluster.security (certificates, or "
-                "temporary), or cluster.insecure: true where you trust everybody on that network"
+                f"{where}: kind {section.kind} would listen on {place} without TLS, where all who "
+                "reach it can run programs as you; give cluster.security (certificates, or "
+                "temporary), or cluster.insecure: true where you trust all users of that network"
             )
 
 
 def refuse_open_dashboard(
-    request: Request, address: Any, where: str = "cluster.options.dashboard_address"
+    section: Cluster, address: Any, where: str = "cluster.options.dashboard_address"
 ) -> None:
     """Refuse a dashboard on a network, which has no TLS, unless that was asked for.
 
     Dask takes several addresses, as a list or with commas between.
     """
-    if address is None or request.cluster.insecure:
+    if address is None or section.insecure:
         return
     for one in address if isinstance(address, list | tuple) else str(address).split(","):
         host = str(one).rpartition("://")[2].rpartition(":")[0]
         if not is_loopback(host or ALL):
             raise ConfigError(
-                f"{where}: the dashboard would listen on {host or ALL}, for anybody; give "
+                f"{where}: the dashboard would listen on {host or ALL}, for all users; give "
                 f"{LOOPBACK}:8787, or {LOOPBACK}:0 for any free port, and look at it through "
                 "ssh -L; or cluster.insecure: true"
             )
@@ -84,18 +83,18 @@ def is_loopback(place: Any) -> bool:
         return False
 
 
-def listening(*options: Any) -> list[Any]:
-    """Return where somebody listens who is given these interfaces and hosts; `ALL` without any."""
+def listening_places(*options: Any) -> list[Any]:
+    """Return where a process listens that has these interfaces and hosts; `ALL` without any."""
     return [option for option in options if option] or [ALL]
 
 
-def security_of(request: Request, *, temporary: bool = True) -> Security | None:
+def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
     """Return what Dask needs of the certificates; None where no TLS is asked for.
 
     Parameters
     ----------
-    request
-        What is asked.
+    section
+        Of the config.
     temporary
         Whether temporary certificates can reach the workers of this kind.
 
@@ -104,7 +103,7 @@ def security_of(request: Request, *, temporary: bool = True) -> Security | None:
     ConfigError
         If they cannot, or cannot be made.
     """
-    asked = request.cluster.security
+    asked = section.security
     if asked is None:
         return None
     if asked != "temporary":
@@ -113,11 +112,11 @@ def security_of(request: Request, *, temporary: bool = True) -> Security | None:
                 raise ConfigError(
                     f"cluster.security.{name}: there is no file {getattr(asked, name)}"
                 )
-        return _security(asked.ca, asked.cert, asked.key)
+        return Security(**arguments_of(asked.ca, asked.cert, asked.key))
     if not temporary:
         raise ConfigError(
             f"cluster.security: temporary certificates do not reach the workers of kind "
-            f"{request.kind}; give files: {{ca: ..., cert: ..., key: ...}}"
+            f"{section.kind}; give files: {{ca: ..., cert: ..., key: ...}}"
         )
     try:
         return Security.temporary()
@@ -127,25 +126,24 @@ def security_of(request: Request, *, temporary: bool = True) -> Security | None:
         ) from None
 
 
-def placeholder(request: Request) -> Security | None:
-    """Return what stands for `security_of` in a plan, which makes no certificates."""
-    if request.cluster.security != "temporary":
-        return security_of(request)
-    return _security("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY")
+def placeholder(section: Cluster, *, temporary: bool = True) -> Security | None:
+    """Return what stands for `security_of` in a plan, which makes no certificates.
+
+    None where certificates are files of other hosts, which need not be on this one.
+    """
+    if not temporary:
+        return None
+    if section.security != "temporary":
+        return security_of(section)
+    return Security(**arguments_of("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY"))
 
 
-def as_options(security: Security) -> dict[str, Any]:
-    """Return certificates of files as the arguments of `Security`, for a process elsewhere."""
-    found = {name: getattr(security, name) for name in security.__slots__ if "tls" in name}
-    texts = {name: value for name, value in found.items() if isinstance(value, str)}
-    return {"require_encryption": True, **texts}
-
-
-def _security(ca: str, cert: str, key: str) -> Security:
-    everybody: dict[str, Any] = {"require_encryption": True, "tls_ca_file": ca}
+def arguments_of(ca: str, cert: str, key: str) -> dict[str, Any]:
+    """Return certificates of files as the arguments of `Security`, for every role."""
+    found: dict[str, Any] = {"require_encryption": True, "tls_ca_file": ca}
     for role in ("client", "scheduler", "worker"):
-        everybody |= {f"tls_{role}_cert": cert, f"tls_{role}_key": key}
-    return Security(**everybody)
+        found |= {f"tls_{role}_cert": cert, f"tls_{role}_key": key}
+    return found
 
 
 def dashboard_here() -> str:

@@ -1,7 +1,7 @@
-"""A limit on the time of calls into other people's code, which may wait for an answer for ever.
+"""A limit on the time of calls into packages that may wait for an answer for ever.
 
 Classes of Dask ask services (a gateway, an API server, an sshd) that may take a connection and
-never say a word.
+never send a byte.
 """
 
 import threading
@@ -10,16 +10,16 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import TypeVar
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 
 class TooLate(Exception):
     """A call did not return in time."""
 
 
-def within(
-    seconds: float, call: Callable[[], Value], undo: Callable[[Value], object] | None = None
-) -> Value:
+def call_within(
+    seconds: float, call: Callable[[], _Value], undo: Callable[[_Value], object] | None = None
+) -> _Value:
     """Return what a call returns, in a thread that nothing waits for if it never does.
 
     Parameters
@@ -29,14 +29,14 @@ def within(
     call
         What to call.
     undo
-        Called with what comes after all when nobody wants it any more.
+        Called with what is returned after that time.
 
     Raises
     ------
     TooLate
         If it did not return in time. Its own errors are raised too.
     """
-    future: Future[Value] = Future()
+    future: Future[_Value] = Future()
 
     def run() -> None:
         try:
@@ -44,7 +44,7 @@ def within(
         except BaseException as error:
             future.set_exception(error)
 
-    def leave(done: "Future[Value]") -> None:
+    def discard(done: "Future[_Value]") -> None:
         if done.exception() is None and undo is not None:
             with suppress(Exception):
                 undo(done.result())
@@ -53,9 +53,9 @@ def within(
     try:
         wait([future], seconds)
     except BaseException:  # Ctrl-C
-        future.add_done_callback(leave)
+        future.add_done_callback(discard)
         raise
     if not future.done():
-        future.add_done_callback(leave)
+        future.add_done_callback(discard)
         raise TooLate
     return future.result()

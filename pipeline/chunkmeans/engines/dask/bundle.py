@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from chunkmeans.engines.base import Item
+from chunkmeans.engines.base import ItemT
 
 
-def bundles(
-    items: Iterable[Item], weight: Callable[[Item], int], target: int
-) -> Iterator[tuple[Item, ...]]:
+def bundles_by_weight(
+    items: Iterable[ItemT], weight: Callable[[ItemT], int], target: int
+) -> Iterator[tuple[ItemT, ...]]:
     """Yield consecutive items in groups that weigh about `target`, at least one item each.
 
     A bundle ends before the item that would carry it over `target`, so that only a single item
@@ -22,12 +22,12 @@ def bundles(
     target
         Weight of a bundle, in the same unit, at least 1.
 
-    >>> [b for b in bundles([3, 3, 5, 9, 1], weight=int, target=6)]
+    >>> [b for b in bundles_by_weight([3, 3, 5, 9, 1], weight=int, target=6)]
     [(3, 3), (5,), (9,), (1,)]
     """
     if target < 1:
         raise ValueError(f"a bundle needs a target of at least 1, not {target}")
-    bundle: list[Item] = []
+    bundle: list[ItemT] = []
     total = 0
     for item in items:
         heavy = weight(item)

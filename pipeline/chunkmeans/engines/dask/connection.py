@@ -1,8 +1,8 @@
-"""The connection to a Dask scheduler: plain questions that end in an answer, never in a hang.
+"""The connection to a Dask scheduler: every request ends in an answer or an error, never in a hang.
 
 A scheduler may go, or stand still with its connections open (stopped, or on a host that is cut
 off), and there may be no workers. Each is an error after the time to wait, and the run ends: what
-is written stays, and the same command goes on from there.
+is written stays, and the same command resumes.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from distributed.comm import CommClosedError, connect
 from distributed.scheduler import NoValidWorkerError
 from distributed.security import Security
 
-from chunkmeans.engines.dask.messages import Notes
+from chunkmeans.engines.dask.task_reports import TaskReports
 from chunkmeans.errors import ClusterError
 
-TICK = 1.0
-"""Seconds without news after which the cluster is looked at."""
+CHECK_INTERVAL = 1.0
+"""Seconds without a result after which scheduler and workers are checked."""
 
-PATIENCE = 5.0
+LEAST_TIMEOUT = 5.0
 """Seconds that the scheduler has for an answer, at least."""
 
-TIDY = 2048
-"""Submissions after which the scheduler is told to forget what it noted of them."""
+TRIM_EVERY = 2048
+"""Submissions after which the scheduler's statistics of them are emptied."""
 
-ADVICE = "start workers, or see in their logs why they end"
-"""What to do where there is no worker, if nobody knows better."""
+DEFAULT_ADVICE = "start workers, or see in their logs why they end"
+"""What to do where there is no worker, unless the kind of cluster knows better."""
 
-GOES_ON = "what is written stays, the same command goes on from there"
+HOW_TO_RESUME = "what is written stays, the same command resumes"
 
 _LOST = (CancelledError, ClosedClientError, CommClosedError, NoValidWorkerError)
 
@@ -45,8 +45,8 @@ class NoWorkers(ClusterError):
     """There has been no worker for too long."""
 
 
-class Link:
-    """A client that gives up with `ClusterError` where Dask would wait for ever. Thread-safe.
+class Connection:
+    """A client that raises `ClusterError` where Dask would wait for ever. Thread-safe.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ class Link:
     wait
         Seconds to wait for a worker while there is none, and for an answer of the scheduler.
     replace
-        Called now and then while workers are missing, to start others for those that were given
-        up; must do nothing where none was. None: somebody else sees to that.
+        Called now and then while workers are missing, to start others for those that Dask gave
+        up; must do nothing where it gave up none. None: the workers are not ours to start.
     advice
         What to do where there is no worker, for the error that says so.
     """
@@ -66,35 +66,35 @@ class Link:
         client: Client,
         wait: float,
         replace: Callable[[], object] | None = None,
-        advice: str = ADVICE,
+        advice: str = DEFAULT_ADVICE,
     ) -> None:
         self.client, self.wait, self.replace, self.advice = client, wait, replace, advice
-        self.notes = Notes(client)
-        """What tasks tell of themselves."""
-        self.wanted = 0
+        self.reports = TaskReports(client)
+        """Outcomes that tasks send ahead of their values."""
+        self.most_workers = 0
         """Workers that there were at the most."""
         self.address: str = client.scheduler.address
         """Where the scheduler listens, or did."""
         self.threads: Mapping[str, int] = {}
-        """Threads of every worker, by its address, when last looked at."""
+        """Threads of every worker, by its address, at the last check."""
         self._submissions = count(1)
 
     @property
-    def patience(self) -> float:
+    def timeout(self) -> float:
         """Seconds that the scheduler has for an answer."""
-        return max(self.wait, PATIENCE)
+        return max(self.wait, LEAST_TIMEOUT)
 
     def await_workers(self, count: int = 1) -> None:
         """Return when there are `count` workers, or after the time to wait if there is any."""
         since = monotonic()
         while len(self.threads) < count:
-            self.look(since)
+            self.check(since)
             if self.threads and monotonic() - since > self.wait:
                 return
             sleep(0.02)
 
-    def look(self, since: float) -> float:
-        """Look whether there are workers; return the time at which there still were some.
+    def check(self, since: float) -> float:
+        """Check whether there are workers; return the time at which there still were some.
 
         Raises
         ------
@@ -103,61 +103,44 @@ class Link:
             for too long; the latter is `NoWorkers`.
         """
         if self.client.status != "running":
-            self.lost(None)
+            self._raise_lost(None)
         try:
-            threads = dict(self.client.nthreads(callback_timeout=self.patience))
+            threads = dict(self.client.nthreads(callback_timeout=self.timeout))
         except TimeoutError as error:
             raise ClusterError(
-                f"the scheduler at {self.address} has not answered for {self.patience:g} seconds; "
-                f"see whether its process and its host are well; {GOES_ON}"
+                f"the scheduler at {self.address} has not answered for {self.timeout:g} seconds; "
+                f"see whether its process and its host are well; {HOW_TO_RESUME}"
             ) from error
         except (*_LOST, OSError) as error:
-            self.lost(error)
-        self.wanted = max(self.wanted, len(threads))
-        if len(threads) < self.wanted and self.replace is not None:
+            self._raise_lost(error)
+        self.most_workers = max(self.most_workers, len(threads))
+        if len(threads) < self.most_workers and self.replace is not None:
             self.replace()
         if threads:
             if threads.keys() != self.threads.keys():
-                self._wake()
+                self._run_on_scheduler(_run_elsewhere)
             self.threads = threads
             return monotonic()
         if monotonic() - since > self.wait:
             raise NoWorkers(
                 f"the scheduler at {self.address} has had no worker for {self.wait:g} seconds; "
-                f"{self.advice}; {GOES_ON}"
+                f"{self.advice}; {HOW_TO_RESUME}"
             )
         return since
 
-    def lost(self, error: BaseException | None) -> NoReturn:
-        """Raise that the scheduler is gone, or that it gave up waiting for workers."""
-        if isinstance(error, NoValidWorkerError):
-            raise NoWorkers(
-                f"the scheduler at {self.address} has had no worker for longer than it waits "
-                f"(distributed.scheduler.no-workers-timeout); start workers; {GOES_ON}"
-            ) from error
-        raise ClusterError(
-            f"lost the scheduler at {self.address}"
-            + (f" ({error})" if error is not None and str(error) else "")
-            + f"; {GOES_ON}"
-        ) from error
-
-    def tell(self, function: Callable[..., Any], *arguments: object) -> None:
-        """Call a function in every worker that is there; none is told where none can be reached."""
+    def run_on_workers(self, function: Callable[..., Any], *arguments: object) -> None:
+        """Call a function in every worker that can be reached; the others are passed over."""
         if self.client.status != "running":
             return
-        with suppress(*_LOST, OSError):  # whoever is lost, or stands still, has nothing to be told
-            self.client.run(function, *arguments, on_error="ignore", callback_timeout=PATIENCE)
+        with suppress(*_LOST, OSError):
+            self.client.run(function, *arguments, on_error="ignore", callback_timeout=LEAST_TIMEOUT)
 
     def deaths(self, futures: Iterable[Future]) -> Mapping[str, int]:
         """Return how many workers ended while each future was on them, by its key; 0 is left out.
 
-        Nothing where the scheduler does not tell.
+        Nothing where the scheduler does not answer.
         """
-        keys = [future.key for future in futures]
-        with suppress(*_LOST, OSError, ValueError):
-            found = self.client.run_on_scheduler(_suspicious, keys, callback_timeout=PATIENCE)
-            return dict(found)
-        return {}
+        return dict(self._run_on_scheduler(_suspicious, [future.key for future in futures]) or {})
 
     def submit(
         self,
@@ -167,9 +150,9 @@ class Link:
         worker: str | None = None,
         priority: int = 0,
     ) -> Future:
-        """Submit one call; `worker` is where it had best run, not where it must."""
-        if next(self._submissions) % TIDY == 0:
-            self._tidy()
+        """Submit one call; `worker` is where it should run, not where it must."""
+        if next(self._submissions) % TRIM_EVERY == 0:
+            self._run_on_scheduler(_trim_statistics)
         try:
             return self.client.submit(
                 function,
@@ -181,61 +164,72 @@ class Link:
                 pure=False,
             )
         except _LOST as error:
-            self.lost(error)
-
-    def _wake(self) -> None:
-        """Have the scheduler run what had best run on a worker that went, if it lets us."""
-        with suppress(*_LOST, OSError, ValueError):
-            self.client.run_on_scheduler(_run_elsewhere, callback_timeout=PATIENCE)
-
-    def _tidy(self) -> None:
-        """Have the scheduler forget notes that would fill its memory in time, if it lets us."""
-        with suppress(*_LOST, OSError, ValueError):
-            self.client.run_on_scheduler(_forget_submissions, callback_timeout=PATIENCE)
+            self._raise_lost(error)
 
     def fetch(self, future: Future) -> Any:
         """Return the result of `future`, wherever it is, as soon as it is there."""
-        since, patience = monotonic(), TICK
+        since, timeout = monotonic(), CHECK_INTERVAL
         while True:
             try:
-                return future.result(timeout=patience)
+                return future.result(timeout=timeout)
             except (TimeoutError, UnboundLocalError):
                 # the latter is what Dask raises where its time-out cuts off a value on its way
                 if future.status == "error":  # then it is the task's own
                     raise
                 if future.status == "finished":  # it is sent anew each time, and may be large
-                    patience *= 2
+                    timeout *= 2
             except _LOST as error:
-                self.lost(error)
-            since = self.look(since)
+                self._raise_lost(error)
+            since = self.check(since)
 
-    def next_of(self, landed: "SimpleQueue[Future]") -> Future:
-        """Return the next future that its callback puts into `landed`."""
+    def next_of(self, done: "SimpleQueue[Future]") -> Future:
+        """Return the next future that its callback puts into `done`."""
         since = monotonic()
         while True:
             try:
-                return landed.get(timeout=TICK)
+                return done.get(timeout=CHECK_INTERVAL)
             except Empty:
-                since = self.look(since)
+                since = self.check(since)
+
+    def _run_on_scheduler(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """Return what a function returns on the scheduler; None where it may not, or is lost."""
+        with suppress(*_LOST, OSError, ValueError):  # the last where it runs no functions
+            return self.client.run_on_scheduler(
+                function, *arguments, callback_timeout=LEAST_TIMEOUT
+            )
+        return None
+
+    def _raise_lost(self, error: BaseException | None) -> NoReturn:
+        """Raise that the scheduler is gone, or that it ended its own wait for workers."""
+        if isinstance(error, NoValidWorkerError):
+            raise NoWorkers(
+                f"the scheduler at {self.address} has had no worker for longer than it waits "
+                f"(distributed.scheduler.no-workers-timeout); start workers; {HOW_TO_RESUME}"
+            ) from error
+        raise ClusterError(
+            f"lost the scheduler at {self.address}"
+            + (f" ({error})" if error is not None and str(error) else "")
+            + f"; {HOW_TO_RESUME}"
+        ) from error
 
 
-def greet(address: str, seconds: float, security: Security) -> None:
-    """Return if a scheduler answers there, or raise: a client of Dask does not before it does.
+def await_answer(address: str, seconds: float, security: Security) -> None:
+    """Return when a scheduler answers there; a client of Dask would try for longer.
 
     Raises
     ------
     OSError
-        If nobody does within that time.
+        If none answers within that time.
     """
 
-    async def greeted() -> None:
+    async def connected() -> None:
         secured = security.get_connection_args("client")
         comm = await connect(address, timeout=seconds, **secured)
         await comm.close()
 
     def answered() -> None:
         try:
-            asyncio.run(asyncio.wait_for(greeted(), seconds + 1))
+            asyncio.run(asyncio.wait_for(connected(), seconds + 1))
         except TimeoutError as error:
             raise TimeoutError(f"silent for {seconds:g} s") from error
 
@@ -243,8 +237,8 @@ def greet(address: str, seconds: float, security: Security) -> None:
         thread.submit(answered).result()
 
 
-def _forget_submissions(dask_scheduler: Any) -> None:
-    """Forget that there were submissions: Dask notes each, for ever, in statistics of its own."""
+def _trim_statistics(dask_scheduler: Any) -> None:
+    """Drop each submission from statistics that Dask keeps for ever, and that would fill memory."""
     spans = dask_scheduler.extensions.get("spans")
     for span in spans.spans.values() if spans else ():
         if span.metadata is not None:
@@ -256,7 +250,7 @@ def _run_elsewhere(dask_scheduler: Any) -> None:
     """Run tasks that wait for a worker which they prefer but do not need.
 
     Dask looks for another one when that worker goes, and never again: if none was there at that
-    moment, workers that come later do not get these tasks, and nobody ever would.
+    moment, workers that come later do not get these tasks.
     """
     waiting = [ts.key for ts in dask_scheduler.unrunnable if ts.loose_restrictions]
     if waiting:
@@ -269,7 +263,7 @@ def _suspicious(keys: Iterable[str], dask_scheduler: Any) -> dict[str, int]:
     return {k: tasks[k].suspicious for k in keys if k in tasks and tasks[k].suspicious}
 
 
-def release(futures: Iterable[Future]) -> None:
-    """Let the scheduler forget what nobody waits for: the queued is dropped, the rest ignored."""
+def release_futures(futures: Iterable[Future]) -> None:
+    """Have the scheduler drop what is queued of these, and forget the rest."""
     for future in futures:
         future.release()

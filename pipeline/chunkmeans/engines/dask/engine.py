@@ -1,9 +1,9 @@
-"""The engine on Dask: plain futures, few at a time, that Dask can compute again.
+"""The engine on Dask: plain futures, few in flight, that Dask can compute again.
 
 No scattered data, no actors and no growing graph: each task is submitted by itself when there is
-room for it, and what a dead worker held is computed anew from the calls that the scheduler keeps.
-A task that Dask gives up because its worker died too often is run in a process of its own, so
-that the innocent around it are not lost with it.
+room for it, and what a dead worker had is computed anew from the calls that the scheduler keeps.
+A task that Dask gives up because its worker died too often is run in an isolated process, so that
+the other items of that worker are not lost with it.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -17,30 +17,30 @@ from time import monotonic
 from typing import Any
 from weakref import WeakSet
 
-from distributed import Client, Future, KilledWorker, performance_report
+from distributed import Future, KilledWorker, performance_report
 
-from chunkmeans.engines import pixel_cache
-from chunkmeans.engines.base import Engine, Item, Outcome, Value, tree
-from chunkmeans.engines.dask.connection import ADVICE, Link, release
-from chunkmeans.engines.dask.in_flight import Window, join
-from chunkmeans.engines.dask.packing import pack
+from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
+from chunkmeans.engines.dask.connection import Connection, release_futures
+from chunkmeans.engines.dask.in_flight import InFlight, merge_returned
+from chunkmeans.engines.dask.serialize import serialize
+from chunkmeans.engines.pixel_cache import family_of, release_family
 from chunkmeans.engines.worker.attempt import without_value
 from chunkmeans.errors import ChunkError, ConfigError
 
-HOMES = 2**18
-"""Keys of which the last worker is remembered: the first ones of a family, as with `hold`."""
+REMEMBERED_KEYS = 2**18
+"""Keys whose last worker is remembered: the first ones of a family, as in the pixel cache."""
 
-BLOCK = 1024
-"""Values that are merged on the workers before the driver takes over what they make together.
+MERGE_BLOCK = 1024
+"""Values that are merged on the workers before the driver fetches what they make together.
 
 Dask keeps the call of every value that went into another, to compute it again if it must. That
 chain ends with a block, or the scheduler's memory would grow with the number of items.
 """
 
-BLOCK_SECONDS = 30.0
+MERGE_BLOCK_SECONDS = 30.0
 """Seconds after which a block ends though it has fewer values.
 
-What is merged on the workers goes if all of them go, at a walltime that they share, say. Where
+What is merged on the workers is lost if all of them end, at a walltime that they share, say. Where
 they come back for less time than a pass takes, it would never be done; a block will.
 """
 
@@ -53,105 +53,87 @@ class DaskEngine(Engine):
 
     Parameters
     ----------
-    client
-        A client of the scheduler.
+    connection
+        To the scheduler, with a worker or more.
     memory
         Bytes a worker may use.
-    wait
-        Seconds to wait for a worker while there is none.
-    workers
-        How many workers to wait for at the start, so long as `wait`.
     planned
         How many workers there will be: work is cut for them, though some are yet to come.
-    replace
-        Starts workers for those that were given up, see `Link`.
     dashboard
         URL of Dask's dashboard, "" without.
-    advice
-        What to do where there is no worker.
     on_close
         Called by `close`, to close client and cluster.
-
-    Raises
-    ------
-    ClusterError
-        If there is no worker within `wait` seconds.
     """
 
     apart = True
 
     def __init__(
         self,
-        client: Client,
+        connection: Connection,
         *,
         memory: int,
-        wait: float = 300.0,
-        workers: int = 1,
         planned: int = 0,
-        replace: Callable[[], object] | None = None,
         dashboard: str = "",
-        advice: str = ADVICE,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         self.memory, self.dashboard = memory, dashboard
-        self.on_close = on_close
-        self._link = Link(client, wait, replace, advice)
-        self._link.await_workers(workers)
-        threads = self._link.threads.values()
+        self._connection, self._on_close = connection, on_close
+        threads = connection.threads.values()
         missing = max(0, planned - len(threads))
         self.workers = len(threads) + missing
         self.threads = sum(threads) + missing * max(threads)
-        self._homes: dict[Hashable, dict[int, str]] = {}  # by family, then hash: a key may be long
+        # by family, then hash: a key may be long
+        self._last_workers: dict[Hashable, dict[int, str]] = {}
         self._remembered = 0
         self._lock = Lock()
 
     def map(
-        self, task: Callable[[Item], Value], items: Iterable[Item], *, name: str
-    ) -> Iterator[Outcome[Item, Value]]:
-        """Yield an outcome per item as they come in; at most two a thread are on their way."""
+        self, task: Callable[[ItemT], ValueT], items: Iterable[ItemT], *, name: str
+    ) -> Iterator[Outcome[ItemT, ValueT]]:
+        """Yield an outcome per item as they come in; at most two a thread are in flight."""
         source = iter(items)
-        window = Window(self._link, task, name, keep=False, memory=self.memory)
-        with closing(window):
+        in_flight = InFlight(self._connection, task, name, keep=False, memory=self.memory)
+        with closing(in_flight):
             while True:
-                for item in islice(source, max(0, window.room)):
-                    window.send(item)
-                if not len(window):
+                for item in islice(source, max(0, in_flight.room)):
+                    in_flight.send(item)
+                if not len(in_flight):
                     return
-                outcome, _, future = window.receive()
-                release([future])
+                outcome, _, future = in_flight.receive()
+                release_futures([future])
                 yield outcome
 
     def map_reduce(
         self,
-        task: Callable[[Item], Value],
-        items: Sequence[Item],
-        merge: Callable[[Value, Value], Value],
+        task: Callable[[ItemT], ValueT],
+        items: Sequence[ItemT],
+        merge: Callable[[ValueT, ValueT], ValueT],
         *,
         name: str,
-        near: Callable[[Item], Hashable] | None = None,
-        watch: Callable[[Outcome[Item, None]], None] | None = None,
-    ) -> Value:
+        near: Callable[[ItemT], Hashable] | None = None,
+        watch: Callable[[Outcome[ItemT, None]], None] | None = None,
+    ) -> ValueT:
         """Return all values merged into one: on the workers that have them, pair by pair.
 
-        Only what a block of many makes together comes here, to be merged with the others'.
+        Only what a block of many makes together is fetched, to be merged with the others'.
         """
         for _ in range(_REPEATS):
             try:
                 return self._reduced(task, items, merge, name, near, watch)
             except KilledWorker:
-                # Dask gave up on values that it had to compute again and again. Done anew by
-                # us, they come a few at a time, and carry no blame for deaths around them.
-                watch = None  # every item was told
+                # Dask gave up on values that it had to compute again and again. A new pass
+                # sends a few at a time, and begins without their counts of deaths.
+                watch = None  # it was called for every item
         raise ChunkError(
             f"{name}: workers died again and again while values were merged, likely for want of "
             "memory; raise `memory`, or use fewer threads per worker"
         )
 
     def release(self, family: str) -> None:
-        """Tell the workers to let go of what they hold of a family; one that is gone holds none."""
+        """Drop what the workers keep of a family; one that is gone keeps none."""
         with self._lock:
-            self._remembered -= len(self._homes.pop(family, ()))
-        self._link.tell(pixel_cache.release, family)
+            self._remembered -= len(self._last_workers.pop(family, ()))
+        self._connection.run_on_workers(release_family, family)
 
     @contextmanager
     def reported(self, file: str) -> Iterator[None]:
@@ -160,101 +142,103 @@ class DaskEngine(Engine):
             raise ConfigError(
                 "a performance report needs bokeh; pip install 'chunkmeans[dashboard]'"
             )
-        with self._link.client.as_current(), performance_report(filename=file):
+        with self._connection.client.as_current(), performance_report(filename=file):
             yield
 
     def close(self) -> None:
-        """Let the workers go. A second call does nothing."""
-        closed, self.on_close = self.on_close, None
-        if closed is not None:
-            closed()
+        """Close the workers. A second call does nothing."""
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
 
     def _reduced(
         self,
-        task: Callable[[Item], Value],
-        items: Sequence[Item],
-        merge: Callable[[Value, Value], Value],
+        task: Callable[[ItemT], ValueT],
+        items: Sequence[ItemT],
+        merge: Callable[[ValueT, ValueT], ValueT],
         name: str,
-        near: Callable[[Item], Hashable] | None,
-        watch: Callable[[Outcome[Item, None]], None] | None,
-    ) -> Value:
-        sent = pack(merge)
+        near: Callable[[ItemT], Hashable] | None,
+        watch: Callable[[Outcome[ItemT, None]], None] | None,
+    ) -> ValueT:
+        sent = serialize(merge)
         made: WeakSet[Future] = WeakSet()
 
-        def joined(a: Future, b: Future) -> Future:
-            future = self._link.submit(join, sent, a, b, name=f"{name}-merge", priority=10)
+        def merged_future(a: Future, b: Future) -> Future:
+            future = self._connection.submit(
+                merge_returned, sent, a, b, name=f"{name}-merge", priority=10
+            )
             made.add(future)
             return future
 
-        window = Window(self._link, task, name, keep=True, memory=self.memory)
+        in_flight = InFlight(self._connection, task, name, keep=True, memory=self.memory)
         try:
-            with closing(window):
-                values = self._values(window, items, near, watch, made)
-                merged: Value = reduce(merge, self._blocks(values, joined))
+            with closing(in_flight):
+                values = self._values(in_flight, items, near, watch, made)
+                merged: ValueT = reduce(merge, self._blocks(values, merged_future))
                 return merged
         finally:
-            release(made)  # an error's traceback would keep the values on the workers
+            release_futures(made)  # an error's traceback would keep the values on the workers
 
     def _blocks(
-        self, values: Iterator[Future], joined: Callable[[Future, Future], Future]
+        self, values: Iterator[Future], merged_future: Callable[[Future, Future], Future]
     ) -> Iterator[Any]:
-        """Yield the merged value of each block, while the next one is on its way."""
+        """Yield the merged value of each block, while the next one is in flight."""
         merged: Future | None = None
         for first in values:
-            top = tree(_block(first, values), joined)
+            top = merge_pairwise(_block(first, values), merged_future)
             if merged is not None:
-                yield self._link.fetch(merged).outcome.unwrap()
+                yield self._connection.fetch(merged).outcome.unwrap()
             merged = top
         if merged is None:
             raise ValueError("nothing to merge: no items were given")
-        yield self._link.fetch(merged).outcome.unwrap()
+        yield self._connection.fetch(merged).outcome.unwrap()
 
     def _values(
         self,
-        window: Window[Item, Value],
-        items: Sequence[Item],
-        near: Callable[[Item], Hashable] | None,
-        watch: Callable[[Outcome[Item, None]], None] | None,
+        in_flight: InFlight[ItemT, ValueT],
+        items: Sequence[ItemT],
+        near: Callable[[ItemT], Hashable] | None,
+        watch: Callable[[Outcome[ItemT, None]], None] | None,
         made: "WeakSet[Future]",
     ) -> Iterator[Future]:
         """Yield the future of each item's value when it is there; raise the first failure."""
         source = iter(items)
         while True:
-            for item in islice(source, max(0, window.room)):
-                window.send(item, None if near is None else self._home(near(item)))
-            if not len(window):
+            for item in islice(source, max(0, in_flight.room)):
+                in_flight.send(item, None if near is None else self._last_worker(near(item)))
+            if not len(in_flight):
                 return
-            outcome, worker, future = window.receive()
+            outcome, worker, future = in_flight.receive()
             made.add(future)
             if watch is not None:
                 watch(without_value(outcome))
             outcome.unwrap()
             if near is not None:
-                self._moved(near(outcome.item), worker)
+                self._remember(near(outcome.item), worker)
             yield future
 
-    def _home(self, key: Hashable) -> str | None:
+    def _last_worker(self, key: Hashable) -> str | None:
         with self._lock:
-            return self._homes.get(pixel_cache.family_of(key), {}).get(hash(key))
+            return self._last_workers.get(family_of(key), {}).get(hash(key))
 
-    def _moved(self, key: Hashable, worker: str) -> None:
+    def _remember(self, key: Hashable, worker: str) -> None:
         with self._lock:
-            homes = self._homes.setdefault(pixel_cache.family_of(key), {})
-            if hash(key) not in homes:
-                while self._remembered >= HOMES:
-                    oldest = next(iter(self._homes))
-                    if self._homes[oldest] is homes:
+            workers = self._last_workers.setdefault(family_of(key), {})
+            if hash(key) not in workers:
+                while self._remembered >= REMEMBERED_KEYS:
+                    oldest = next(iter(self._last_workers))
+                    if self._last_workers[oldest] is workers:
                         return
-                    self._remembered -= len(self._homes.pop(oldest))
+                    self._remembered -= len(self._last_workers.pop(oldest))
                 self._remembered += 1
-            homes[hash(key)] = intern(worker)
+            workers[hash(key)] = intern(worker)
 
 
 def _block(first: Future, values: Iterator[Future]) -> Iterator[Future]:
     """Yield `first` and the values after it that are merged with it: so many, or for so long."""
-    end = monotonic() + BLOCK_SECONDS
+    end = monotonic() + MERGE_BLOCK_SECONDS
     yield first
-    for value in islice(values, BLOCK - 1):
+    for value in islice(values, MERGE_BLOCK - 1):
         yield value
         if monotonic() > end:
             return

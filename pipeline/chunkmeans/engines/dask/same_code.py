@@ -1,4 +1,4 @@
-"""Whether the workers run the same chunkmeans as this process: else they compute something else.
+"""Whether the workers run the same code of chunkmeans as this process; others are refused.
 
 Two checkouts have the same number, so the number comes with a hash of all sources.
 """
@@ -7,43 +7,42 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from distributed import Client
 
 from chunkmeans.errors import ClusterError
+from chunkmeans.version import __version__
 
-PATIENCE = 60.0
+VERSION_TIMEOUT = 60.0
 """Seconds that workers have for an answer, at most: the first one imports us, from slow disks."""
 
 
 @cache
-def version() -> tuple[str, str]:
+def code_version() -> tuple[str, str]:
     """Return the number of this chunkmeans, and a hash of its sources."""
-    try:
-        number = metadata.version("chunkmeans")
-    except metadata.PackageNotFoundError:
-        number = "(not installed)"
-    return number, _hash_of(Path(__file__).parents[2])
+    return __version__, _hash_of(Path(__file__).parents[2])
 
 
-def refuse_others(client: Client, wait: float, say: Callable[[str], object]) -> None:
+def refuse_other_code(client: Client, wait: float, notify: Callable[[str], object]) -> None:
     """Refuse workers that run another chunkmeans.
 
-    One that does not answer is passed over, and told of by `say`, as long as another one does.
+    One that does not answer is passed over with a call of `notify`, as long as another one does.
 
     Raises
     ------
     ClusterError
         If a worker has another chunkmeans or none, or if no worker answers.
     """
-    here = version()
-    asked, seconds = list(client.scheduler_info(n_workers=-1)["workers"]), min(wait, PATIENCE)
+    here = code_version()
+    asked, seconds = (
+        list(client.scheduler_info(n_workers=-1)["workers"]),
+        min(wait, VERSION_TIMEOUT),
+    )
     there: dict[str, Any] = client.sync(_answers, client, asked, seconds / 2)
     for worker, answer in there.items():
-        if isinstance(answer, Exception):  # the worker's own words: No module named 'chunkmeans'
+        if isinstance(answer, Exception):  # the worker's own text: No module named 'chunkmeans'
             raise ClusterError(
                 f"the workers cannot run chunkmeans: {worker}: {answer}; install chunkmeans "
                 f"{here[0]} there, the same as here"
@@ -58,7 +57,7 @@ def refuse_others(client: Client, wait: float, say: Callable[[str], object]) -> 
                 f"no worker answers: {who} silent for {seconds:g} seconds; see whether their "
                 "processes and hosts are well, or start others"
             )
-        say(f"passed over, silent for {seconds:g} seconds: worker {who}; see whether it is well")
+        notify(f"passed over, silent for {seconds:g} seconds: worker {who}; see whether it is well")
 
 
 async def _answers(client: Client, workers: list[str], seconds: float) -> dict[str, Any]:
@@ -67,11 +66,11 @@ async def _answers(client: Client, workers: list[str], seconds: float) -> dict[s
     All at once is one message to the scheduler, but its answer waits for the last of them.
     """
     try:
-        asked = client.run(version, workers=workers, on_error="return")
-        return _told(await asyncio.wait_for(asked, seconds))
+        asked = client.run(code_version, workers=workers, on_error="return")
+        return _reached(await asyncio.wait_for(asked, seconds))
     except TimeoutError:
         each = [
-            asyncio.ensure_future(client.run(version, workers=[worker], on_error="return"))
+            asyncio.ensure_future(client.run(code_version, workers=[worker], on_error="return"))
             for worker in workers
         ]
         done, late = await asyncio.wait(each, timeout=seconds)
@@ -79,11 +78,11 @@ async def _answers(client: Client, workers: list[str], seconds: float) -> dict[s
             one.cancel()
         found: dict[str, Any] = {}
         for one in done:
-            found |= _told(one.result())
+            found |= _reached(one.result())
         return found
 
 
-def _told(answers: dict[str, Any]) -> dict[str, Any]:
+def _reached(answers: dict[str, Any]) -> dict[str, Any]:
     """Return the answers but for those of workers that could not be reached, or went meanwhile."""
     return {worker: answer for worker, answer in answers.items() if not isinstance(answer, OSError)}
 

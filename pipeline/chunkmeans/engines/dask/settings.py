@@ -1,4 +1,4 @@
-"""What we ask of Dask and of the start of processes, for as long as an engine lives.
+"""Dask's settings, and those of new processes, while an engine is open.
 
 Dask's settings are global. They are changed when the first engine opens and put back when the
 last one closes, so that a user's own Dask keeps its settings.
@@ -22,7 +22,7 @@ SETTINGS: dict[str, Any] = {
     "distributed.comm.retry.count": 3,  # 0: a lost packet is a lost worker
     "distributed.scheduler.no-workers-timeout": "300s",  # none: waits for ever
     "distributed.scheduler.worker-ttl": "30 minutes",  # 5: a decoder that holds the GIL is "dead"
-    "distributed.scheduler.allowed-failures": 2,  # then the task runs in a process of its own
+    "distributed.scheduler.allowed-failures": 2,  # then the task runs in an isolated process
     "distributed.scheduler.unknown-task-duration": "10s",
     "distributed.worker.memory.target": False,  # memory is planned: nothing is spilled to disk,
     "distributed.worker.memory.spill": False,
@@ -48,15 +48,15 @@ _users = 0
 _restore = ExitStack()
 
 
-class Settings:
-    """Context in which `SETTINGS` hold; several may overlap in any order."""
+class DaskSettings:
+    """Context in which `SETTINGS` apply; several may overlap in any order."""
 
     def __enter__(self) -> None:
         global _users
         with _lock:
             if _users == 0:
                 _restore.enter_context(dask.config.set(SETTINGS))
-                # what goes wrong is told once, by an outcome or an error
+                # errors are reported once, by an outcome or an exception
                 _restore.enter_context(silence_logging_cmgr(logging.CRITICAL))
                 _restore.callback(setattr, spawn, "get_preparation_data", _prepare)
                 spawn.get_preparation_data = _without_main

@@ -1,4 +1,4 @@
-"""One rule for every engine: what is tried again, how often, and what is left of an error.
+"""Attempts: what every engine retries, how often, and the error that is left.
 
 Runs where the task runs, so that attempts and seconds are true. Pure Python, no dask.
 """
@@ -9,19 +9,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter, sleep
 
-from chunkmeans.engines.base import Item, Outcome, Value, named
+from chunkmeans.engines.base import ItemT, Outcome, ValueT, describe_item
 from chunkmeans.errors import ChunkError
 from chunkmeans.retry import PAUSES, is_transient
 
 
 def attempt(
-    task: Callable[[Item], Value],
-    item: Item,
+    task: Callable[[ItemT], ValueT],
+    item: ItemT,
     *,
     pauses: tuple[float, ...] = PAUSES,
     rest: Callable[[float], None] = sleep,
-) -> Outcome[Item, Value]:
-    """Run `task` on `item`, again where its error may pass, and return what became of it.
+) -> Outcome[ItemT, ValueT]:
+    """Run `task` on `item`, again where its error is transient, and return the outcome.
 
     The error of an outcome can be sent to another process: its traceback is kept as a note, and
     it holds no frames, hence none of the arrays that the task was working on.
@@ -52,10 +52,10 @@ def attempt(
 def portable(error: Exception, item: object = None) -> Exception:
     """Return `error` fit to be kept and sent: with its traceback as a note, without frames.
 
-    An error that does not survive pickling becomes a `ChunkError` with its words.
+    An error that does not survive pickling becomes a `ChunkError` with its text.
     """
     trace = "".join(traceback.format_exception(error)).rstrip()
-    where = "" if item is None else f"while working on {named(item)}:\n"
+    where = "" if item is None else f"while working on {describe_item(item)}:\n"
     cause: BaseException | None = error
     while cause is not None:
         cause.__traceback__ = None
@@ -71,6 +71,6 @@ def portable(error: Exception, item: object = None) -> Exception:
     return error
 
 
-def without_value(outcome: Outcome[Item, Value]) -> Outcome[Item, None]:
-    """Return what a watcher is told of `outcome`: everything but its value."""
+def without_value(outcome: Outcome[ItemT, ValueT]) -> Outcome[ItemT, None]:
+    """Return an outcome without its value, as a watcher gets it."""
     return replace(outcome, value=None)  # type: ignore[return-value]

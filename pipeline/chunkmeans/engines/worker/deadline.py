@@ -1,12 +1,12 @@
-"""A limit on the time of what may never come back: a decoder that hangs, in native code too.
+"""Deadlines: a limit on the time of what may never return, such as a decoder that hangs.
 
-Nothing ends a thread from outside; what can be ended is its process. So a limit holds where the
-process can be spared because somebody starts another one, and nowhere else: in a worker that a
-nanny watches, and in a process of one item's own. Before such a process ends it tells what took so
-long, so that the item is not tried again on the next worker.
+A thread cannot be ended from outside, in native code least of all; a process can. So a deadline
+holds where the process is expendable because another one takes its place, and nowhere else: in a
+worker that a nanny watches, and in an isolated process. Before such a process ends it reports what
+took so long, so that the item is not retried on the next worker.
 
-A decoder that does not even let go of Python's lock cannot be told of: then a timer of the
-interpreter, which needs no lock, ends the process without a word.
+A decoder that never releases Python's lock keeps it from reporting: then a timer of the
+interpreter, which needs no lock, ends the process without a report.
 """
 
 import faulthandler
@@ -21,26 +21,26 @@ from typing import NoReturn, TextIO
 from chunkmeans.engines.base import OutOfTime
 
 GRACE = 5.0
-"""Seconds over the limit after which a process ends that cannot say anything, or stood still."""
-LAST_WORDS = 0.5
-"""Seconds that what a process tells takes to leave it."""
+"""Seconds over the limit after which a process ends that cannot report, or stood still."""
+REPORT_SECONDS = 0.5
+"""Seconds that a report takes to leave the process."""
 IDLE = 10.0
-"""Seconds without anything limited after which no time is counted: the process may be others'."""
+"""Seconds without a deadline after which the clock stops: the process may be the user's own."""
 
 
 @dataclass(eq=False, slots=True)
 class _Running:
-    """Something that may take so long and no longer."""
+    """A piece of work with a deadline."""
 
     left: float
     """Seconds."""
     why: str
-    tell: Callable[[OutOfTime], object]
+    report: Callable[[OutOfTime], object]
     over: bool = False
 
 
 class _Thread(threading.local):
-    tell: Callable[[OutOfTime], object] | None = None
+    report: Callable[[OutOfTime], object] | None = None
 
 
 _here = _Thread()
@@ -53,73 +53,76 @@ _clock: threading.Thread | None = None
 
 
 @contextmanager
-def spared(tell: Callable[[OutOfTime], object], trace: TextIO | None = None) -> Iterator[None]:
-    """Let what this thread does `limited` in here end the process; `tell` is called before.
+def expendable(
+    report: Callable[[OutOfTime], object], trace: TextIO | None = None
+) -> Iterator[None]:
+    """Let deadlines of this thread end the process while this is open.
 
     Parameters
     ----------
-    tell
-        Takes why the process is about to end; from another thread.
+    report
+        Called, from another thread, with why the process is about to end.
     trace
-        Gets a line where the process ends without a word; None: nobody does.
+        Gets a line where the process ends without a report; None: the line is dropped.
     """
     global _trace
-    before, _here.tell = _here.tell, tell
+    before, _here.report = _here.report, report
     _trace = trace or _trace
     try:
         yield
     finally:
-        _here.tell = before
+        _here.report = before
 
 
 @contextmanager
 def limited(seconds: float, why: str) -> Iterator[None]:
-    """End this process, if it can be spared, when what is done in here takes too long.
+    """End this process, if it is expendable, when what is done in here takes too long.
 
     Parameters
     ----------
     seconds
-        How long it may take. Of time in which the whole process stood still nothing counts that
-        would be told.
+        How long it may take. Time in which the whole process stood still does not count, as long
+        as Python's lock is released now and then.
     why
-        What is told, for people.
+        The text of the error that is reported.
     """
-    tell = _here.tell
-    if tell is None:
+    report = _here.report
+    if report is None:
         yield
         return
-    running = _Running(seconds, why, tell)
+    running = _Running(seconds, why, report)
     with _lock:
         _running.add(running)
         if _clock is None or seconds not in _limits:
             _limits.add(seconds)
-            _begin()
+            _start_clock()
     try:
         yield
     finally:
         with _lock:
             _running.discard(running)
             over = running.over
-        if over:  # it was told that this failed; nothing of it may go on
+        if over:  # its failure was reported; the thread must not go on
             threading.Event().wait()
 
 
-def _begin() -> None:
-    """See to it that time is counted, and by a limit that is new."""
+def _start_clock() -> None:
     global _clock
-    _arm()
+    _postpone_end()
     if _clock is None:
-        _clock = threading.Thread(target=_count, name="overtime", daemon=True)
+        _clock = threading.Thread(target=_count, name="deadline", daemon=True)
         _clock.start()
 
 
 def _count() -> None:
+    """Count the time of all that runs; end the process at the first deadline."""
     global _clock
     last, idle = monotonic(), 0.0
     while True:
-        pause = _pause()
+        pause = max(0.02, min(1.0, min(_limits) / 10))
         sleep(pause)
         now = monotonic()
+        # at most twice the pause: longer, and the process was stopped, or its machine slept
         passed, last = min(now - last, 2 * pause), now
         with _lock:
             for running in _running:
@@ -132,18 +135,13 @@ def _count() -> None:
                 _limits.clear()
                 _clock = None
                 return
-            _arm()
+            _postpone_end()
         if late:
             _end(late)
 
 
-def _pause() -> float:
-    """Seconds between two looks at the clock."""
-    return max(0.02, min(1.0, min(_limits) / 10))
-
-
-def _arm() -> None:
-    """Put off the end of this process, which comes when this is not called again."""
+def _postpone_end() -> None:
+    """Restart the interpreter's timer, which ends this process when this is not called again."""
     global _trace
     if _trace is None:
         _trace = open(os.devnull, "w")  # noqa: SIM115 (the timer needs it as long as we live)
@@ -152,6 +150,6 @@ def _arm() -> None:
 
 def _end(late: list[_Running]) -> NoReturn:
     for running in late:
-        running.tell(OutOfTime(running.why))
-    sleep(LAST_WORDS)
+        running.report(OutOfTime(running.why))
+    sleep(REPORT_SECONDS)
     os._exit(1)

@@ -1,8 +1,8 @@
-"""A task in a process of its own, for an item that is suspected of killing its worker.
+"""The isolated process: runs one item that is suspected of killing its worker.
 
 Dask counts a worker's death against every task that waited on that worker. To find the one that
-did it, each suspect runs here: whatever it does to its process, it does to itself only. Of a
-bundle that kills, the parts are tried one by one, so that the error names the one that does it.
+did it, each suspect runs in a process that no other item shares. Of a bundle that kills, the parts
+are tried one by one, so that the error names the one at fault.
 """
 
 import os
@@ -21,44 +21,47 @@ import psutil
 from distributed.protocol import pickle
 
 from chunkmeans.engines.base import (
-    Item,
+    ItemT,
     Outcome,
     OutOfMemory,
     OutOfTime,
-    Value,
+    ValueT,
     WorkerKilled,
-    named,
-    parts_of,
+    bundle_parts,
+    describe_item,
 )
+from chunkmeans.engines.machine import resident
 from chunkmeans.engines.worker.attempt import attempt
-from chunkmeans.engines.worker.deadline import spared
+from chunkmeans.engines.worker.deadline import expendable
 
 _KILLED = (WorkerKilled, OutOfMemory)
-"""Of an item that took too long its own words say where."""
+"""Not `OutOfTime`, whose text says already which part took too long."""
 _TICK = 0.05
-"""Seconds between two looks at the process's memory."""
+"""Seconds between two measurements of the process's memory."""
 _STUCK = "stuck"
-"""Name of the file that tells of a process which could not tell anything when its time was over."""
+"""Name of the file in which the interpreter's timer leaves a line where there is no report."""
 
 
-def alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Item, Value]:
+def run_isolated(
+    task: Callable[[ItemT], ValueT], item: ItemT, memory: int
+) -> Outcome[ItemT, ValueT]:
     """Run `attempt` in a new process that may use `memory` bytes, and return its outcome.
 
     A process that dies, or is ended because it takes more memory or time than it may, is an
     outcome of `WorkerKilled` that says which. The process ends with this one. An item that is a
-    tuple is a bundle: where a part of it kills its process too, the outcome tells of that part.
+    tuple is a bundle: where a part of it kills its process too, the outcome names that part.
     """
-    outcome = _alone(task, item, memory)
-    parts = parts_of(item)
+    outcome = _run_one(task, item, memory)
+    parts = bundle_parts(item)
     if len(parts) > 1 and type(outcome.error) in _KILLED:
         for part in parts:
-            one: Outcome[Any, Any] = _alone(task, (part,), memory)
+            one: Outcome[Any, Any] = _run_one(task, (part,), memory)
             if type(one.error) in _KILLED:
                 return replace(outcome, error=one.error)
     return outcome
 
 
-def _alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[Item, Value]:
+def _run_one(task: Callable[[ItemT], ValueT], item: ItemT, memory: int) -> Outcome[ItemT, ValueT]:
     start = perf_counter()
     with TemporaryDirectory(prefix="chunkmeans-") as folder:
         given, made = Path(folder, "given"), Path(folder, "made")
@@ -71,24 +74,25 @@ def _alone(task: Callable[[Item], Value], item: Item, memory: int) -> Outcome[It
             stderr=subprocess.DEVNULL,
         )
         with process:  # leaving closes its stdin, which ends it
-            kind, end = _watch(process, memory)
+            kind, end = _wait(process, memory)
         if made.exists():
-            outcome: Outcome[Item, Value] = pickle.loads(made.read_bytes())
+            outcome: Outcome[ItemT, ValueT] = pickle.loads(made.read_bytes())
             return outcome
         stuck = Path(folder, _STUCK)
         if stuck.exists() and stuck.stat().st_size:
             kind, end = OutOfTime, "did not come back in time (images.limits.seconds)"
-    killed = kind(f"{named(item)}: even in a process of its own, it {end}")
+    killed = kind(f"{describe_item(item)}: even in an isolated process, it {end}")
     return Outcome(item, None, killed, 1, perf_counter() - start)
 
 
-def _watch(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[WorkerKilled], str]:
-    """Wait for `process` to end, and say how it ended; end it if it takes more than `memory`."""
+def _wait(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[WorkerKilled], str]:
+    """Wait for `process` to end, and return how it ended; end it if it takes more than `memory`."""
+    measured = psutil.Process(process.pid)
     while True:
         try:
             code = process.wait(_TICK)
         except subprocess.TimeoutExpired:
-            taken = _resident(process.pid)
+            taken = resident(measured)
             if taken > memory:
                 process.kill()
                 process.wait()
@@ -105,41 +109,33 @@ def _watch(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[Worker
         return WorkerKilled, f"was killed by {name} (signal {-code}), likely a crash of its decoder"
 
 
-def _resident(pid: int) -> int:
-    """Bytes of memory that the process `pid` holds; 0 if it is gone."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-
-
 def _end_with_parent() -> None:
     """End this process when the other end of its stdin is closed."""
 
-    def listen() -> None:
+    def end() -> None:
         os.read(0, 1)  # not sys.stdin, whose lock would be missed when Python ends
         os._exit(1)
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=end, daemon=True).start()
 
 
-def main(given: str, made: str) -> None:
+def run_files(given: str, made: str) -> None:
     """Run the task in the file `given` and write its outcome to `made`, whole or not at all."""
     _end_with_parent()
     task, item = pickle.loads(Path(given).read_bytes())
     begin = perf_counter()
 
-    def told(outcome: Outcome[Any, Any]) -> None:
+    def write(outcome: Outcome[Any, Any]) -> None:
         unfinished = Path(made + ".partial")
         unfinished.write_bytes(pickle.dumps(outcome))
         unfinished.replace(made)
 
-    def over(error: OutOfTime) -> None:
-        told(Outcome(item, None, error, 1, perf_counter() - begin))
+    def report(error: OutOfTime) -> None:
+        write(Outcome(item, None, error, 1, perf_counter() - begin))
 
-    with Path(made).with_name(_STUCK).open("w") as trace, spared(over, trace):
-        told(attempt(task, item))
+    with Path(made).with_name(_STUCK).open("w") as trace, expendable(report, trace):
+        write(attempt(task, item))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run_files(*sys.argv[1:])

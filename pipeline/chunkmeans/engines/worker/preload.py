@@ -1,4 +1,4 @@
-"""Imported by every worker process when it starts: an interrupt is the driver's to handle.
+"""Preloaded by every worker process: interrupts are ignored, as the driver handles them.
 
 Ctrl-C reaches all processes of a terminal. The driver ends the workers in order; without this
 each of them would print a traceback of its own first.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chunkmeans.engines.base import Size
-from chunkmeans.engines.dask.bundle import bundles
+from chunkmeans.engines.dask.bundle import bundles_by_weight
 from chunkmeans.engines.machine import cores
 from chunkmeans.errors import ConfigError
 from chunkmeans.image.grid import Box, chunk_shape, pieces, split
@@ -245,7 +245,7 @@ def cut(source: Input, shape: tuple[int, ...], hold: int, family: str) -> Iterat
 def bundled(chunks: list[Chunk], size: Size) -> list[Bundle]:
     """Return chunks in bundles that keep every thread busy and are worth a task each."""
     total = sum(chunk.pixels for chunk in chunks)
-    return list(bundles(chunks, lambda chunk: chunk.pixels, task_pixels(total, size)))
+    return list(bundles_by_weight(chunks, lambda chunk: chunk.pixels, task_pixels(total, size)))
 
 
 def task_pixels(pixels: int, size: Size) -> int:

@@ -100,7 +100,7 @@ def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Pla
     def say(text: str) -> None:
         watch(Note(text, "warning"))
 
-    size = engine_size(config.cluster, memory=config.memory, say=say)
+    size = engine_size(config.cluster, memory=config.memory, notify=say)
     most = most_pixels_of_a_task(len(jobs), size)
     looked, refused = min(len(jobs), SAMPLE), []
     sample = [jobs[number * len(jobs) // looked] for number in range(looked)]

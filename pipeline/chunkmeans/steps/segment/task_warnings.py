@@ -8,37 +8,39 @@ the workers: no message of its own, and no more bytes than one image may tell.
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
-from chunkmeans.engines.base import Engine, Item, Outcome, Value
+from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT
 from chunkmeans.sources.warnings import hear, heard, hearing
 
-Told = tuple[Value, tuple[str, ...]]
+Told = tuple[ValueT, tuple[str, ...]]
 """What a task returned, and what it was warned of."""
 
 
 def map_reduce_heard(
     engine: Engine,
-    task: Callable[[Item], Value],
-    items: Sequence[Item],
-    merge: Callable[[Value, Value], Value],
+    task: Callable[[ItemT], ValueT],
+    items: Sequence[ItemT],
+    merge: Callable[[ValueT, ValueT], ValueT],
     *,
     name: str,
-    near: Callable[[Item], Hashable],
-    watch: Callable[[Outcome[Item, None]], None],
-) -> Value:
+    near: Callable[[ItemT], Hashable],
+    watch: Callable[[Outcome[ItemT, None]], None],
+) -> ValueT:
     """Return all values merged, as `Engine.map_reduce`; warnings of the tasks are heard here."""
-    told: Told[Value] = engine.map_reduce(
+    told: Told[ValueT] = engine.map_reduce(
         partial(_heard, task), items, partial(_merged, merge), name=name, near=near, watch=watch
     )
     hear(told[1])
     return told[0]
 
 
-def _heard(task: Callable[[Item], Value], item: Item) -> Told[Value]:
+def _heard(task: Callable[[ItemT], ValueT], item: ItemT) -> Told[ValueT]:
     with hearing():
         return task(item), heard()
 
 
-def _merged(merge: Callable[[Value, Value], Value], a: Told[Value], b: Told[Value]) -> Told[Value]:
+def _merged(
+    merge: Callable[[ValueT, ValueT], ValueT], a: Told[ValueT], b: Told[ValueT]
+) -> Told[ValueT]:
     with hearing():
         hear((*a[1], *b[1]))
         return merge(a[0], b[0]), heard()

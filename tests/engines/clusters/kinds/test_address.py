@@ -14,7 +14,7 @@ from chunkmeans.errors import ClusterError, ConfigError
 from distributed import LocalCluster
 
 from tests.engines import tasks
-from tests.engines.conformance import assert_refused
+from tests.engines.refused import assert_refused
 
 GIB = 2**30
 
@@ -43,7 +43,7 @@ def test_a_running_scheduler_computes_and_goes_on_after_the_run(scheduler):
     for _ in range(2):
         with open_engine("address", {"address": scheduler}) as engine:
             assert (engine.workers, engine.threads, engine.memory) == (1, 2, GIB)
-            assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
+            assert engine.map_reduce(tasks.square, range(5), tasks.plus, name="sum") == 30
 
 
 @pytest.mark.parametrize(("asked", "given"), [(GIB // 2, GIB // 2), (2 * GIB, GIB)])
@@ -76,7 +76,7 @@ def test_why_a_scheduler_does_not_answer_is_told_in_words(monkeypatch, first, sa
         except BaseException as error:
             raise OSError("no luck after 9 s") from error
 
-    monkeypatch.setattr("chunkmeans.engines.clusters.kinds.address.greet", refuse)
+    monkeypatch.setattr("chunkmeans.engines.clusters.kinds.address.await_answer", refuse)
     with pytest.raises(ClusterError, match=rf"answers at tcp://127\.0\.0\.1:9: {says}"):
         open_engine("address", {"address": "tcp://127.0.0.1:9"})
 
@@ -96,7 +96,7 @@ def test_a_scheduler_is_found_by_the_file_that_it_wrote(scheduler, tmp_path):
     file = tmp_path / "scheduler.json"
     file.write_text(json.dumps({"type": "Scheduler", "address": scheduler}))
     with open_engine("scheduler_file", {"scheduler_file": str(file)}) as engine:
-        assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
+        assert engine.map_reduce(tasks.square, range(5), tasks.plus, name="sum") == 30
 
 
 def test_a_file_that_is_about_to_be_written_is_waited_for(scheduler, tmp_path):

@@ -57,7 +57,7 @@ def test_its_workers_are_scaled_waited_for_and_compute(scaling):
     asked = section(wait=Wait(workers=2, timeout=30), **scaling)
     with open_engine(asked) as engine:
         assert (engine.workers, engine.threads, engine.memory) == (2, 2, 2**30)
-        assert engine.map_reduce(tasks.square, range(5), tasks.add, name="sum") == 30
+        assert engine.map_reduce(tasks.square, range(5), tasks.plus, name="sum") == 30
 
 
 def test_work_is_cut_for_the_workers_that_are_yet_to_come():
@@ -81,7 +81,7 @@ def test_certificates_are_handed_to_it():
     pytest.importorskip("cryptography", reason="certificates are made by cryptography (extra tls)")
     asked = section({"protocol": "tls"}, security="temporary")
     with open_engine(asked) as engine:
-        assert engine._link.address.startswith("tls://127.0.0.1:")
+        assert engine._connection.address.startswith("tls://127.0.0.1:")
 
 
 def test_a_worker_that_never_comes_ends_it_in_time(classes):

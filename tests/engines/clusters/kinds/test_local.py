@@ -12,7 +12,7 @@ from chunkmeans.engines.machine import cores, free_memory
 from distributed import Client
 
 from tests.engines import tasks
-from tests.engines.conformance import assert_refused
+from tests.engines.refused import assert_refused
 from tests.places import PYTHONPATH
 
 GIB = 2**30
@@ -51,7 +51,8 @@ def processes():
 @pytest.mark.parametrize("in_processes", [True, False])
 def test_everything_listens_on_loopback_only(in_processes):
     before = listening()
-    with open_engine("local", {"processes": in_processes}, memory=4 * GIB, tasks=1):
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": in_processes}
+    with open_engine("local", options, memory=4 * GIB):
         opened = listening() - before
         assert len(opened) >= 2
         assert {address.ip for address in opened} == {"127.0.0.1"}
@@ -106,13 +107,8 @@ def test_memory_is_shared_between_the_driver_and_the_workers():
 
 
 def test_threads_in_this_process_have_all_the_memory():
-    with open_engine("local", {"processes": False}, memory=GIB, tasks=1) as engine:
+    with open_engine("local", {"processes": False, "threads_per_worker": 1}, memory=GIB) as engine:
         assert (engine.workers, engine.threads, engine.memory) == (1, 1, GIB)
-
-
-def test_no_more_workers_are_started_than_there_are_tasks():
-    with open_engine("local", {}, memory=8 * GIB, tasks=1) as engine:
-        assert engine.workers == 1
 
 
 def test_too_little_memory_is_refused_with_both_numbers():

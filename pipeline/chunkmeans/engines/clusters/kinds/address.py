@@ -1,6 +1,7 @@
-"""A Dask scheduler that runs already, by its address or by the file that it wrote."""
+"""Kinds ``address`` and ``scheduler_file``: a Dask scheduler that runs already."""
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, sleep
@@ -11,96 +12,100 @@ from dask.utils import parse_timedelta
 from distributed import Client
 from distributed.security import Security
 
-from chunkmeans.engines.base import Size
-from chunkmeans.engines.clusters.opening import configured, engine_of, no_answer
-from chunkmeans.engines.clusters.options import OURS, arguments, refuse_unfit, refuse_unknown
-from chunkmeans.engines.clusters.request import Request
+from chunkmeans.engines.clusters.dask_class import DaskClass
+from chunkmeans.engines.clusters.kind import ClusterKind, Workers
+from chunkmeans.engines.clusters.opening import configured, no_answer
 from chunkmeans.engines.clusters.security import security_of
-from chunkmeans.engines.dask.connection import greet
+from chunkmeans.engines.dask.connection import await_answer
 from chunkmeans.engines.dask.engine import DaskEngine
+from chunkmeans.engines.kind import EngineKind
 from chunkmeans.errors import ClusterError, ConfigError
 
 
-def open_engine(request: Request) -> DaskEngine:
-    """Open an engine on the workers of a running scheduler, which goes on after the run.
+class Address(ClusterKind):
+    """Opens an engine on the workers of a running scheduler, which goes on after the run.
 
-    Options are those of ``distributed.Client``: `address`, or the `scheduler_file` that
-    ``dask scheduler --scheduler-file`` writes. Memory is what a worker may use; None: what the
+    Options are those of ``distributed.Client``. Memory is what a worker may use; None: what the
     workers were started with.
     """
-    options = _options(request)
-    with ExitStack() as stack:
-        stack.enter_context(configured(request))
-        if request.kind == "scheduler_file":
-            address = _address_in(request, Path(options.pop("scheduler_file")))
-        else:
-            address = options.pop("address")
-        security = security_of(request, temporary=False)
-        scheme = address.partition("://")[0]
-        if security is not None and scheme not in ("tls", "wss"):
+
+    dask = DaskClass("distributed", "Client")
+    unused = ("scale", "adapt")
+    refused = frozenset({"scheduler_file"})
+    any_option = False
+    wanted, example = "address", "tcp://host:8786"
+    """The option that names the scheduler."""
+
+    def open(self) -> DaskEngine:
+        """Connect to the scheduler."""
+        with ExitStack() as stack:
+            stack.enter_context(configured(self.section.dask_config))
+            options = self.checked()
+            address = self.address(self._scheduler(options))
+            security = security_of(self.section, temporary=False)
+            if security is not None and address.partition("://")[0] not in ("tls", "wss"):
+                raise ConfigError(
+                    f"cluster.security: {address} is not encrypted; give tls://..., or leave "
+                    "cluster.security out"
+                )
+            usual = dask.config.get("distributed.comm.timeouts.connect")
+            timeout = parse_timedelta(options.get("timeout", usual), "s")
+            try:
+                await_answer(address, timeout, security or Security())
+                client = stack.enter_context(
+                    Client(address, set_as_default=False, security=security, **options)
+                )
+            except (OSError, ValueError, MemoryError, TypeError, RuntimeError) as error:
+                raise no_answer(address, error) from error
+            return self.engine(client, stack, Workers(memory=self.request.memory))
+
+    size = EngineKind.size  # the workers are asked
+
+    def refuse_exposed(self, options: Mapping[str, Any]) -> None:
+        """Refuse nothing: what listens was started before."""
+
+    def address(self, scheduler: str) -> str:
+        """Return the address of a scheduler, which is what the option says."""
+        return scheduler
+
+    def _scheduler(self, options: dict[str, Any]) -> str:
+        """Take from `options` what names the scheduler."""
+        scheduler = options.pop(self.wanted, None)
+        if not isinstance(scheduler, str) or not scheduler:
             raise ConfigError(
-                f"cluster.security: {address} is not encrypted; give tls://..., or leave "
-                "cluster.security out"
+                f"cluster.options.{self.wanted}: missing; give the scheduler's, {self.example}"
             )
-        patience = parse_timedelta(
-            options.get("timeout", dask.config.get("distributed.comm.timeouts.connect")), "s"
-        )
+        return scheduler
+
+
+class SchedulerFile(Address):
+    """The same by the file that ``dask scheduler --scheduler-file`` writes, or is about to."""
+
+    refused = frozenset({"address"})
+    wanted, example = "scheduler_file", "scheduler.json"
+
+    def address(self, scheduler: str) -> str:
+        """Return the address in the file `scheduler`, which is waited for."""
+        file, since, timeout = Path(scheduler), monotonic(), self.section.wait.timeout
+        if not file.is_file():
+            if not file.parent.is_dir():
+                raise ConfigError(
+                    f"{file}: there is no folder {file.parent} in which a scheduler could write "
+                    "it; give the path that dask scheduler --scheduler-file got"
+                )
+            self.request.notify(
+                f"waiting for a scheduler to write {file}, at most {timeout:g} seconds"
+            )
+        while not file.is_file():
+            if monotonic() - since > timeout:
+                raise ClusterError(
+                    f"{file}: no scheduler has written it within {timeout:g} seconds; start one by "
+                    f"dask scheduler --scheduler-file {file}"
+                )
+            sleep(0.1)
         try:
-            greet(address, patience, security or Security())
-            client = stack.enter_context(
-                Client(address, set_as_default=False, security=security, **options)
-            )
-        except (OSError, ValueError, MemoryError, TypeError, RuntimeError) as error:
-            raise no_answer(address, error) from error
-        return engine_of(client, stack, request, memory=request.memory)
-
-
-def size(request: Request) -> Size:
-    """Return what the workers have to work with; they are asked. Errors as of `open_engine`."""
-    with open_engine(request) as engine:
-        return engine.size
-
-
-def script(request: Request) -> str:
-    """Return nothing: no batch system is asked."""
-    return ""
-
-
-def _options(request: Request) -> dict[str, Any]:
-    """Return the options, checked."""
-    refuse_unfit(request, "scale", "adapt")
-    options = dict(request.cluster.options)
-    wanted, other = "address", "scheduler_file"
-    if request.kind == "scheduler_file":
-        wanted, other = other, wanted
-    refuse_unknown(options, arguments(Client) - OURS - {other}, request.kind)
-    if not isinstance(options.get(wanted), str) or not options[wanted]:
-        example = {"address": "tcp://host:8786", "scheduler_file": "scheduler.json"}[wanted]
-        raise ConfigError(f"cluster.options.{wanted}: missing; give the scheduler's, {example}")
-    return options
-
-
-def _address_in(request: Request, file: Path) -> str:
-    """Return the address that a scheduler wrote, which may be about to."""
-    since, patience = monotonic(), request.cluster.wait.timeout
-    if not file.is_file():
-        if not file.parent.is_dir():
+            return str(json.loads(file.read_text())["address"])
+        except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(
-                f"{file}: there is no folder {file.parent} in which a scheduler could write it; "
-                "give the path that dask scheduler --scheduler-file got"
-            )
-        request.say(f"waiting for a scheduler to write {file}, at most {patience:g} seconds")
-    while not file.is_file():
-        if monotonic() - since > patience:
-            raise ClusterError(
-                f"{file}: no scheduler has written it within {patience:g} seconds; start one by "
-                f"dask scheduler --scheduler-file {file}"
-            )
-        sleep(0.1)
-    try:
-        address = json.loads(file.read_text())["address"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{file}: is not what dask scheduler --scheduler-file writes: {error}"
-        ) from error
-    return str(address)
+                f"{file}: is not what dask scheduler --scheduler-file writes: {error}"
+            ) from error

@@ -1,4 +1,4 @@
-"""Pods of Kubernetes, made by Dask's operator there."""
+"""Kind ``kubernetes``: pods, made by Dask's operator there."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -6,51 +6,100 @@ from typing import Any
 
 import yaml
 from dask.utils import parse_bytes
+from distributed import Security
 from distributed.deploy import Cluster as DaskCluster
 
-from chunkmeans.engines.base import Size
-from chunkmeans.engines.clusters.deploy import first, opened, planned
-from chunkmeans.engines.clusters.opening import configured, words
-from chunkmeans.engines.clusters.options import (
-    OURS,
-    arguments,
-    mapping,
-    refuse_unfit,
-    refuse_unknown,
-    size_elsewhere,
-)
-from chunkmeans.engines.clusters.request import Request
-from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
+from chunkmeans.engines.clusters.dask_class import DaskClass
+from chunkmeans.engines.clusters.kind import ClusterKind
+from chunkmeans.engines.clusters.opening import configured, first_message
 from chunkmeans.engines.clusters.security import refuse_exposed
-from chunkmeans.engines.clusters.timeout import TooLate, within
-from chunkmeans.engines.dask.connection import PATIENCE
+from chunkmeans.engines.clusters.timeout import TooLate, call_within
+from chunkmeans.engines.dask.connection import LEAST_TIMEOUT
 from chunkmeans.engines.dask.engine import DaskEngine
 from chunkmeans.engines.dask.settings import environment
+from chunkmeans.engines.options import arguments, mapping
 from chunkmeans.errors import ClusterError, ConfigError
 
 
-def open_engine(request: Request) -> DaskEngine:
-    """Open an engine on pods, which are deleted when it closes.
+class Kubernetes(ClusterKind):
+    """Pods are deleted when the engine closes.
 
     Options are arguments of ``dask_kubernetes.operator.KubeCluster``.
     """
-    options = _options(request)
-    _ask_for_an_answer(max(request.cluster.wait.timeout, PATIENCE))
-    return opened(
-        request,
-        options,
-        planned=planned(request),
-        scalable=False,
-        advice="see by kubectl describe whether the pods of the workers can be placed",
-    )
+
+    dask = DaskClass("dask_kubernetes.operator", "KubeCluster", "chunkmeans[kubernetes]")
+    unused = ("security",)
+    scaled_by_number = True
+    scaled_later = False
+
+    def open(self) -> DaskEngine:
+        """Open an engine on new pods, if there is a Kubernetes that answers."""
+        self.checked()
+        _await_api(max(self.section.wait.timeout, LEAST_TIMEOUT))
+        return super().open()
+
+    def script(self) -> str:
+        """Return the resource that Dask's operator would be given."""
+        with configured(self.section.dask_config):
+            options = self.planned_arguments()
+            spec = options.get("custom_cluster_spec")
+            if isinstance(spec, str):
+                with open(spec) as file:
+                    return file.read()
+            if spec is None:
+                from dask_kubernetes.operator import make_cluster_spec
+
+                known = arguments(make_cluster_spec)
+                spec = make_cluster_spec(**{k: v for k, v in options.items() if k in known})
+        return str(yaml.safe_dump(spec, sort_keys=False))
+
+    def options_known(self) -> set[str]:
+        """Return the arguments of the class, and of the one above it."""
+        return arguments(self.load(), DaskCluster)
+
+    def refuse_exposed(self, options: Mapping[str, Any]) -> None:
+        """Refuse all where the config does not say `insecure`: pods have no certificates."""
+        refuse_exposed(self.section, "the network of the pods")
+
+    def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
+        """Return the options with the number of workers, and our settings in their environment."""
+        if "custom_cluster_spec" not in options:
+            options.setdefault("name", "chunkmeans")
+            options["n_workers"] = self.first_workers()
+            options["env"] = self._with_settings(options.get("env"))
+        return {"quiet": True, **options}  # it would draw over our own display
+
+    def each_worker(self, given: Mapping[str, Any]) -> tuple[int, int | None]:
+        """Return threads and bytes by the resources of the pods."""
+        resources = mapping(given, "resources")
+        inside = {f"resources.{name}": resources.get(name) for name in ("requests", "limits")}
+        most = {key: value for name in inside for key, value in mapping(inside, name).items()}
+        try:
+            memory = parse_bytes(str(most["memory"])) if "memory" in most else None
+            return _cores(str(most.get("cpu", 1))), memory
+        except ValueError as error:
+            raise ConfigError(f"cluster.options.resources: {error}") from error
+
+    def advice(self, given: Mapping[str, Any]) -> str:
+        """Return what to do where no worker comes."""
+        return "see by kubectl describe whether the pods of the workers can be placed"
+
+    def _with_settings(self, env: Any) -> Any:
+        """Return the environment of the pods with our settings, in the form that it has."""
+        ours = environment(self.section.dask_config)
+        if isinstance(env, list):
+            return [*({"name": name, "value": value} for name, value in ours.items()), *env]
+        if env is None or isinstance(env, Mapping):
+            return {**ours, **(env or {})}
+        raise ConfigError("cluster.options.env: must be a mapping, or a list of name and value")
 
 
-def _ask_for_an_answer(seconds: float) -> None:
+def _await_api(seconds: float) -> None:
     """Refuse to begin where no Kubernetes answers: Dask's class would leave half of itself."""
-    import kr8s  # what dask-kubernetes speaks to it with
+    import kr8s  # by which dask-kubernetes reaches it
 
     try:
-        within(seconds, lambda: kr8s.api().version())
+        call_within(seconds, lambda: kr8s.api().version())
     except TooLate as error:
         raise ClusterError(
             f"kubernetes: no cluster answers within {seconds:g} seconds; see what kubectl version "
@@ -58,65 +107,8 @@ def _ask_for_an_answer(seconds: float) -> None:
         ) from error
     except Exception as error:
         raise ClusterError(
-            f"kubernetes: no cluster answers: {words(error)}; see what kubectl version says"
+            f"kubernetes: no cluster answers: {first_message(error)}; see what kubectl version says"
         ) from error
-
-
-def size(request: Request) -> Size:
-    """Return what there would be to work with, as far as the resources of the pods say it."""
-    resources = mapping(_options(request), "resources")
-    inside = {f"resources.{name}": resources.get(name) for name in ("requests", "limits")}
-    most = {key: value for name in inside for key, value in mapping(inside, name).items()}
-    try:
-        memory = parse_bytes(str(most["memory"])) if "memory" in most else None
-        threads = _cores(str(most.get("cpu", 1)))
-    except ValueError as error:
-        raise ConfigError(f"cluster.options.resources: {error}") from error
-    workers = planned(request)
-    return size_elsewhere(request, workers, workers * threads, memory)
-
-
-def script(request: Request) -> str:
-    """Return the resource that Dask's operator would be given."""
-    options = _options(request)
-    spec = options.get("custom_cluster_spec")
-    if isinstance(spec, str):
-        with open(spec) as file:
-            return file.read()
-    if spec is None:
-        request.load()
-        from dask_kubernetes.operator import make_cluster_spec
-
-        with configured(request):
-            known = arguments(make_cluster_spec)
-            spec = make_cluster_spec(**{k: v for k, v in options.items() if k in known})
-    return str(yaml.safe_dump(spec, sort_keys=False))
-
-
-def _options(request: Request) -> dict[str, Any]:
-    """Return the arguments of the class: what the config says, and our settings for the workers."""
-    cls, options = request.load(), dict(request.cluster.options)
-    refuse_unfit(request, "security")
-    if isinstance(request.cluster.scale, Mapping):
-        raise ConfigError("cluster.scale: kind kubernetes takes a number of workers")
-    refuse_exposed(request, "the network of the pods")
-    refuse_unknown(options, arguments(cls, DaskCluster) - OURS, request.kind)
-    refuse_wrong_scaling(request)
-    if "custom_cluster_spec" not in options:
-        options.setdefault("name", "chunkmeans")
-        options["n_workers"] = first(request)
-        options["env"] = _with_settings(request, options.get("env"))
-    return {"quiet": True, **options}  # it would draw over our own display
-
-
-def _with_settings(request: Request, env: Any) -> Any:
-    """Return the environment of the pods with our settings, in the form that it was given in."""
-    ours = environment(request.cluster.dask_config)
-    if isinstance(env, list):
-        return [*({"name": name, "value": value} for name, value in ours.items()), *env]
-    if env is None or isinstance(env, Mapping):
-        return {**ours, **(env or {})}
-    raise ConfigError("cluster.options.env: must be a mapping, or a list of name and value")
 
 
 def _cores(cpu: str) -> int:

@@ -1,106 +1,92 @@
-"""Hosts that are reached by SSH: the first gets the scheduler, the others a worker or more each."""
+"""Kind ``ssh``: the first host gets the scheduler, each of the others a worker or more."""
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from distributed import Security
 
-from chunkmeans.engines.base import Size
-from chunkmeans.engines.clusters.deploy import opened
+from chunkmeans.config import Certificates
+from chunkmeans.engines.clusters.dask_class import DaskClass
+from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.listening import refuse_listening
-from chunkmeans.engines.clusters.options import (
-    OURS,
-    arguments,
-    count,
-    mapping,
-    memory_limit,
-    refuse_unfit,
-    refuse_unknown,
-    size_elsewhere,
-)
-from chunkmeans.engines.clusters.request import Request
 from chunkmeans.engines.clusters.security import (
     LOOPBACK,
-    as_options,
-    listening,
+    arguments_of,
+    listening_places,
     refuse_exposed,
-    security_of,
 )
-from chunkmeans.engines.dask.engine import DaskEngine
+from chunkmeans.engines.options import count, mapping, memory_limit
 from chunkmeans.errors import ConfigError
 
 _WORKER = "worker_options"
+_INSIDE = {"scheduler_options": 8787, _WORKER: 0}
+"""Options of processes, and the usual port of their dashboards."""
 
 
-def open_engine(request: Request) -> DaskEngine:
-    """Open an engine on a scheduler and workers that are started by SSH, and end with it.
+class Ssh(ClusterKind):
+    """Scheduler and workers are started by SSH, and end with the engine.
 
     Options are arguments of ``distributed.SSHCluster``.
     """
-    security = security_of(request, temporary=False)
-    options = _options(request, security)
-    return opened(
-        request,
-        options,
-        planned=_workers(options),
-        scalable=False,
-        tunnelled=not request.cluster.insecure,
-        advice="see whether the hosts answer, and what Dask's workers say there",
-    )
 
+    dask = DaskClass("distributed", "SSHCluster", "chunkmeans[hpc]", needs="asyncssh")
+    unused = ("scale", "adapt")
+    known = frozenset({"silence_logs"})
+    dashboard_on_loopback = True
+    any_option = False
+    scaled_later = False
+    temporary_certificates = False
 
-def size(request: Request) -> Size:
-    """Return what there would be to work with, as far as the options say it."""
-    options = _options(request, None)
-    workers, worker = _workers(options), options[_WORKER]
-    memory = memory_limit(worker, f"cluster.options.{_WORKER}")
-    threads = count(worker.get("nthreads") or 1, f"{_WORKER}.nthreads")
-    return size_elsewhere(request, workers, workers * threads, memory)
+    def refuse_exposed(self, options: Mapping[str, Any]) -> None:
+        """Refuse options by which scheduler or workers would listen on a network without TLS."""
+        hosts = options.get("hosts")
+        if not isinstance(hosts, list) or len(hosts) < 2:
+            raise ConfigError(
+                "cluster.options.hosts: must list at least two, the scheduler's and a worker's "
+                "(which may be the same)"
+            )
+        refuse_listening(self.section, options)
+        for name in _INSIDE:
+            inside = mapping(options, name)
+            places = listening_places(inside.get("interface"), inside.get("host"))
+            refuse_exposed(self.section, *places)
 
+    def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
+        """Return the options with dashboards on loopback, certificates and time-outs."""
+        options, files = deepcopy(options), self.section.security
+        for name, port in _INSIDE.items():
+            inside = mapping(options, name)
+            if not self.section.insecure and inside.get("dashboard_address") is None:
+                inside["dashboard_address"] = f"{LOOPBACK}:{port}"
+            if isinstance(files, Certificates):
+                paths = arguments_of(files.ca, files.cert, files.key)
+                inside |= {"security": paths, "protocol": "tls"}
+            options[name] = inside
+        options["connect_options"] = self._limited(options)
+        return options if security is None else {**options, "security": security}
 
-def script(request: Request) -> str:
-    """Return nothing: no batch system is asked."""
-    return ""
+    def planned(self, given: Mapping[str, Any]) -> int:
+        """Return how many workers all hosts would have."""
+        each = mapping(given, _WORKER).get("n_workers")
+        each = 1 if each is None else count(each, f"cluster.options.{_WORKER}.n_workers")
+        return (len(given["hosts"]) - 1) * each
 
+    def each_worker(self, given: Mapping[str, Any]) -> tuple[int, int | None]:
+        """Return threads and bytes by the options of workers."""
+        worker, inside = mapping(given, _WORKER), f"cluster.options.{_WORKER}"
+        threads = count(worker.get("nthreads") or 1, f"{inside}.nthreads")
+        return threads, memory_limit(worker, inside)
 
-def _options(request: Request, security: Security | None) -> dict[str, Any]:
-    """Return the arguments of ``SSHCluster``: what the config says, and what it leaves open."""
-    refuse_unfit(request, "scale", "adapt")
-    options = deepcopy(dict(request.cluster.options))
-    refuse_unknown(options, arguments(request.load()) - OURS | {"silence_logs"}, request.kind)
-    hosts = options.get("hosts")
-    if not isinstance(hosts, list) or len(hosts) < 2:
-        raise ConfigError(
-            "cluster.options.hosts: must list at least two, the scheduler's and a worker's (which "
-            "may be the same)"
-        )
-    refuse_listening(request, options)
-    for name in ("scheduler_options", "worker_options"):
-        own = mapping(options, name)
-        refuse_exposed(request, *listening(own.get("interface"), own.get("host")))
-        if not request.cluster.insecure and own.get("dashboard_address") is None:
-            port = 8787 if name == "scheduler_options" else 0
-            own["dashboard_address"] = f"{LOOPBACK}:{port}"
-        if security is not None:
-            own |= {"security": as_options(security), "protocol": "tls"}
-        options[name] = own
-    options["connect_options"] = _in_time(options, request.cluster.wait.timeout)
-    return options if security is None else {**options, "security": security}
+    def advice(self, given: Mapping[str, Any]) -> str:
+        """Return what to do where no worker comes."""
+        return "see whether the hosts answer, and the logs of Dask's workers there"
 
-
-def _in_time(options: dict[str, Any], seconds: float) -> Any:
-    """Return the options of connections, which end where a host says nothing: asyncssh waits."""
-    limits = {"connect_timeout": seconds, "login_timeout": seconds}
-    if isinstance(options.get("connect_options"), list):  # one of each host
-        return [
-            limits | mapping({"connect_options": one}, "connect_options")
-            for one in options["connect_options"]
-        ]
-    return limits | mapping(options, "connect_options")
-
-
-def _workers(options: dict[str, Any]) -> int:
-    """Return how many workers all hosts would have."""
-    each = options[_WORKER].get("n_workers")
-    each = 1 if each is None else count(each, f"{_WORKER}.n_workers")
-    return (len(options["hosts"]) - 1) * each
+    def _limited(self, options: Mapping[str, Any]) -> Any:
+        """Return the options of connections, with time-outs: asyncssh has none of its own."""
+        seconds = self.section.wait.timeout
+        limits = {"connect_timeout": seconds, "login_timeout": seconds}
+        given = options.get("connect_options")
+        if isinstance(given, list):  # one of each host
+            return [limits | mapping({"connect_options": one}, "connect_options") for one in given]
+        return limits | mapping(options, "connect_options")

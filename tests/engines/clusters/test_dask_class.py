@@ -1,11 +1,11 @@
-"""What is asked of the machines, and the import of what starts them."""
+"""The import of what starts clusters."""
 
 import signal
 import sys
 import types
 
 import pytest
-from chunkmeans.engines.clusters.request import DaskClass
+from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.errors import ConfigError
 
 

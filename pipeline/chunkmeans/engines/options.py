@@ -1,17 +1,11 @@
-"""Options of a cluster, checked before anything is started."""
+"""Options of the section ``cluster``: each is refused by its key before anything is started."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from chunkmeans.engines.base import Size
-from chunkmeans.engines.clusters.request import Request
-from chunkmeans.engines.machine import free_memory
 from chunkmeans.errors import ConfigError
-
-OURS = {"asynchronous", "loop", "security", "n_workers"}
-"""Arguments of Dask's classes that are ours to give."""
 
 _INSTEAD = {"security": "use cluster.security", "n_workers": "use cluster.scale"}
 
@@ -46,26 +40,32 @@ def refuse_unknown(
             raise ConfigError(f"{inside}.{key}: kind {kind} does not know it; {hint}")
 
 
-def refuse_unfit(request: Request, *names: str) -> None:
-    """Refuse keys of the section that this kind has no use for."""
-    for name in names:
-        if getattr(request.cluster, name):
-            raise ConfigError(f"cluster.{name}: kind {request.kind} has no use for it")
-
-
-def count(value: Any, name: str) -> int:
-    """Return a count of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"cluster.options.{name}: {value!r} is no count; give at least 1")
+def count(value: Any, key: str, least: int = 1) -> int:
+    """Return a count, which is at least `least`; `key` is named where it is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{key}: {value!r} is no count; give at least {least}")
     return value
 
 
-def texts(value: Any, name: str) -> list[Any]:
+def nbytes(value: Any, key: str, least: int = 1) -> int:
+    """Return a number of bytes, which may be a text such as 8GiB."""
+    from dask.utils import parse_bytes  # which engines without Dask do not wait for
+
+    try:
+        found = -1 if isinstance(value, bool) else int(parse_bytes(value))
+    except (TypeError, ValueError, AttributeError):
+        found = -1
+    if found < least:
+        raise ConfigError(f"{key}: {value!r} is no size; give bytes, such as 8GiB")
+    return found
+
+
+def texts(value: Any, key: str) -> list[Any]:
     """Return a list, empty where it is not given; a text would be cut into its letters."""
     if value is None:
         return []
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"cluster.options.{name}: {value!r} is no list; give a list, [{value!r}]")
+        raise ConfigError(f"{key}: {value!r} is no list; give a list, [{value!r}]")
     return list(value)
 
 
@@ -84,23 +84,4 @@ def memory_limit(options: Mapping[str, Any], inside: str) -> int | None:
     limit = options.get("memory_limit")
     if limit in (None, "auto", 0) or (isinstance(limit, float) and 0 < limit <= 1):
         return None  # a share of a machine that is not known here
-    from dask.utils import parse_bytes  # which engines without Dask do not wait for
-
-    try:
-        nbytes = parse_bytes(limit)
-    except (TypeError, ValueError, AttributeError):
-        nbytes = 0
-    if isinstance(limit, bool) or nbytes <= 0:
-        raise ConfigError(f"{inside}.memory_limit: {limit!r} is no size; give bytes, such as 8GiB")
-    return int(nbytes)
-
-
-def size_elsewhere(request: Request, workers: int, threads: int, found: int | None) -> Size:
-    """Return the size of workers that are not there yet, of which `found` bytes are known.
-
-    What is asked for counts too. Where nobody says it, it is `assumed` that they have what is free
-    here.
-    """
-    told = [nbytes for nbytes in (found, request.memory) if nbytes]
-    memory = min(told, default=free_memory())
-    return Size(workers, threads, memory, apart=True, assumed=not told)
+    return nbytes(limit, f"{inside}.memory_limit")

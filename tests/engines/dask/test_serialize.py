@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from chunkmeans.engines import open_engine
-from chunkmeans.engines.dask.packing import LARGE, pack, unpack
+from chunkmeans.engines.dask.serialize import LARGE, deserialize, serialize
 from distributed import Client
 from distributed.protocol import dumps
 
@@ -53,7 +53,7 @@ def test_a_key_in_a_task_an_item_or_a_merge_is_no_text_on_its_way(sent, size):
 
 @pytest.mark.parametrize("thing", [None, "text" * 10, os.urandom(LARGE), os.urandom(LARGE + 99)])
 def test_what_is_packed_comes_out_the_same(thing):
-    assert unpack(pack(thing)) == thing
+    assert deserialize(serialize(thing)) == thing
 
 
 def test_a_function_that_cannot_be_imported_is_packed_by_value():
@@ -62,4 +62,4 @@ def test_a_function_that_cannot_be_imported_is_packed_by_value():
 
     with pytest.raises((pickle.PicklingError, AttributeError)):
         pickle.dumps(local)
-    assert unpack(pack(local))(1) == 2
+    assert deserialize(serialize(local))(1) == 2

@@ -2,7 +2,7 @@
 
 A worker without chunkmeans cannot read a task, and Dask then writes the first 10,000 bytes of it to
 the worker's log: storage options and their keys would stand there in clear. This hides them from a
-log, from whoever reads or searches it; it is no encryption, which needs TLS.
+log and from its readers; it is no encryption, which needs TLS.
 """
 
 import zlib
@@ -18,7 +18,7 @@ _INVERTED = bytes(255 - byte for byte in range(256))
 of ASCII is one of ASCII."""
 
 
-def pack(thing: Any) -> bytes:
+def serialize(thing: Any) -> bytes:
     """Return `thing` pickled as Dask does, so that functions of a notebook go by value."""
     pickled = pickle.dumps(thing)
     small = len(pickled) <= LARGE
@@ -26,7 +26,7 @@ def pack(thing: Any) -> bytes:
     return bytes([small]) + body.translate(_INVERTED)
 
 
-def unpack(packed: bytes) -> Any:
-    """Return what was packed."""
-    body = packed[1:].translate(_INVERTED)
-    return pickle.loads(zlib.decompress(body) if packed[0] else body)
+def deserialize(sent: bytes) -> Any:
+    """Return what was serialized."""
+    body = sent[1:].translate(_INVERTED)
+    return pickle.loads(zlib.decompress(body) if sent[0] else body)

@@ -1,0 +1,219 @@
+"""A kind of Dask clusters: how one is opened, sized and secured, with defaults for each step."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from distributed import Client, Security, SpecCluster
+
+from chunkmeans.engines.base import Size
+from chunkmeans.engines.clusters import opening
+from chunkmeans.engines.clusters.dask_class import DaskClass
+from chunkmeans.engines.clusters.listening import refuse_listening
+from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
+from chunkmeans.engines.clusters.security import (
+    dashboard_here,
+    listening_places,
+    placeholder,
+    refuse_exposed,
+    security_of,
+)
+from chunkmeans.engines.dask.connection import DEFAULT_ADVICE, LEAST_TIMEOUT, Connection
+from chunkmeans.engines.dask.engine import DaskEngine
+from chunkmeans.engines.dask.same_code import refuse_other_code
+from chunkmeans.engines.kind import EngineKind, Request
+from chunkmeans.engines.machine import free_memory
+from chunkmeans.engines.options import arguments, refuse_unknown, takes_any
+from chunkmeans.errors import ConfigError
+
+_OURS = {"asynchronous", "loop", "security", "n_workers"}
+"""Arguments of Dask's classes that are given by us, or by other keys of the section."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What is known of the workers of a cluster that is open."""
+
+    first: int = 1
+    """With how many to begin, unless the config says so."""
+    planned: int = 0
+    """How many there will be, for the plan; at least those that are there count."""
+    memory: int | None = None
+    """Bytes that each may use; None: what it was started with."""
+    replace: Callable[[], object] | None = None
+    """Starts others for those that Dask gave up; None: not ours to start."""
+    advice: str = DEFAULT_ADVICE
+    """What to do where there is none."""
+
+
+class ClusterKind(EngineKind):
+    """Opens an engine on a cluster that a class of Dask starts: give the class, override the rest.
+
+    The defaults: every argument of the class is an option, nothing listens on a network without
+    TLS unless the config says `insecure`, ``scale`` or ``adapt`` set the number of workers, which
+    is waited for, and closing the engine closes the cluster.
+    """
+
+    dask: DaskClass
+    """What starts the cluster."""
+    known: ClassVar[frozenset[str]] = frozenset()
+    """Options beside the arguments of the class."""
+    refused: ClassVar[frozenset[str]] = frozenset()
+    """Arguments of the class that are no options."""
+    any_option: ClassVar[bool] = True
+    """Whether a class that takes arguments of any name has options of any name."""
+    scaled_by_number: ClassVar[bool] = False
+    """Whether ``scale`` takes a number of workers only."""
+    scaled_later: ClassVar[bool] = True
+    """Whether workers are asked for once the cluster is there; False: by its arguments."""
+    foreign: ClassVar[bool] = True
+    """Whether workers may have another chunkmeans than this process, so that they are asked."""
+    temporary_certificates: ClassVar[bool] = True
+    """Whether certificates that are made for this run reach the workers."""
+
+    dashboard_on_loopback: ClassVar[bool] = False
+    """Whether the dashboard is on loopback of the scheduler's machine, unless `insecure`."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        opening.refuse_flat_settings(self.section.dask_config)
+
+    # -- for the registry -----------------------------------------------------------------------
+
+    def open(self) -> DaskEngine:
+        """Start the cluster, and return an engine on it."""
+        section, kind = self.section, self.section.kind
+        with ExitStack() as stack:
+            stack.enter_context(opening.configured(section.dask_config))
+            security = security_of(section, temporary=self.temporary_certificates)
+            given = self.arguments(self.checked(), security)
+            timeout = max(section.wait.timeout, LEAST_TIMEOUT)
+            cluster = opening.start_cluster(kind, self.load(), given, timeout)
+            stack.callback(opening.close_cluster, cluster)
+            try:
+                client = stack.enter_context(Client(cluster, set_as_default=False))
+            except OSError as error:
+                raise opening.no_answer(cluster.scheduler_address, error) from error
+            if self.scaled_later:
+                opening.scale_cluster(kind, cluster, self.first_workers())
+            engine = self.engine(client, stack, self.workers(given, cluster))
+        if section.adapt is not None:
+            try:
+                opening.adapt_cluster(kind, cluster, section.adapt)
+            except BaseException:
+                engine.close()
+                raise
+        return engine
+
+    def size(self) -> Size:
+        """Return what there would be to work with, as far as the section says it."""
+        with opening.configured(self.section.dask_config):
+            given = self.planned_arguments()
+            workers = self.planned(given)
+            threads, memory = self.each_worker(given)
+        stated = [nbytes for nbytes in (memory, self.request.memory) if nbytes]
+        # where neither states it, workers are assumed to have what is free here
+        memory = min(stated, default=free_memory())
+        return Size(workers, workers * threads, memory, apart=True, assumed=not stated)
+
+    def script(self) -> str:
+        """Return "": what the class hands over to other systems is its own."""
+        with opening.configured(self.section.dask_config):
+            self.planned_arguments()
+        return ""
+
+    # -- to override ----------------------------------------------------------------------------
+
+    def options_known(self) -> set[str] | None:
+        """Return the names of all options; None: any."""
+        cls = self.load()
+        return None if self.any_option and takes_any(cls) else arguments(cls)
+
+    def refuse_exposed(self, options: Mapping[str, Any]) -> None:
+        """Refuse options by which anything would listen on a network without TLS."""
+        places = listening_places(options.get("host"), options.get("interface"))
+        refuse_exposed(self.section, *places)
+        refuse_listening(self.section, options)
+
+    def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
+        """Return what the class is called with: the options, and ours that they leave open."""
+        cls = self.load()
+        taken = arguments(cls)
+        if not self.section.insecure and "dashboard_address" in taken:
+            options.setdefault("dashboard_address", dashboard_here())  # Dask's is every network
+        if security is not None:
+            if "security" not in taken and not takes_any(cls):
+                raise ConfigError(f"cluster.security: {cls.__name__} takes none")
+            options["security"] = security
+        return options
+
+    def planned(self, given: Mapping[str, Any]) -> int:
+        """Return how many workers there will be at the most, as far as the section says it."""
+        section = self.section
+        most = section.adapt.get("maximum") if section.adapt is not None else section.scale
+        return most if isinstance(most, int) else section.wait.workers or 1
+
+    def each_worker(self, given: Mapping[str, Any]) -> tuple[int, int | None]:
+        """Return the threads and the bytes of a worker; None where the arguments do not say it."""
+        return 1, None
+
+    def workers(self, given: Mapping[str, Any], cluster: Any) -> Workers:
+        """Return what is known of the workers of a cluster that is open."""
+        replace = None
+        # What Dask gave up, as a job that was cancelled, it starts again only if asked.
+        if self.scaled_later and self.section.adapt is None and isinstance(cluster, SpecCluster):
+            replace = partial(opening.call_scale, cluster.scale, self.first_workers())
+        advice = self.advice(given)
+        return Workers(1, self.planned(given), self.request.memory, replace, advice)
+
+    def advice(self, given: Mapping[str, Any]) -> str:
+        """Return what to do where no worker comes."""
+        return DEFAULT_ADVICE
+
+    # -- for subclasses -------------------------------------------------------------------------
+
+    def load(self) -> Any:
+        """Import what starts the cluster; `ConfigError` if it is not installed."""
+        return self.dask.load(self.section.kind)
+
+    def checked(self) -> dict[str, Any]:
+        """Return a copy of the options, each refused by its key where it does not fit."""
+        section, options = self.section, dict(self.section.options)
+        names = self.options_known()
+        if names is not None:
+            names = names - _OURS - self.refused | self.known
+            refuse_unknown(options, names, section.kind)
+        self.refuse_exposed(options)
+        if self.scaled_by_number and isinstance(section.scale, Mapping):
+            raise ConfigError(f"cluster.scale: kind {section.kind} takes a number of workers")
+        refuse_wrong_scaling(section, self.load())
+        return options
+
+    def planned_arguments(self) -> dict[str, Any]:
+        """Return what the class would be called with; no certificates are made."""
+        security = placeholder(self.section, temporary=self.temporary_certificates)
+        return self.arguments(self.checked(), security)
+
+    def first_workers(self) -> Any:
+        """Return how many workers to ask for, a number or what the class's `scale` takes."""
+        return self.section.scale or self.section.wait.workers or 1
+
+    def engine(self, client: Client, stack: ExitStack, workers: Workers) -> DaskEngine:
+        """Return an engine on the workers of a client; closing it closes what is on `stack`."""
+        wait = self.section.wait
+        connection = Connection(client, wait.timeout, workers.replace, workers.advice)
+        connection.await_workers(wait.workers or workers.first)
+        if self.foreign:
+            refuse_other_code(client, wait.timeout, self.request.notify)
+        limits = [w["memory_limit"] for w in client.scheduler_info()["workers"].values()]
+        on_loopback = self.dashboard_on_loopback and not self.section.insecure
+        smallest = min((limit for limit in limits if limit), default=free_memory())
+        return DaskEngine(
+            connection,
+            memory=min(workers.memory or smallest, smallest),
+            planned=workers.planned,
+            dashboard=opening.dashboard_of(client, on_loopback),
+            on_close=stack.pop_all().close,
+        )

@@ -1,0 +1,11 @@
+"""Short for a kind and options that must be refused."""
+
+import pytest
+from chunkmeans.engines import open_engine
+from chunkmeans.errors import ConfigError
+
+
+def assert_refused(kind, options, message, **more):
+    """Opening the engine is a `ConfigError` with this message."""
+    with pytest.raises(ConfigError, match=message):
+        open_engine(kind, options, **more)
