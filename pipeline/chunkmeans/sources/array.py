@@ -12,7 +12,7 @@ from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image, ReadOptions
-from chunkmeans.sources.decode.axes import Layout, doubt, guess_axes
+from chunkmeans.sources.decode.axes import ArrayLayout, doubt, guess_axes
 from chunkmeans.sources.decode.dtypes import pixel_dtype
 
 
@@ -111,9 +111,9 @@ class MemoryImage(Image):
             )
         return tuple(int(length) for length in shape)
 
-    def _layout(self) -> Layout:
+    def _layout(self) -> ArrayLayout:
         shape = self._shape()
-        return Layout(self.axes or guess_axes(shape), shape)
+        return ArrayLayout(self.axes or guess_axes(shape), shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         known = {k: self.__dict__[k] for k in ("stored",) if k in self.__dict__}

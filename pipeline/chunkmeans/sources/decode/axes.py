@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 SAMPLE_AXES = "tzyx"
 MOST_CHANNELS = 4
 _WORDS = {
@@ -99,7 +99,7 @@ def axes_of_names(names: Sequence[str | None] | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """How a stored array becomes samples in the order ``tzyx`` with their channels last."""
 
     axes: str
@@ -131,7 +131,7 @@ class Layout:
         """Numbers per pixel."""
         return self.shape[self.axes.index("c")] if "c" in self.axes else 1
 
-    def along(self, values: Sequence[T]) -> tuple[T, ...]:
+    def along(self, values: Sequence[_T]) -> tuple[_T, ...]:
         """Of `values`, one per stored axis, those of the image's axes in the image's order."""
         return tuple(values[self.axes.index(letter)] for letter in self.samples)
 

@@ -62,7 +62,7 @@ class Orientation:
         (y0, y1), (x0, x1) = self.swap((spans[0], spans[1]))
         return Box((y0, x0), (y1, x1))
 
-    def turn(self, stored: NDArray[Any], y: int, x: int) -> NDArray[Any]:
+    def make_upright(self, stored: NDArray[Any], y: int, x: int) -> NDArray[Any]:
         """Return `stored` upright, as a view; `y` and `x` are the axes of rows and columns."""
         upright = np.swapaxes(stored, y, x) if self.transposed else stored
         if self.flip_y:

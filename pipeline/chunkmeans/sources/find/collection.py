@@ -17,7 +17,7 @@ from chunkmeans.errors import ConfigError
 from chunkmeans.retry import is_transient
 from chunkmeans.sources.files.paths import absolute, inside, scheme, without_query
 from chunkmeans.sources.find.ids import safe_name, unique_ids
-from chunkmeans.sources.find.manifest import Row, is_manifest, read_manifest
+from chunkmeans.sources.find.manifest import ManifestRow, is_manifest, read_manifest
 from chunkmeans.sources.find.search import Found, find
 from chunkmeans.sources.registry import suffixes
 
@@ -104,18 +104,18 @@ def collect_entries(
     return images
 
 
-Listed = tuple[Found, Row | None]
+_Listed = tuple[Found, ManifestRow | None]
 
 
 def _unique(
     paths: Iterable[str], storage_options: Mapping[str, Any]
-) -> dict[tuple[str, str], Listed]:
+) -> dict[tuple[str, str], _Listed]:
     """Return what the paths of a config name, each image once.
 
     A file that a manifest lists under two ids is two images. What a manifest says of a file
     counts, wherever else the file is named.
     """
-    seen: dict[tuple[str, str], Listed] = {}
+    seen: dict[tuple[str, str], _Listed] = {}
     problems: list[ConfigError] = []
     for path in paths:
         try:
@@ -139,7 +139,7 @@ def _unique(
     return seen
 
 
-def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[Listed]:
+def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[_Listed]:
     """Yield what one path of a config names."""
     if is_manifest(path):
         empty = True
@@ -153,7 +153,7 @@ def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[Listed]:
         yield found, None
 
 
-def _check_same(first: Row, again: Row) -> None:
+def _check_same(first: ManifestRow, again: ManifestRow) -> None:
     """Refuse two rows of a file that differ and so are two images, but have one id."""
     if replace(first, line=again.line, listed=again.listed) != again:
         raise ConfigError(
@@ -162,9 +162,9 @@ def _check_same(first: Row, again: Row) -> None:
         )
 
 
-def _check_given(rows: Iterable[Row]) -> None:
+def _check_given(rows: Iterable[ManifestRow]) -> None:
     """Refuse ids of a manifest that are given twice, or differ only in what is not kept."""
-    given: dict[str, Row] = {}
+    given: dict[str, ManifestRow] = {}
     for row in rows:
         name = safe_name(row.id)
         first = given.setdefault(name.casefold(), row)
@@ -175,7 +175,7 @@ def _check_given(rows: Iterable[Row]) -> None:
             )
 
 
-def _named_by(row: Row) -> str:
+def _named_by(row: ManifestRow) -> str:
     """Path that an id is made of: as listed, or the base name of what is absolute."""
     if scheme(row.listed):
         return inside(row.listed).rsplit("/", 1)[-1]

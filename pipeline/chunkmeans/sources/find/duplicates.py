@@ -13,10 +13,10 @@ from itertools import groupby
 from typing import Any
 
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.files.content_hash import files, whole
+from chunkmeans.sources.files.content_hash import input_files, input_hash
 from chunkmeans.sources.files.paths import is_url
 
-BLOCK = 2**12
+GLANCE = 2**12
 """Bytes at the beginning, in the middle and at the end that are compared before all of them."""
 _THREADS = 8
 
@@ -58,7 +58,7 @@ def find_duplicates(
         sizes = _each(partial(_size, options=options), paths, pool if urls else None)
         groups = _equal([range(len(paths))], sizes)
         unknown: list[int] = []
-        for mark, most in ((_glance, 3 * BLOCK), (whole, None)):
+        for mark, most in ((_glance, 3 * GLANCE), (input_hash, None)):
             kept: list[Sequence[int]] = []
             for group in sorted(groups, key=lambda group: sizes[group[0]]):
                 size = sizes[group[0]]
@@ -104,17 +104,17 @@ def _each(look: Callable[[str], Any], paths: Sequence[str], pool: Executor | Non
 
 def _size(path: str, options: Mapping[str, Any]) -> int | None:
     """Return the bytes of an input, over all its files; None: it holds nothing to compare."""
-    return sum(size for _, size, _ in files(path, options)) or None
+    return sum(size for _, size, _, _ in input_files(path, options)) or None
 
 
 def _glance(path: str, options: Mapping[str, Any]) -> bytes:
     """Return a hash of an input's names and sizes, and of three blocks if it is one file."""
-    found = files(path, options)
-    digest = hashlib.blake2b(repr([(name, size) for name, size, _ in found]).encode())
+    found = input_files(path, options)
+    digest = hashlib.blake2b(repr([(name, size) for name, size, _, _ in found]).encode())
     if len(found) == 1:
-        _, size, place = found[0]
+        _, size, place, _ = found[0]
         with open_file(place, options) as file:
-            for start in (0, (size - BLOCK) // 2, size - BLOCK):
+            for start in (0, (size - GLANCE) // 2, size - GLANCE):
                 file.seek(max(0, start))
-                digest.update(file.read(BLOCK))
+                digest.update(file.read(GLANCE))
     return digest.digest()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from chunkmeans.retry import is_transient
 
-RECORD = "run.json"
+RUN_RECORD = "run.json"
 BESIDE = frozenset({"catalog.csv", "images", "model.zarr"})
 """Names that a run leaves beside its record; one of them is in every output."""
 _KEYS = frozenset({"fingerprint", "settings", "versions"})
@@ -14,7 +14,7 @@ _KEYS = frozenset({"fingerprint", "settings", "versions"})
 
 def looks_like_results(names: set[str]) -> bool:
     """Whether a folder that holds `names` may be an output; its record has to say so too."""
-    return RECORD in names and not BESIDE.isdisjoint(names)
+    return RUN_RECORD in names and not BESIDE.isdisjoint(names)
 
 
 def is_record(read: Callable[[], bytes]) -> bool:

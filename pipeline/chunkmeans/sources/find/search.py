@@ -15,12 +15,12 @@ from chunkmeans.sources.files.paths import PACKAGE, absolute, inside, is_url, lo
 from chunkmeans.sources.files.zip_members import ARCHIVE
 from chunkmeans.sources.find.own_outputs import (
     BESIDE,
-    RECORD,
+    RUN_RECORD,
     is_record,
     looks_like_results,
     outside_results,
 )
-from chunkmeans.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
+from chunkmeans.sources.registry import ZARR_METADATA, is_zarr_folder, suffixes
 from chunkmeans.urls import filesystem
 
 _MAGIC = ("*", "?", "[")
@@ -168,7 +168,7 @@ def _is_folder(child: "os.DirEntry[str]") -> bool:
 
 def _is_output(folder: str, names: set[str]) -> bool:
     """Whether a folder that holds `names` is the output of an earlier run."""
-    record = Path(folder, RECORD)
+    record = Path(folder, RUN_RECORD)
     if not looks_like_results(names) or not record.is_file():  # a pipe would wait for ever
         return False
     try:
@@ -182,7 +182,9 @@ def _outputs(root: str, folders: Iterable[str]) -> set[str]:
     found = set()
     for folder in folders:
         place = os.path.join(root, folder)
-        names = {name for name in (RECORD, *BESIDE) if os.path.exists(os.path.join(place, name))}
+        names = {
+            name for name in (RUN_RECORD, *BESIDE) if os.path.exists(os.path.join(place, name))
+        }
         if _is_output(place, names):
             found.add(folder)
     return found
@@ -203,8 +205,8 @@ def _plain(images: Iterable[Found]) -> Iterator[Found]:
 def _is_plain(path: str) -> bool:
     """Whether a path is neither hidden nor inside a zarr folder."""
     *folders, name = path.split("/")
-    within = any(part.lower().endswith(".zarr") for part in folders)
-    return not within and not any(
+    check_limit = any(part.lower().endswith(".zarr") for part in folders)
+    return not check_limit and not any(
         part.startswith(".") and part != ".." for part in (*folders, name)
     )
 
@@ -256,7 +258,7 @@ def _walked(system: Any, root: str) -> Iterator[str]:
         children = {entry["name"].rstrip("/"): entry for entry in system.ls(folder, detail=True)}
         children.pop(folder, None)
         names = {path.rpartition("/")[2] for path in children}
-        if not names.isdisjoint(ZARR_MARKS):
+        if not names.isdisjoint(ZARR_METADATA):
             yield folder
         elif not _is_output_at(system, folder, names):
             for path, entry in children.items():
@@ -272,14 +274,14 @@ def _walked(system: Any, root: str) -> Iterator[str]:
 def _is_output_at(system: Any, folder: str, names: set[str]) -> bool:
     """Whether a folder behind a URL that holds `names` is the output of an earlier run."""
     return looks_like_results(names) and is_record(
-        lambda: bytes(system.cat_file(_joined(folder, RECORD)))
+        lambda: bytes(system.cat_file(_joined(folder, RUN_RECORD)))
     )
 
 
 def _outputs_at(system: Any, root: str, folders: Sequence[str]) -> set[str]:
     """Return which of some folders below `root` are outputs; asks for all records together."""
     places = [_joined(root, folder) for folder in folders]
-    records = [_joined(place, RECORD) for place in places]
+    records = [_joined(place, RUN_RECORD) for place in places]
     got = system.cat_ranges(records, None, None, on_error="return")
 
     def read(content: Any) -> bytes:
@@ -321,7 +323,7 @@ def _in_archive(system: Any, root: str) -> Iterator[str]:
     for member in members:
         for folder in above[member]:
             names = children[folder]
-            if not names.isdisjoint(ZARR_MARKS) or folder.lower().endswith(".zarr"):
+            if not names.isdisjoint(ZARR_METADATA) or folder.lower().endswith(".zarr"):
                 images.add(folder)
                 break
             if folder in outputs:

@@ -10,9 +10,8 @@ from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image
-from chunkmeans.sources.decode.axes import Layout, doubt, guess_axes
+from chunkmeans.sources.decode.axes import ArrayLayout, doubt, guess_axes
 from chunkmeans.sources.decode.dtypes import pixel_dtype
-from chunkmeans.sources.files.byte_ranges import stamp
 from chunkmeans.sources.files.paths import is_url
 
 
@@ -24,7 +23,7 @@ class NpyImage(Image):
         self.has_no("series", "level")
         array = self._map()
         axes = self.options.axes or guess_axes(array.shape)
-        layout = Layout(axes, array.shape)
+        layout = ArrayLayout(axes, array.shape)
         return ImageInfo(
             axes=layout.samples,
             shape=layout.along(array.shape),
@@ -37,14 +36,9 @@ class NpyImage(Image):
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Copy a box out of the mapped file."""
         array = self._map()
-        layout = Layout(self.options.axes or guess_axes(array.shape), array.shape)
+        layout = ArrayLayout(self.options.axes or guess_axes(array.shape), array.shape)
         block = np.array(array[layout.index(box, channels)])
         return Pixels(layout.arrange(block).astype(self.stored.dtype, copy=False))
-
-    def fingerprint(self) -> str:
-        """Size and time of change."""
-        with self.naming("cannot be opened"):
-            return stamp(self.path, self.options.storage_options)
 
     def _map(self) -> NDArray[Any]:
         """Map the file; opened anew each time, so that no handle is kept."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from chunkmeans.engines.base import Engine, Item, Outcome, Value
-from chunkmeans.sources.warnings import hear, heard, hearing
+from chunkmeans.sources.warnings import add_warnings, collected_warnings, collecting_warnings
 
 Told = tuple[Value, tuple[str, ...]]
 """What a task returned, and what it was warned of."""
@@ -29,16 +29,16 @@ def map_reduce_heard(
     told: Told[Value] = engine.map_reduce(
         partial(_heard, task), items, partial(_merged, merge), name=name, near=near, watch=watch
     )
-    hear(told[1])
+    add_warnings(told[1])
     return told[0]
 
 
 def _heard(task: Callable[[Item], Value], item: Item) -> Told[Value]:
-    with hearing():
-        return task(item), heard()
+    with collecting_warnings():
+        return task(item), collected_warnings()
 
 
 def _merged(merge: Callable[[Value, Value], Value], a: Told[Value], b: Told[Value]) -> Told[Value]:
-    with hearing():
-        hear((*a[1], *b[1]))
-        return merge(a[0], b[0]), heard()
+    with collecting_warnings():
+        add_warnings((*a[1], *b[1]))
+        return merge(a[0], b[0]), collected_warnings()

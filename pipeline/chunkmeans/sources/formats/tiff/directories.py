@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from chunkmeans.config.models import Limits
 from chunkmeans.errors import SourceError
-from chunkmeans.sources.base import within
+from chunkmeans.sources.base import check_limit
 
 _CLASSIC, _BIG = 42, 43
 _ENTRY = {_CLASSIC: 12, _BIG: 20}
@@ -40,7 +40,7 @@ def check_directories(file: BinaryIO, limits: Limits) -> None:
                 f"to the one at byte {at:,}"
             )
         seen.add(at)
-        within(limits, "pages", len(seen), "pages in its chain, at least")
+        check_limit(limits, "pages", len(seen), "pages in its chain, at least")
         if at >= size:
             break
         file.seek(at)

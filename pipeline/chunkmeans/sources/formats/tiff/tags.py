@@ -47,7 +47,7 @@ def _json(value: Any) -> Any:
     return value
 
 
-def nodata(text: str, dtype: np.dtype[Any]) -> float | int | None:
+def gdal_nodata(text: str, dtype: np.dtype[Any]) -> float | int | None:
     """Return GDAL_NODATA as a pixel of `dtype` would have it; None where no pixel can equal it.
 
     Raises

@@ -11,7 +11,7 @@ from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteReque
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
-METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
+_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 _BLOSC_HEADER = 16
 _BLOSC_LENGTH = slice(12, 16)
 
@@ -51,7 +51,7 @@ class CheckedStore(WrapperStore[Store]):
             return byte_range.end - byte_range.start
         if isinstance(byte_range, SuffixByteRequest):
             return byte_range.suffix
-        if not self.blosc or byte_range is not None or key.rpartition("/")[2] in METADATA:
+        if not self.blosc or byte_range is not None or key.rpartition("/")[2] in _METADATA:
             return 1
         if len(value) < _BLOSC_HEADER:
             return _BLOSC_HEADER

@@ -11,7 +11,7 @@ _BY_TYPE = {"channel": "c", "time": "t"}
 
 
 @dataclass(frozen=True)
-class Level:
+class OmeLevel:
     """One array of a multiscale image, and what the metadata say of it."""
 
     path: str
@@ -26,7 +26,7 @@ class Level:
     warnings: tuple[str, ...] = ()
 
 
-def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> Level | None:
+def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> OmeLevel | None:
     """Return the asked level of a group's multiscale image; None: the group has no such image.
 
     Raises
@@ -49,7 +49,7 @@ def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> 
         raise SourceError(f"its OME metadata name level {level} {path!r}, not a path inside it")
     axes = image.get("axes") or ()
     scale = _product(_scale(image), _scale(dataset))
-    return Level(
+    return OmeLevel(
         path=path,
         axes=_letters(axes),
         scale=scale if len(scale) == len(axes) else (),
