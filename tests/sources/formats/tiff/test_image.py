@@ -11,11 +11,11 @@ from chunkmeans.image.grid import Box
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.formats.tiff import image as tiff
 from chunkmeans.sources.formats.tiff.image import TiffImage
+from chunkmeans.testing import FileSourceTests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from tests.sources.conformance import FileSourceTests
 from tests.sources.tiff_files import GREY, RGB, drawn, read, write_tiled
 
 # -- the laws of every source ----------------------------------------------------------------

@@ -10,8 +10,7 @@ import zarr
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.sources import ReadOptions, open_image
-
-from tests.sources.conformance import FileSourceTests
+from chunkmeans.testing import FileSourceTests
 
 _METADATA = {"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"}
 
