@@ -23,7 +23,6 @@ from chunkmeans.sources.registry import suffixes
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = ("stem", "name", "parent", "id")
-_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +72,22 @@ def collect_entries(
     -----
     Lists folders and does not open what is in them, but for manifests.
     """
-    rows = list(_unique(paths, storage_options or {}).values())
-    _check_given(row for _, row in rows if row is not None and row.id)
+    listed = _unique(paths, storage_options or {})
+    _check_ids(row for _, row in listed if row.id)
     known = suffixes()
-    names = [safe_name(row.id if row and row.id else _stem(f.name, known)) for f, row in rows]
-    shared = Counter(found.name for found, _ in rows)
-    keys = [f.name if shared[f.name] == 1 else f"{f.name}\0{f.path}" for f, _ in rows]
-    keys = [
-        f"{key}\0{row.id}" if row and row.id else key
-        for key, (_, row) in zip(keys, rows, strict=True)
-    ]
-    ids = unique_ids(names, keys)
+    names = [safe_name(row.id or _stem(found.name, known)) for found, row in listed]
+    shared = Counter(found.name for found, _ in listed)
+    ids = unique_ids(names, [_key(found, row, shared[found.name] > 1) for found, row in listed])
     entries = [
         Entry(
             id=id,
             path=found.path,
-            mask=_mask(mask, found.path, id, known)
-            if row is None or row.mask is None
-            else row.mask,
-            channels=row.channels if row else None,
-            group=row.group if row else None,
-            extra=row.extra if row else _NOTHING,
+            mask=_mask(mask, found.path, id, known) if row.mask is None else row.mask,
+            channels=row.channels,
+            group=row.group,
+            extra=row.extra,
         )
-        for id, (found, row) in zip(ids, rows, strict=True)
+        for id, (found, row) in zip(ids, listed, strict=True)
     ]
     masks = {entry.mask for entry in entries}
     images = tuple(entry for entry in entries if entry.path not in masks)
@@ -104,12 +96,17 @@ def collect_entries(
     return images
 
 
-_Listed = tuple[Found, ManifestRow | None]
+_Listed = tuple[Found, ManifestRow]
+_NO_ROW = ManifestRow(line=0, listed="", path="")
+"""Of an image that no manifest lists."""
 
 
-def _unique(
-    paths: Iterable[str], storage_options: Mapping[str, Any]
-) -> dict[tuple[str, str], _Listed]:
+def _key(found: Found, row: ManifestRow, shared: bool) -> str:
+    """Return what tells an image apart from those of the same name."""
+    return "\0".join([found.name, *[found.path] * shared, *[row.id] * bool(row.id)])
+
+
+def _unique(paths: Iterable[str], storage_options: Mapping[str, Any]) -> list[_Listed]:
     """Return what the paths of a config name, each image once.
 
     A file that a manifest lists under two ids is two images. What a manifest says of a file
@@ -120,37 +117,34 @@ def _unique(
     for path in paths:
         try:
             for found, row in _listed(path, storage_options):
-                key = (found.path, row.id if row else "")
-                first = seen.setdefault(key, (found, row))[1]
-                if row is not None and first is None:
-                    seen[key] = (found, row)
-                elif row is not None and first is not None and first is not row:
+                first = seen.setdefault((found.path, row.id), (found, row))[1]
+                if first is row or row is _NO_ROW:
+                    continue
+                if first is not _NO_ROW:
                     _check_same(first, row)
-        except ConfigError as error:  # all that is missing is told at once
+                else:
+                    seen[found.path, row.id] = (found, row)
+        except ConfigError as error:  # collected, so that a user sees all that is missing at once
             problems.append(error)
     if problems:
         cause = next(filter(is_transient, problems), problems[0])
         raise ConfigError("\n".join(dict.fromkeys(map(str, problems)))) from cause
-    own = {path for path, id in seen if id}
-    for path in own:
-        plain = seen.get((path, ""))
-        if plain is not None and plain[1] is None:
-            del seen[(path, "")]
-    return seen
+    for path in {path for path, id in seen if id}:
+        if seen.get((path, ""), (None, None))[1] is _NO_ROW:
+            del seen[path, ""]  # found in a folder too, where it has no id of its own
+    return list(seen.values())
 
 
 def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[_Listed]:
     """Yield what one path of a config names."""
-    if is_manifest(path):
-        empty = True
-        for row in read_manifest(path, storage_options):
-            empty = False
-            yield Found(row.path, _named_by(row)), row
-        if empty:
-            raise ConfigError(f"{path}: the manifest has no row")
+    if not is_manifest(path):
+        yield from ((found, _NO_ROW) for found in find(path, storage_options))
         return
-    for found in find(path, storage_options):
-        yield found, None
+    row = None
+    for row in read_manifest(path, storage_options):
+        yield Found(row.path, _named_by(row)), row
+    if row is None:
+        raise ConfigError(f"{path}: the manifest has no row")
 
 
 def _check_same(first: ManifestRow, again: ManifestRow) -> None:
@@ -162,7 +156,7 @@ def _check_same(first: ManifestRow, again: ManifestRow) -> None:
         )
 
 
-def _check_given(rows: Iterable[ManifestRow]) -> None:
+def _check_ids(rows: Iterable[ManifestRow]) -> None:
     """Refuse ids of a manifest that are given twice, or differ only in what is not kept."""
     given: dict[str, ManifestRow] = {}
     for row in rows:

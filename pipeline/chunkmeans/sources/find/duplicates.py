@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from math import inf
 from typing import Any
 
 from chunkmeans.sources.files.byte_ranges import open_file
@@ -39,8 +40,8 @@ def find_duplicates(
 ) -> Duplicates:
     """Find inputs of the same content: of the same bytes, or folders of the same files.
 
-    Does I/O: a look at each, and reads those that may be duplicates. Holds a few numbers per
-    input and a MiB per thread.
+    Does I/O: looks up the size of each, and reads those that may be duplicates. Takes a few
+    numbers per input and a MiB per thread.
 
     Parameters
     ----------
@@ -58,24 +59,25 @@ def find_duplicates(
         sizes = _each(partial(_size, options=options), paths, pool if urls else None)
         groups = _equal([range(len(paths))], sizes)
         unknown: list[int] = []
-        for mark, most in ((_glance, 3 * GLANCE), (input_hash, None)):
-            kept: list[Sequence[int]] = []
+        left = inf if budget is None else budget
+        for read, most in ((_glance, 3 * GLANCE), (input_hash, inf)):
+            equal: list[Sequence[int]] = []
             for group in sorted(groups, key=lambda group: sizes[group[0]]):
                 size = sizes[group[0]]
-                if most is not None and size <= most:
-                    kept.append(group)  # as soon read whole
+                if size <= most < inf:
+                    equal.append(group)  # reading all of it costs no more than a glance
                     continue
-                cost = len(group) * min(size, most or size)
-                if budget is not None and cost > budget:
+                cost = len(group) * min(size, most)
+                if cost > left:
                     unknown += group
                     continue
-                budget = None if budget is None else budget - cost
+                left -= cost
                 chosen = [paths[i] for i in group]
-                marks = _each(partial(mark, options=options), chosen, pool)
+                marks = _each(partial(read, options=options), chosen, pool)
                 found = dict(zip(group, marks, strict=True))
                 unknown += [i for i in group if found[i] is None]
-                kept += _equal([group], found)
-            groups = kept
+                equal += _equal([group], found)
+            groups = equal
     first = {i: group[0] for group in groups for i in group[1:]}
     return Duplicates(dict(sorted(first.items())), tuple(sorted(unknown)))
 

@@ -155,26 +155,37 @@ def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[ManifestRow
             f"{path}:1: a manifest has a column 'path' and each column once; "
             f"found {', '.join(names) or 'nothing'}"
         )
-    own = [names.index(name) if name in names else -1 for name in MANIFEST_COLUMNS]
+    own = [names.index(name) if name in names else None for name in MANIFEST_COLUMNS]
     others = [(i, name) for i, name in enumerate(names) if name not in MANIFEST_COLUMNS]
     for line, cells in lines:
         if len(cells) != len(names):
             raise ConfigError(f"{path}:{line}: {len(cells)} values for {len(names)} columns")
-        listed, id, mask, channels, group = (cells[i].strip() if i >= 0 else "" for i in own)
-        if not listed:
-            raise ConfigError(f"{path}:{line}: the path is empty")
-        if holds_password(listed) or holds_password(mask):
-            raise ConfigError(f"{path}:{line}: a URL {PASSWORD}")
-        yield ManifestRow(
-            line,
-            listed,
-            _place(listed, folder),
-            id,
-            _place(mask, folder) if mask else None,
-            _channels(channels) if channels else None,
-            group or None,
-            {name: cells[i] for i, name in others} if others else _NO_COLUMNS,
-        )
+        values = ["" if i is None else cells[i].strip() for i in own]
+        extra = {name: cells[i] for i, name in others} if others else _NO_COLUMNS
+        try:
+            row = _row(line, values, folder, extra)
+        except ConfigError as error:
+            raise ConfigError(f"{path}:{line}: {error}") from error
+        yield row
+
+
+def _row(line: int, values: Sequence[str], folder: str, extra: Mapping[str, str]) -> ManifestRow:
+    """Return a row, of the values of `MANIFEST_COLUMNS`; relative paths are seen from `folder`."""
+    listed, id, mask, channels, group = values
+    if not listed:
+        raise ConfigError("the path is empty")
+    if holds_password(listed) or holds_password(mask):
+        raise ConfigError(f"a URL {PASSWORD}")
+    return ManifestRow(
+        line,
+        listed,
+        _place(listed, folder),
+        id,
+        _place(mask, folder) if mask else None,
+        _channels(channels),
+        group or None,
+        extra,
+    )
 
 
 def _place(path: str, folder: str) -> str:

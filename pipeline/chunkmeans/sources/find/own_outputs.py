@@ -1,20 +1,20 @@
 """Which folders are outputs of earlier runs, so that no run takes results for its inputs."""
 
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 
 from chunkmeans.retry import is_transient
 
 RUN_RECORD = "run.json"
-BESIDE = frozenset({"catalog.csv", "images", "model.zarr"})
+_BESIDE = frozenset({"catalog.csv", "images", "model.zarr"})
 """Names that a run leaves beside its record; one of them is in every output."""
 _KEYS = frozenset({"fingerprint", "settings", "versions"})
 """Keys of a record, in each of its versions."""
 
 
-def looks_like_results(names: set[str]) -> bool:
+def looks_like_results(names: Collection[str]) -> bool:
     """Whether a folder that holds `names` may be an output; its record has to say so too."""
-    return RUN_RECORD in names and not BESIDE.isdisjoint(names)
+    return RUN_RECORD in names and not _BESIDE.isdisjoint(names)
 
 
 def is_record(read: Callable[[], bytes]) -> bool:

@@ -35,6 +35,14 @@ _DEPTHS = {
     _RGB_ALPHA: (8, 16),
 }
 """Bits per number that each colour type may have."""
+_CHANNELS = {
+    _GREY: (1, False),
+    _RGB: (3, False),
+    _PALETTE: (3, False),
+    _GREY_ALPHA: (1, True),
+    _RGB_ALPHA: (3, True),
+}
+"""Channels of each colour type, and whether it has alpha."""
 _KEY_BYTES = {_GREY: 2, _RGB: 6}
 """Bytes of a transparent colour (tRNS), by colour type; of a palette it is alpha by index."""
 
@@ -90,11 +98,10 @@ def read_png_header(file: BinaryIO) -> PngHeader:
     frames = int.from_bytes(found.get(b"acTL", b"\0\0\0\1")[:4], "big")
     if frames > 1:
         warnings += (f"it is animated ({frames} frames); only its still picture is read",)
-    own_alpha = colour in (_GREY_ALPHA, _RGB_ALPHA)
-    alpha = own_alpha or key is not None
-    channels = 1 if colour in (_GREY, _GREY_ALPHA) else 3
+    channels, alpha = _CHANNELS[colour]
     # Numbers that libpng returns as they are stored need no room but their own and the file's.
-    plain = depth == 16 or (depth == 8 and colour != _PALETTE and (own_alpha or key is None))
+    plain = depth == 16 or (depth == 8 and colour != _PALETTE and (alpha or key is None))
+    alpha = alpha or key is not None
     decoded = height * width * (channels + alpha) * depth // 8
     return PngHeader(
         height=height,

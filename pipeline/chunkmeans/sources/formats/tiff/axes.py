@@ -148,24 +148,25 @@ def series_layout(
     longer = [i for i, n in enumerate(shape) if n > 1]
     inner = [i for i, n in enumerate(page) if n > 1]
     cut = len(longer) - len(inner)  # axes of length 1 aside, the last ones are those of a page
-    if cut < 0 or [shape[i] for i in longer[cut:]] != [page[i] for i in inner]:
+    if cut < 0 or not all(shape[i] == page[j] for i, j in zip(longer[cut:], inner, strict=True)):
         raise SourceError(
             f"the series is {tuple(shape)} ({axes}), which its pages of {page} (separate samples, "
             "depth, rows, columns, interleaved samples) cannot make up"
         )
     used = [letters[i] for i in longer]
-    of_page = [""] * len(page)
-    for i, letter in zip(inner, used[cut:], strict=True):
-        of_page[i] = letter
-    for i, letter in ((ROWS, "y"), (COLUMNS, "x")):  # a single row or column has a meaning too
-        if page[i] == 1 and letter not in used:
-            of_page[i] = letter
+    of_page = _page_letters(dict(zip(inner, used[cut:], strict=True)), used)
+    lengths = tuple(shape[i] for i in longer[:cut])
     image = {*used, *"yx", *(letters if asked else ())}
-    return SeriesLayout(
-        sizes=(*(shape[i] for i in longer[:cut]), *page),
-        letters=(*used[:cut], *of_page),
-        axes="".join(axis for axis in SAMPLE_AXES if axis in image),
-    )
+    image_axes = "".join(axis for axis in SAMPLE_AXES if axis in image)
+    return SeriesLayout((*lengths, *page), (*used[:cut], *of_page), image_axes)
+
+
+def _page_letters(found: dict[int, str], used: Sequence[str]) -> list[str]:
+    """Return the meaning of each axis of a page; a single row or column is one of y or x too."""
+    for i, letter in ((ROWS, "y"), (COLUMNS, "x")):
+        if i not in found and letter not in used:
+            found[i] = letter
+    return [found.get(i, "") for i in range(5)]
 
 
 def _letters(axes: str, shape: Sequence[int]) -> list[str]:
