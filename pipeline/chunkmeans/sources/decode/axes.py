@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
+from chunkmeans.image.info import ImageInfo
+from chunkmeans.sources.decode.dtypes import pixel_dtype
 
 _T = TypeVar("_T")
 SAMPLE_AXES = "tzyx"
@@ -71,10 +73,10 @@ def guess_axes(shape: Sequence[int]) -> str:
     )
 
 
-def doubt(shape: Sequence[int], axes: str) -> tuple[str, ...]:
+def _doubt(shape: Sequence[int], axes: str) -> tuple[str, ...]:
     """Return what a user should know about guessed axes: a volume that looks like channels.
 
-    >>> doubt((512, 512, 6), "zyx")[0][:50]
+    >>> _doubt((512, 512, 6), "zyx")[0][:50]
     'read as a volume (zyx) of shape (512, 512, 6); if '
     """
     short = min(shape)
@@ -106,6 +108,14 @@ class ArrayLayout:
     """One letter of ``tzyxc`` per stored axis, in stored order."""
     shape: tuple[int, ...]
     """Entries along each stored axis."""
+    warnings: tuple[str, ...] = ()
+    """Doubts about axes that were guessed."""
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], axes: str | None) -> "ArrayLayout":
+        """Return the layout by `axes`, or by the rule for arrays that do not name theirs."""
+        guessed = axes or guess_axes(shape)
+        return cls(guessed, shape, () if axes else _doubt(shape, guessed))
 
     def __post_init__(self) -> None:
         axes, shape = self.axes, self.shape
@@ -131,6 +141,29 @@ class ArrayLayout:
         """Numbers per pixel."""
         return self.shape[self.axes.index("c")] if "c" in self.axes else 1
 
+    def info(self, dtype: Any, blocks: Sequence[int], **more: Any) -> ImageInfo:
+        """Describe the array as an image.
+
+        Parameters
+        ----------
+        dtype
+            Of the stored numbers.
+        blocks
+            Entries along each stored axis of what is decoded at once.
+        more
+            Further fields of `ImageInfo`.
+        """
+        shape = self.along(self.shape)
+        chunks = zip(self.along(blocks), shape, strict=True)
+        return ImageInfo(
+            axes=self.samples,
+            shape=shape,
+            channels=self.channels,
+            dtype=pixel_dtype(dtype),
+            chunks=tuple(max(1, min(edge, length)) for edge, length in chunks),
+            **{"warnings": self.warnings, **more},
+        )
+
     def along(self, values: Sequence[_T]) -> tuple[_T, ...]:
         """Of `values`, one per stored axis, those of the image's axes in the image's order."""
         return tuple(values[self.axes.index(letter)] for letter in self.samples)
@@ -144,7 +177,7 @@ class ArrayLayout:
         return tuple(by_letter[letter] for letter in self.axes)
 
     def arrange(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Turn what `index` gave, in stored order, into box shape + (channels,)."""
+        """Return what `index` gave, in stored order, as box shape + (channels,)."""
         if "c" not in self.axes:
             block = block[..., np.newaxis]
         stored = self.axes if "c" in self.axes else f"{self.axes}c"

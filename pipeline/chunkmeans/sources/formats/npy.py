@@ -10,8 +10,7 @@ from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image
-from chunkmeans.sources.decode.axes import ArrayLayout, doubt, guess_axes
-from chunkmeans.sources.decode.dtypes import pixel_dtype
+from chunkmeans.sources.decode.axes import ArrayLayout
 from chunkmeans.sources.files.paths import is_url
 
 
@@ -22,21 +21,13 @@ class NpyImage(Image):
         """Return what the header says; the file must be as long as it promises."""
         self.has_no("series", "level")
         array = self._map()
-        axes = self.options.axes or guess_axes(array.shape)
-        layout = ArrayLayout(axes, array.shape)
-        return ImageInfo(
-            axes=layout.samples,
-            shape=layout.along(array.shape),
-            channels=layout.channels,
-            dtype=pixel_dtype(array.dtype),
-            chunks=(1,) * len(layout.samples),
-            warnings=() if self.options.axes else doubt(array.shape, axes),
-        )
+        layout = ArrayLayout.of(array.shape, self.options.axes)
+        return layout.info(array.dtype, blocks=(1,) * array.ndim)
 
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Copy a box out of the mapped file."""
         array = self._map()
-        layout = ArrayLayout(self.options.axes or guess_axes(array.shape), array.shape)
+        layout = ArrayLayout.of(array.shape, self.options.axes)
         block = np.array(array[layout.index(box, channels)])
         return Pixels(layout.arrange(block).astype(self.stored.dtype, copy=False))
 

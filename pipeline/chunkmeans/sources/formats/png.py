@@ -27,22 +27,14 @@ from chunkmeans.sources.formats.whole_picture import (
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
-_DEPTHS = {
-    _GREY: (1, 2, 4, 8, 16),
-    _RGB: (8, 16),
-    _PALETTE: (1, 2, 4, 8),
-    _GREY_ALPHA: (8, 16),
-    _RGB_ALPHA: (8, 16),
+_COLOURS: dict[int, tuple[int, bool, tuple[int, ...]]] = {
+    _GREY: (1, False, (1, 2, 4, 8, 16)),
+    _RGB: (3, False, (8, 16)),
+    _PALETTE: (3, False, (1, 2, 4, 8)),
+    _GREY_ALPHA: (1, True, (8, 16)),
+    _RGB_ALPHA: (3, True, (8, 16)),
 }
-"""Bits per number that each colour type may have."""
-_CHANNELS = {
-    _GREY: (1, False),
-    _RGB: (3, False),
-    _PALETTE: (3, False),
-    _GREY_ALPHA: (1, True),
-    _RGB_ALPHA: (3, True),
-}
-"""Channels of each colour type, and whether it has alpha."""
+"""Channels of each colour type, whether it has alpha, and bits per number that it may have."""
 _KEY_BYTES = {_GREY: 2, _RGB: 6}
 """Bytes of a transparent colour (tRNS), by colour type; of a palette it is alpha by index."""
 
@@ -98,7 +90,7 @@ def read_png_header(file: BinaryIO) -> PngHeader:
     frames = int.from_bytes(found.get(b"acTL", b"\0\0\0\1")[:4], "big")
     if frames > 1:
         warnings += (f"it is animated ({frames} frames); only its still picture is read",)
-    channels, alpha = _CHANNELS[colour]
+    channels, alpha, _ = _COLOURS[colour]
     # Numbers that libpng returns as they are stored need no room but their own and the file's.
     plain = depth == 16 or (depth == 8 and colour != _PALETTE and (alpha or key is None))
     alpha = alpha or key is not None
@@ -125,7 +117,7 @@ def _first_chunk(file: BinaryIO) -> tuple[int, int, int, int]:
     if (length, kind, zlib.crc32(kind + body)) != (13, b"IHDR", checksum):
         raise SourceError("its header (IHDR) is cut short or damaged")
     width, height, depth, colour, *_ = struct.unpack(">IIBBBBB", body)
-    if depth not in _DEPTHS.get(colour, ()):
+    if colour not in _COLOURS or depth not in _COLOURS[colour][2]:
         raise SourceError(f"its header asks for colour type {colour} of {depth} bits: no such PNG")
     return width, height, depth, colour
 

@@ -92,14 +92,6 @@ def _encoding(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
     return found
 
 
-def _white_is_zero(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
-    return "negative" if dtype.kind in "ui" else "plain"
-
-
-def _palette(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
-    return "palette"
-
-
 def _inks(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
     if int(page.tags.valueof(332) or 1) != 1 or colours != 4:
         return "plain"  # other inks than cyan, magenta, yellow and black
@@ -120,8 +112,8 @@ def _luma_and_chroma(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding 
 
 
 _BY_PHOTOMETRIC: dict[int, Callable[[Any, np.dtype[Any], int], Encoding | None]] = {
-    0: _white_is_zero,
-    3: _palette,
+    0: lambda page, dtype, colours: "negative" if dtype.kind in "ui" else "plain",
+    3: lambda page, dtype, colours: "palette",
     5: _inks,
     6: _luma_and_chroma,
 }

@@ -24,7 +24,7 @@ from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image, check_limit
-from chunkmeans.sources.decode.axes import ArrayLayout, axes_of_names, doubt, guess_axes
+from chunkmeans.sources.decode.axes import ArrayLayout, axes_of_names
 from chunkmeans.sources.decode.dtypes import pixel_dtype
 from chunkmeans.sources.files.byte_ranges import source_filesystem
 from chunkmeans.sources.files.content_hash import folder_fingerprint
@@ -34,7 +34,7 @@ from chunkmeans.sources.formats.zarr.ome import OmeLevel, multiscale_level
 from chunkmeans.sources.registry import ZARR_METADATA
 from chunkmeans.urls import explained
 
-GEO = ("proj:", "spatial:")
+_GEO = ("proj:", "spatial:")
 _ARRAY = re.compile(rb'"node_type"\s*:\s*"array"')
 _NAMED = 20
 """Arrays of a group that an error names."""
@@ -57,32 +57,25 @@ class ZarrImage(Image):
         """Return what the metadata say; no chunk is read."""
         opened = self._opened
         array, level = opened.array, opened.level
-        dtype = pixel_dtype(array.dtype)
-        layout, warnings = self._layout
+        dtype, layout = pixel_dtype(array.dtype), self._layout
         what = f"its chunks are {array.chunks}, each decoded at once"
         check_limit(self.options.limits, "piece", prod(layout.along(array.chunks)), what)
         said = len(level.scale) == array.ndim
         named = len(level.channel_names) == layout.channels
-        return ImageInfo(
-            axes=layout.samples,
-            shape=layout.along(array.shape),
-            channels=layout.channels,
-            dtype=dtype,
-            chunks=tuple(
-                max(1, min(c, n))
-                for c, n in zip(layout.along(array.chunks), layout.along(array.shape), strict=True)
-            ),
+        return layout.info(
+            dtype,
+            array.chunks,
             channel_names=level.channel_names if named else (),
             pixel_size=layout.along(level.scale) if said else (),
             units=layout.along(level.units) if said else (),
-            tags={k: v for k, v in opened.attributes.items() if k.startswith(GEO)},
-            warnings=(*level.warnings, *warnings),
+            tags={k: v for k, v in opened.attributes.items() if k.startswith(_GEO)},
+            warnings=(*level.warnings, *layout.warnings),
         )
 
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Decode the chunks that the box meets; of a sharded array, only the inner chunks."""
         self._still_there()
-        array, (layout, _) = self._opened.array, self._layout
+        array, layout = self._opened.array, self._layout
         index = layout.index(box, channels)
         listed = any(isinstance(part, list) for part in index)
         block = np.asarray(
@@ -174,16 +167,13 @@ class ZarrImage(Image):
                 yield place.rstrip("/").rsplit("/", 1)[-1]
 
     @cached_property
-    def _layout(self) -> tuple[ArrayLayout, tuple[str, ...]]:
-        """How the stored array is laid out, and doubts about it."""
+    def _layout(self) -> ArrayLayout:
+        """How the stored array is laid out."""
         array, level = self._opened.array, self._opened.level
         metadata = array.metadata
         names = getattr(metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
         axes = self.options.axes or level.axes or axes_of_names(cast("Any", names))
-        if axes is not None:
-            return ArrayLayout(axes, array.shape), ()
-        guessed = guess_axes(array.shape)
-        return ArrayLayout(guessed, array.shape), doubt(array.shape, guessed)
+        return ArrayLayout.of(array.shape, axes)
 
     # -- files --------------------------------------------------------------------------------
 
