@@ -50,7 +50,7 @@ class MemoryImage(Image):
         self.nodata = nodata
 
     def describe(self) -> ImageInfo:
-        """Return what the array says of itself; nothing is computed."""
+        """Return what the array is; nothing is computed."""
         self.has_no("series", "level")
         layout = self._layout()
         dtype = pixel_dtype(self.array.dtype)

@@ -22,14 +22,14 @@ from chunkmeans.sources.warnings import add_warnings, collecting_warnings
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user may ask of every image, whatever its format."""
+    """What a user may choose of every image, whatever its format."""
 
     series: int = 0
     """Of a file with several images, which, from 0."""
     level: int = 0
     """Of a pyramid, which level; 0 is the full image."""
     axes: str | None = None
-    """The stored array's axes, a letter each, instead of what the file says (``zyxc``)."""
+    """The stored array's axes, a letter each, instead of the file's own (``zyxc``)."""
     channels: tuple[int | str, ...] | None = None
     """Which channels, by index or name, in this order; None: all."""
     region: tuple[tuple[int | None, int | None], ...] | None = None
@@ -97,7 +97,7 @@ class Image(ABC):
 
     @cached_property
     def info(self) -> ImageInfo:
-        """What the asked part of the image is: of `region`, with only the asked `channels`."""
+        """What the requested part of the image is: of `region`, with only the chosen `channels`."""
         stored, region, chosen = self.stored, self._region, self._channels
         nodata = stored.nodata
         return replace(
@@ -161,11 +161,11 @@ class Image(ABC):
                 raise
             raise SourceError(f"{self.path}: {what}: {_reason(error)}") from error
 
-    # -- the asked part -----------------------------------------------------------------------
+    # -- the requested part -------------------------------------------------------------------
 
     @cached_property
     def _region(self) -> Box:
-        """The asked region in stored coordinates."""
+        """The requested region in stored coordinates."""
         shape, asked = self.stored.shape, self.options.region
         if asked is None:
             return Box.whole(shape)
@@ -186,7 +186,7 @@ class Image(ABC):
 
     @cached_property
     def _channels(self) -> tuple[int, ...]:
-        """Stored indices of the asked channels."""
+        """Stored indices of the requested channels."""
         count, names = self.stored.channels, self.stored.channel_names
         asked = self.options.channels
         if asked is None:
@@ -235,7 +235,7 @@ def check_limit(limits: Limits, name: str, found: int, what: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says, with its kind where its words alone may be unclear."""
+    """Return the message of an error, with its kind where its words alone may be unclear."""
     reason = str(error) or type(error).__name__
     if isinstance(error, FileNotFoundError) and error.errno is None:
         reason = f"there is no such file ({reason})"  # fsspec gives the path alone

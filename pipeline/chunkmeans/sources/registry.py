@@ -160,7 +160,7 @@ def _why_none_of(archive: str) -> str:
 
 
 def _by_first_bytes(path: Path) -> Source | None:
-    """Which source knows the first bytes of a local file, if any."""
+    """Which source reads files with the first bytes of a local file, if any."""
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
         if kind != stat.S_IFREG:  # opening a pipe would wait for ever

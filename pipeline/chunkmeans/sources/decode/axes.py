@@ -13,7 +13,7 @@ axes      if                                  then
 4         else the first has at most 4        ``czyx``
 ========= =================================== ===========================================
 
-Anything else has to be said: ``images.axes``.
+Anything else needs ``images.axes``.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def guess_axes(shape: Sequence[int]) -> str:
         if count == 3:
             return "zyx"
     raise SourceError(
-        f"an array of shape {tuple(shape)} does not say which axis is which; "
+        f"an array of shape {tuple(shape)} has axes without names; "
         "set images.axes, a letter of t z y x c for each (such as tzyx)"
     )
 
@@ -89,7 +89,7 @@ def _doubt(shape: Sequence[int], axes: str) -> tuple[str, ...]:
 
 
 def axes_of_names(names: Sequence[str | None] | None) -> str | None:
-    """Axes from an array's own dimension names, or None if they do not tell all of them.
+    """Axes from an array's own dimension names, or None if they do not name all of them.
 
     >>> axes_of_names(["time", "band", "lat", "lon"])
     'tcyx'
@@ -126,7 +126,7 @@ class ArrayLayout:
         if set(axes) - set("tzyxc") or len(set(axes)) < len(axes) or not {"y", "x"} <= set(axes):
             raise SourceError(
                 f"axes {axes!r} do not make an image: each of t z y x c at most once, y and x "
-                f"always; say which of the {len(shape)} axes {shape} is which by images.axes"
+                f"always; set images.axes to a letter for each of the {len(shape)} axes {shape}"
             )
         if 0 in shape:
             raise SourceError(f"the stored array {shape} ({axes}) has no pixels")

@@ -1,6 +1,6 @@
 """Cache of the picture that a process decoded last, where no part of it decodes by itself.
 
-Threads ask for the chunks of such a picture one after the other.
+The chunks of such a picture are requested one after the other, by several threads.
 """
 
 from collections.abc import Callable, Hashable
@@ -37,7 +37,7 @@ class PictureCache:
         nbytes
             Bytes it takes to decode it.
         last
-            Whether its end is asked for: after that a large one is dropped.
+            Whether its last pixels are requested: after that a large one is dropped.
         """
         large = nbytes > SMALL_PICTURE
         with self._lock:

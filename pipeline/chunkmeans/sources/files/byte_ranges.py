@@ -14,7 +14,7 @@ Fetch = Callable[[Sequence[tuple[int, int]]], Iterator[bytes]]
 """Yields the bytes of each (start, stop), in order; all of them or a `SourceError`."""
 
 _BATCH = 32
-"""Ranges that are asked for at once from a URL: they travel together, and lie in memory."""
+"""Ranges that are requested together from a URL, and are in memory together."""
 
 
 def source_filesystem(path: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
@@ -111,11 +111,11 @@ def _complete(path: str, part: bytes, start: int, stop: int) -> bytes:
     """Return `part`, which has to hold the bytes from `start` to `stop`."""
     if len(part) < stop - start:
         raise SourceError(
-            f"{path}: cut short: bytes {start} to {stop} were asked, only {len(part)} are there"
+            f"{path}: cut short: bytes {start} to {stop} were requested, only {len(part)} are there"
         )
     if len(part) > stop - start:
         raise SourceError(
-            f"{path}: bytes {start} to {stop} were asked, {len(part)} came: the server knows no "
-            "ranges of bytes; copy the file, or put filecache:: before its URL"
+            f"{path}: bytes {start} to {stop} were requested, {len(part)} came: the server "
+            "does not serve ranges of bytes; copy the file, or put filecache:: before its URL"
         )
     return part

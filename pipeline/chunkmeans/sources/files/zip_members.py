@@ -20,7 +20,7 @@ _BLOCK = 2**20
 
 
 ARCHIVES: LoadOnce[Any] = LoadOnce(8)
-"""fsspec file systems of archives, which keep the table of their members."""
+"""fsspec file systems of archives, which hold the table of their members."""
 _members: "LoadOnce[Unpacked]" = LoadOnce(4)
 
 

@@ -102,14 +102,14 @@ _NO_ROW = ManifestRow(line=0, listed="", path="")
 
 
 def _key(found: Found, row: ManifestRow, shared: bool) -> str:
-    """Return what tells an image apart from those of the same name."""
+    """Return what distinguishes an image from those of the same name."""
     return "\0".join([found.name, *[found.path] * shared, *[row.id] * bool(row.id)])
 
 
 def _unique(paths: Iterable[str], storage_options: Mapping[str, Any]) -> list[_Listed]:
     """Return what the paths of a config name, each image once.
 
-    A file that a manifest lists under two ids is two images. What a manifest says of a file
+    A file that a manifest lists under two ids is two images. The row of a manifest
     counts, wherever else the file is named.
     """
     seen: dict[tuple[str, str], _Listed] = {}
@@ -157,7 +157,7 @@ def _check_same(first: ManifestRow, again: ManifestRow) -> None:
 
 
 def _check_ids(rows: Iterable[ManifestRow]) -> None:
-    """Refuse ids of a manifest that are given twice, or differ only in what is not kept."""
+    """Refuse ids of a manifest that are given twice, or differ only in what an id cannot have."""
     given: dict[str, ManifestRow] = {}
     for row in rows:
         name = safe_name(row.id)

@@ -23,7 +23,7 @@ _PLAIN = re.compile(
 def safe_name(relative: str) -> str:
     r"""Turn a relative path, whatever is in it, into an id.
 
-    The id keeps the folders, but never begins with a slash nor climbs with ``..``. Characters
+    The id has the folders, but never begins with a slash nor climbs with ``..``. Characters
     that are trouble somewhere become ``_``; long parts are cut; Unicode is in its composed form.
 
     >>> safe_name("plate 1/cells*.tif"), safe_name("../../etc/passwd"), safe_name("C:\\x")
@@ -48,14 +48,14 @@ def unique_ids(names: Sequence[str], keys: Sequence[str]) -> list[str]:
     """Ids for `names`, of which two may be the same, by a short hash of their `keys`.
 
     Every one of those that clash gets a hash, so that an id depends on its own key and not on
-    the order. Names that differ only in case clash, because some file systems cannot tell them.
+    the order. Names that differ only in case clash, for some file systems ignore it.
 
     Parameters
     ----------
     names
         Results of `safe_name`.
     keys
-        What tells the images apart, each another.
+        What distinguishes the images, each another.
 
     >>> unique_ids(["a", "b", "B"], ["a.png", "b.png", "B.png"])
     ['a', 'b-81bc858c', 'B-daed4a17']

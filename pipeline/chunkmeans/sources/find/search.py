@@ -41,7 +41,7 @@ def find(path: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
     Raises
     ------
     ConfigError
-        If there is none; says what was looked for, and what was there.
+        If there is none; with what was looked for, and what was there.
     """
     if path.startswith(PACKAGE):
         yield _in_package(path)
@@ -348,7 +348,7 @@ def _names_in(folder: str) -> list[str]:
 def _some(
     images: Iterable[Found], asked: str, where: str, names: Callable[[], Iterable[str]]
 ) -> Iterator[Found]:
-    """Yield `images`; that there is none is an error that says what lies there instead."""
+    """Yield `images`; that there is none is an error that names what lies there instead."""
     count = 0
     for image in images:
         count += 1

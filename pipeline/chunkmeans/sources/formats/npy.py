@@ -18,7 +18,7 @@ class NpyImage(Image):
     """An array in a local ``.npy`` file; axes by the rule of `chunkmeans.sources.decode.axes`."""
 
     def describe(self) -> ImageInfo:
-        """Return what the header says; the file must be as long as it promises."""
+        """Return what is in the header; the file must be as long as it promises."""
         self.has_no("series", "level")
         array = self._map()
         layout = ArrayLayout.of(array.shape, self.options.axes)
@@ -32,7 +32,7 @@ class NpyImage(Image):
         return Pixels(layout.arrange(block).astype(self.stored.dtype, copy=False))
 
     def _map(self) -> NDArray[Any]:
-        """Map the file; opened anew each time, so that no handle is kept."""
+        """Map the file; opened anew each time, so that no handle stays open."""
         if is_url(self.path):
             raise SourceError("a .npy file must be local to be mapped; copy it or store it as zarr")
         array = np.load(self.path, mmap_mode="r", allow_pickle=False)

@@ -41,7 +41,7 @@ class RasterImage(WholeImage):
     """A picture that pillow decodes."""
 
     def describe(self) -> ImageInfo:
-        """Return what the header says; no pixel is decoded (but those before a later frame)."""
+        """Return what is in the header; no pixel is decoded (but those before a later frame)."""
         self.has_no("level")
         with self._picture() as picture:
             channels, alpha = channels_of(picture)
@@ -67,7 +67,7 @@ class RasterImage(WholeImage):
 
     @contextmanager
     def _picture(self) -> Iterator[Picture]:
-        """Open the file at the asked frame."""
+        """Open the file at the requested frame."""
         with open_file(self.path, self.options.storage_options) as file:
             head = file.read(12)
             size = file.seek(0, 2)
@@ -82,7 +82,7 @@ class RasterImage(WholeImage):
                 yield picture
 
     def _seek(self, picture: Picture) -> None:
-        """Go to the asked frame."""
+        """Go to the requested frame."""
         try:
             picture.seek(self.options.series)
         except EOFError:

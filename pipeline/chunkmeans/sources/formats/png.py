@@ -41,7 +41,7 @@ _KEY_BYTES = {_GREY: 2, _RGB: 6}
 
 @dataclass(frozen=True)
 class PngHeader(PictureHeader):
-    """What a PNG says of itself before its pixels."""
+    """The chunks of a PNG beside its pixels."""
 
     scale: int = 1
     """What libpng multiplies grey numbers of less than 8 bits with, to fill 8 bits."""
@@ -51,7 +51,7 @@ class PngImage(WholeImage):
     """A PNG; of an animated one, the picture that is shown where there is no animation."""
 
     def describe(self) -> ImageInfo:
-        """Return what the chunks beside the pixels say."""
+        """Return what is in the chunks beside the pixels."""
         self.has_no("series", "level")
         with open_file(self.path, self.options.storage_options) as file:
             return picture_info(read_png_header(file), self.options)

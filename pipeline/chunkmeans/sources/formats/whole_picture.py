@@ -50,7 +50,7 @@ class WholeImage(Image):
 
 @dataclass(frozen=True)
 class PictureHeader:
-    """What the header of a picture says."""
+    """The header of a picture."""
 
     height: int
     """Stored rows."""
@@ -114,7 +114,7 @@ def picture_info(header: PictureHeader, options: ReadOptions) -> ImageInfo:
 
 
 def exif_orientation(exif: bytes) -> tuple[Orientation, tuple[str, ...]]:
-    """Orientation of EXIF data, upright if they do not say, and a warning if they are broken."""
+    """Orientation of EXIF data, upright if they hold none, and a warning if they are broken."""
     found = Exif()
     try:
         found.load(exif)

@@ -142,7 +142,7 @@ def series_layout(
     Raises
     ------
     SourceError
-        If the letters do not fit, or the file does not say enough.
+        If the letters do not fit, or the file does not define all axes.
     """
     letters = _letters(axes, shape) if asked is None else _asked(asked, shape)
     longer = [i for i, n in enumerate(shape) if n > 1]

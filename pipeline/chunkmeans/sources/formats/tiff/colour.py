@@ -1,4 +1,4 @@
-"""What the photometric tags of a TIFF page say that its samples are."""
+"""What the samples of a TIFF page are, by its photometric tags."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ def colour_of(
     nodata
         A stored number that means no data, if any.
     samples_are_channels
-        False where a page has one sample, or a user said that samples are another axis.
+        False where a page has one sample, or the user's axes make samples another axis.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def _encoding(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
     """Return how the colour samples of a page are stored."""
     value = int(page.photometric)
     if 262 not in page.tags and value == 0:
-        return "plain"  # tifffile's default is MINISWHITE, a missing tag says nothing
+        return "plain"  # tifffile's default is MINISWHITE, a missing tag means nothing
     if page.compression == _APERIO_YCBCR and colours == 3:
         return "ycbcr"
     if value in _PLAIN or (value == 6 and page.compression in _COLOUR_CODECS):

@@ -1,6 +1,6 @@
 """A TIFF's chain of page directories, followed before tifffile reads what is in them.
 
-tifffile keeps an object for each; a small file can hold millions, or a chain that ends in itself.
+tifffile makes an object for each; a small file can hold millions, or a chain that ends in itself.
 """
 
 import struct
@@ -18,7 +18,7 @@ _ENTRY = {_CLASSIC: 12, _BIG: 20}
 def check_directories(file: BinaryIO, limits: Limits) -> None:
     """Follow the chain of directories from the header to its end.
 
-    A chain that ends beyond the file is left to tifffile, which knows more of odd files.
+    A chain that ends beyond the file is left to tifffile, which handles more kinds of odd files.
 
     Raises
     ------

@@ -81,7 +81,7 @@ class TiffHeader:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The image that is asked of an open TIFF."""
+    """The image of an open TIFF that is requested."""
 
     file: PageFile
     series: Sequence[Any]
@@ -91,7 +91,7 @@ class _Asked:
     base: Any
     """Its series, at full size."""
     level: Any
-    """Its level that is asked."""
+    """Its requested level."""
 
     @property
     def tags(self) -> Any:
@@ -143,7 +143,7 @@ def _check_first_bytes(file: BinaryIO) -> None:
 
 
 def _choose(file: PageFile, series: Sequence[Any]) -> _Asked:
-    """Return the image that the options ask for."""
+    """Return the image that the options name."""
     images = [s for s in series if not _is_mask(s.keyframe)] or list(series)
     index = file.options.series
     base = _chosen(images, index, "series", "images")
@@ -152,9 +152,9 @@ def _choose(file: PageFile, series: Sequence[Any]) -> _Asked:
 
 
 def _chosen(items: Sequence[Any], index: int, what: str, plural: str) -> Any:
-    """Return `items[index]`; say how many there are if it is not among them."""
+    """Return `items[index]`; an error with their number if it is not among them."""
     if not 0 <= index < len(items):
-        raise SourceError(f"{what} {index} is asked, the file has {len(items)} {plural}, from 0")
+        raise SourceError(f"{what} {index} is chosen, the file has {len(items)} {plural}, from 0")
     return items[index]
 
 
@@ -260,7 +260,7 @@ def _chunks(layout: SeriesLayout, segments: Segments) -> list[int]:
 
 
 def _scale(asked: _Asked, layout: SeriesLayout) -> tuple[tuple[float, str], ...]:
-    """Return length and unit of a pixel of the level, by what the file says most exactly."""
+    """Return length and unit of a pixel of the level, by the most exact of what the file holds."""
     tif, page, level = asked.file.tif, asked.base.keyframe, asked.level.keyframe
     scale: geotags.Scale = {}
     if (pixels := _ome_pixels(asked)) is not None:

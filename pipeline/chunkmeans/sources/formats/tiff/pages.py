@@ -1,4 +1,4 @@
-"""Where the pages of a TIFF series lie, and that they are what their first one says.
+"""Where the pages of a TIFF series lie, and whether they are all stored as the first one.
 
 tifffile reads the first page of a series whole, of the others only where their data are.
 """
@@ -21,18 +21,8 @@ from chunkmeans.sources.files.paths import is_url
 from chunkmeans.sources.formats.tiff.segments import Segments
 
 _DECISIVE: dict[int, Any] = {
-    256: None,
-    257: None,
-    258: 1,
-    259: 1,
-    262: None,
-    266: 1,
-    277: 1,
-    284: 1,
-    317: 1,
-    322: None,
-    323: None,
-    339: 1,
+    **dict.fromkeys((256, 257, 262, 322, 323)),
+    **dict.fromkeys((258, 259, 266, 277, 284, 317, 339), 1),
 }
 """Tags by which pixels are decoded, with their defaults: they have to be equal on all pages."""
 
@@ -42,7 +32,7 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 @dataclass(frozen=True)
 class PageFile:
-    """A TIFF that is open, and how it was asked for."""
+    """A TIFF that is open, and the options to read it by."""
 
     path: str
     options: ReadOptions

@@ -26,7 +26,7 @@ ROWS_AT_ONCE = 2**23
 """Bytes of rows, about, that are read at once where rows are read as they lie."""
 
 GIANT = 2**26
-"""Bytes that a segment which holds a whole image decodes to, from which on it is kept decoded
+"""Bytes that a segment which holds a whole image decodes to, from which on it stays decoded
 while the image is read: it would be decoded anew for every box."""
 
 MOST_FROM_A_BYTE = {1: 1, 2: 8192, 3: 8192, 4: 2**17, 5: 4096, 8: 1100, 32773: 65, 32946: 1100}

@@ -1,4 +1,4 @@
-"""What the tags of a TIFF say of place, scale, names and missing data, as JSON values."""
+"""Place, scale, names and missing data from the tags of a TIFF, as JSON values."""
 
 import math
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ def resolution_scale(tags: Any, unit: str | None = None) -> Scale:
     tags
         tifffile's tags of a page.
     unit
-        Unit of the resolution where a comment tells it (ImageJ); None: ResolutionUnit's.
+        Unit of the resolution where a comment gives it (ImageJ); None: ResolutionUnit's.
     """
     factor = 1.0
     if unit is None:

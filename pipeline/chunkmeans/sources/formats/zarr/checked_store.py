@@ -1,6 +1,6 @@
-"""A zarr store that notices chunks which are shorter than they say.
+"""A zarr store that refuses chunks which are shorter than their header promises.
 
-Blosc, for years the default of zarr, believes the length that a chunk's first bytes name and
+Blosc, for years the default of zarr, relies on the length that a chunk's first bytes name and
 reads past the end of a truncated chunk: other pixels come out, and no error. An empty shard
 reads as one without chunks.
 """
@@ -17,7 +17,7 @@ _BLOSC_LENGTH = slice(12, 16)
 
 
 class CheckedStore(WrapperStore[Store]):
-    """A store whose chunks are as long as was asked, or as their own header says.
+    """A store whose chunks are as long as was requested, or as their own header promises.
 
     Parameters
     ----------

@@ -54,20 +54,20 @@ class ZarrImage(Image):
     """A zarr array, or one level of an OME-Zarr image (`options.series` and `options.level`)."""
 
     def describe(self) -> ImageInfo:
-        """Return what the metadata say; no chunk is read."""
+        """Return what is in the metadata; no chunk is read."""
         opened = self._opened
         array, level = opened.array, opened.level
         dtype, layout = pixel_dtype(array.dtype), self._layout
         what = f"its chunks are {array.chunks}, each decoded at once"
         check_limit(self.options.limits, "piece", prod(layout.along(array.chunks)), what)
-        said = len(level.scale) == array.ndim
+        scaled = len(level.scale) == array.ndim
         named = len(level.channel_names) == layout.channels
         return layout.info(
             dtype,
             array.chunks,
             channel_names=level.channel_names if named else (),
-            pixel_size=layout.along(level.scale) if said else (),
-            units=layout.along(level.units) if said else (),
+            pixel_size=layout.along(level.scale) if scaled else (),
+            units=layout.along(level.units) if scaled else (),
             tags={k: v for k, v in opened.attributes.items() if k.startswith(_GEO)},
             warnings=(*level.warnings, *layout.warnings),
         )
@@ -93,7 +93,7 @@ class ZarrImage(Image):
 
     @cached_property
     def _opened(self) -> _Opened:
-        """Open the array; kept in this process, never pickled."""
+        """Open the array; once per process, never pickled."""
         level = OmeLevel("")
         node = self._open("")
         attributes = dict(node.attrs)
@@ -105,7 +105,7 @@ class ZarrImage(Image):
             attributes |= dict(node.attrs)
         elif self.options.level or self.options.series:
             raise SourceError(
-                f"level {self.options.level} of series {self.options.series} is asked, "
+                f"level {self.options.level} of series {self.options.series} is chosen, "
                 "but this is a single array, which has only level 0 of series 0"
             )
         return _Opened(node, level, attributes)
@@ -131,7 +131,7 @@ class ZarrImage(Image):
         return node
 
     def _choose(self, group: zarr.Group) -> OmeLevel:
-        """Which array of a group is the asked image."""
+        """Which array of a group is the requested image."""
         attributes, series = dict(group.attrs), self.options.series
         inner = {**attributes, **cast("dict[str, Any]", attributes.get("ome") or {})}
         if "multiscales" not in inner and "bioformats2raw.layout" in inner:
