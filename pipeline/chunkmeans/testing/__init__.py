@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from chunkmeans.testing.exporters import ExporterTests
     from chunkmeans.testing.sources import FileSourceTests, SourceTests
 
-__all__ = ["FileSourceTests", "SourceTests"]
+__all__ = ["ExporterTests", "FileSourceTests", "SourceTests"]
 
 # Imported when first asked for: each needs what its seam needs.
 _HOMES = {
+    "ExporterTests": "chunkmeans.testing.exporters",
     "FileSourceTests": "chunkmeans.testing.sources",
     "SourceTests": "chunkmeans.testing.sources",
 }
