@@ -200,13 +200,13 @@ class Segments:
                 min(a + s, n)
                 for a, s, n in zip(corner, self.segment, self.shaped[1:4], strict=True)
             )
-            check_limit = box & Box(corner, end)
+            needed = box & Box(corner, end)
             place = (d * down + r) * across + c
             found.extend(
                 Touched(page, sample, sample * deep * down * across + place, corner, rows)
                 for page in pages
                 for sample in samples
-                for rows in split(check_limit, (self.shaped[1], few, self.shaped[3]))
+                for rows in split(needed, (self.shaped[1], few, self.shaped[3]))
             )
         return found
 
