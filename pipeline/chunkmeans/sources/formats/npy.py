@@ -1,6 +1,7 @@
 """NumPy's ``.npy`` files, mapped into memory and never unpickled."""
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image
 from chunkmeans.sources.decode.axes import ArrayLayout
 from chunkmeans.sources.files.paths import is_url
+
+_PARSING = Lock()
+"""NumPy parses the header as Python, which in Python 3.11 fails now and then if threads do so at
+the same time (SystemError: AST constructor recursion depth mismatch)."""
 
 
 class NpyImage(Image):
@@ -35,7 +40,8 @@ class NpyImage(Image):
         """Map the file; opened anew each time, so that no handle stays open."""
         if is_url(self.path):
             raise SourceError("a .npy file must be local to be mapped; copy it or store it as zarr")
-        array = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        with _PARSING:
+            array = np.load(self.path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise SourceError("is not one array in NumPy's format")
         return array
