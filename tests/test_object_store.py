@@ -109,7 +109,7 @@ def test_a_server_that_knows_no_ranges_is_named_as_such(monkeypatch):
     image.info  # noqa: B018
     plain = Told.cat_file
     monkeypatch.setattr(Told, "cat_file", lambda self, path, *extent: plain(self, path))
-    with pytest.raises(Exception, match="the server knows no ranges of bytes"):
+    with pytest.raises(Exception, match="the server does not serve ranges of bytes"):
         image.read(Box((0, 0), (8, 8)))
 
 

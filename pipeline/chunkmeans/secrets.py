@@ -25,7 +25,7 @@ _ENVIRONMENT = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY
 _SHORTEST = 6
 """Letters that a secret has at least: fewer would be found in any text."""
 _known: set[str] = set()
-"""Secrets that this process was told."""
+"""Secrets that `keep_secret` has registered in this process."""
 _QUERY = re.compile(r"(?<=://)([^\s'\"?]*)\?[^\s'\"]*=[^\s'\"]*?(?=[:;,.)]*(?:[\s'\"]|$))")
 
 
@@ -48,7 +48,7 @@ def is_secret(name: str) -> bool:
 
 
 def keep_secret(url: str, storage_options: Mapping[str, Any]) -> None:
-    """Let `without_secrets` know, in this process, what opens a URL; and the environment's keys."""
+    """Register what opens a URL, and the environment's keys, for `without_secrets`."""
     _known.update(_secrets_in(storage_options))
     _known.update(_secrets_in(parse_qs(url.partition("?")[2])))
     _known.update(filter(None, (os.environ.get(name) for name in _ENVIRONMENT)))
@@ -68,7 +68,7 @@ def _secrets_in(value: Any, secret: bool = False) -> Iterator[str]:
 def without_secrets(text: str) -> str:
     """Return a text in which no URL has a user, a password or a query (of a signed URL).
 
-    Nor is there what `keep_secret` was told: servers and packages may repeat what they were given.
+    What `keep_secret` has registered is hidden too: servers may repeat what they were sent.
 
     >>> without_secrets("GET 'https://me:pw@host/a.tif?sig=x': 403")
     "GET 'https://<hidden>@host/a.tif?<hidden>': 403"

@@ -11,12 +11,12 @@ from chunkmeans.secrets import keep_secret
 def filesystem(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the fsspec file system of a URL, and the path in it.
 
-    What it remembers of folders is forgotten first: others write there too.
+    Its cached listings are dropped first, because other programs write there too.
 
     Raises
     ------
     ConfigError
-        If the URL, or its storage options, make no sense to fsspec, or it lacks a package.
+        If the URL, or its storage options, are not valid for fsspec, or a package is missing.
     """
     from fsspec.core import url_to_fs  # a run on a disk does not wait for it
 
@@ -28,7 +28,7 @@ def filesystem(url: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
 
 @contextmanager
 def explained(url: str, storage_options: Mapping[str, Any]) -> Iterator[None]:
-    """Explain why fsspec cannot open a URL at all, and repeat no secret of its options."""
+    """Turn errors of fsspec about a URL into a `ConfigError` without secrets of its options."""
     keep_secret(url, storage_options)
     try:
         yield

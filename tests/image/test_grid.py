@@ -5,7 +5,7 @@ from math import prod
 
 import numpy as np
 import pytest
-from chunkmeans.image.grid import Box, chunk_shape, joined, pieces, split
+from chunkmeans.image.grid import Box, chunk_shape, merged_boxes, pieces, split
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,17 +109,17 @@ class TestJoined:
     def test_pixels_stay_the_same_and_boxes_become_no_more(self, box, data):
         parts = data.draw(st.permutations(list(split(box, data.draw(edges(len(box.start)))))))
         some = parts[: data.draw(st.integers(0, len(parts)))]
-        found = joined(some)
+        found = merged_boxes(some)
         assert np.array_equal(covered(found, box.stop), covered(some, box.stop))
         assert len(found) <= len(some)
         if box.size:
-            assert joined(parts) == [box]
+            assert merged_boxes(parts) == [box]
 
     @given(boxes(ndim=2), st.data())
     def test_a_stretch_of_a_grid_is_a_handful(self, box, data):
         parts = list(split(box, data.draw(edges(2))))
         start = data.draw(st.integers(0, len(parts)))
-        assert len(joined(parts[start : data.draw(st.integers(start, len(parts)))])) <= 3
+        assert len(merged_boxes(parts[start : data.draw(st.integers(start, len(parts)))])) <= 3
 
 
 class TestSplit:

@@ -5,8 +5,7 @@ from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.sources import ReadOptions
 from chunkmeans.sources.array import MemoryImage
-
-from tests.sources.conformance import SourceTests
+from chunkmeans.testing import SourceTests
 
 
 class InMemory(SourceTests):

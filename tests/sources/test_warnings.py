@@ -12,7 +12,13 @@ import pytest
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.sources.array import MemoryImage
-from chunkmeans.sources.warnings import LONGEST, MOST, hear, heard, hearing
+from chunkmeans.sources.warnings import (
+    LONGEST_WARNING,
+    MOST_WARNINGS,
+    add_warnings,
+    collected_warnings,
+    collecting_warnings,
+)
 
 LOG = logging.getLogger("tifffile")
 
@@ -23,26 +29,30 @@ def complain(words="odd"):
 
 
 def test_warnings_and_logs_are_heard_once_each_as_one_line():
-    with hearing() as found:
+    with collecting_warnings() as found:
         for _ in range(2):
             complain()
         warnings.warn("x" * 1000, RuntimeWarning, stacklevel=1)
-        assert heard() == ("odd log", "odd warning", "x" * (LONGEST - 3) + "...")
+        assert collected_warnings() == (
+            "odd log",
+            "odd warning",
+            "x" * (LONGEST_WARNING - 3) + "...",
+        )
     assert list(found)[:2] == ["odd warning", "odd log"]  # in the order of time
-    assert heard() == ()
+    assert collected_warnings() == ()
 
 
 def test_the_same_place_warns_every_image():
     for _ in range(3):
-        with hearing():
+        with collecting_warnings():
             warnings.warn("again", stacklevel=1)
-            assert heard() == ("again",)
+            assert collected_warnings() == ("again",)
 
 
 def test_the_innermost_hears_and_nothing_is_left_behind():
     before = (list(warnings.filters), warnings.showwarning, list(LOG.handlers))
-    with hearing() as outer:
-        with suppress(ZeroDivisionError), hearing() as inner:
+    with collecting_warnings() as outer:
+        with suppress(ZeroDivisionError), collecting_warnings() as inner:
             complain("inner")
             raise ZeroDivisionError
         complain("outer")
@@ -54,29 +64,29 @@ def test_the_innermost_hears_and_nothing_is_left_behind():
 
 
 def test_warnings_about_code_are_not_about_images():
-    with hearing() as found, pytest.warns(DeprecationWarning, match="old"):
+    with collecting_warnings() as found, pytest.warns(DeprecationWarning, match="old"):
         warnings.warn("old function", DeprecationWarning, stacklevel=1)
     assert not found
 
 
 def test_of_very_many_a_few_are_kept():
-    with hearing():
+    with collecting_warnings():
         for n in range(2500):
             warnings.warn(f"{n:04}", stacklevel=1)
-        assert heard() == tuple(f"{n:04}" for n in range(MOST))
+        assert collected_warnings() == tuple(f"{n:04}" for n in range(MOST_WARNINGS))
 
 
 def merged(a, b):
-    with hearing():
-        hear((*a, *b))
-        return heard()
+    with collecting_warnings():
+        add_warnings((*a, *b))
+        return collected_warnings()
 
 
 def test_parts_merged_in_any_order_tell_what_the_whole_does():
     parts = [("c", "a"), ("k", "b", "j"), tuple("defghi"), ()]
-    with hearing():
-        hear(text for part in parts for text in part)
-        whole = heard()
+    with collecting_warnings():
+        add_warnings(text for part in parts for text in part)
+        whole = collected_warnings()
     assert whole == tuple("abcdefgh")
     assert {reduce(merged, order) for order in permutations(parts)} == {whole}
 
@@ -85,12 +95,12 @@ def test_each_thread_hears_its_own():
     seen, barrier = {}, threading.Barrier(4)
 
     def listen(name):
-        with hearing():
+        with collecting_warnings():
             barrier.wait()
             for _ in range(50):
                 complain(name)
             barrier.wait()
-            seen[name] = heard()
+            seen[name] = collected_warnings()
 
     threads = [threading.Thread(target=listen, args=(f"t{n}",)) for n in range(4)]
     for thread in threads:
@@ -105,7 +115,7 @@ def test_a_thread_that_does_not_hear_is_told_as_ever(capsys, monkeypatch):
     inside, done = threading.Event(), threading.Event()
 
     def listen():
-        with hearing():
+        with collecting_warnings():
             inside.set()
             done.wait()
 
@@ -134,10 +144,10 @@ class Complaining(MemoryImage):
 def test_a_header_keeps_what_was_said_of_it_and_pixels_tell_who_reads_them():
     image = Complaining(np.zeros((90, 4), np.uint8), "yx")
     assert image.info.warnings == ("header warning", "header log")
-    with hearing():
+    with collecting_warnings():
         for _ in range(2):
             image.read(Box((3, 0), (4, 4)))
-        assert heard() == ("pixels 3 log", "pixels 3 warning")
+        assert collected_warnings() == ("pixels 3 log", "pixels 3 warning")
     image.read(Box((3, 0), (4, 4)))  # nobody asks, nobody is told
 
 

@@ -108,7 +108,7 @@ def split(box: Box, edge: Sequence[int]) -> Iterator[Box]:
         yield Box(tuple(s[0] for s in spans), tuple(s[1] for s in spans))
 
 
-def joined(boxes: Iterable[Box]) -> list[Box]:
+def merged_boxes(boxes: Iterable[Box]) -> list[Box]:
     """Return fewer boxes of the same pixels: those that meet face to face become one.
 
     Boxes must not overlap. A stretch of a grid in C order becomes a handful.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """Everything a run has to know of an image, read from its header alone.
+    """Everything that a run needs of an image before its pixels, from its header alone.
 
     An image has axes of samples (some of ``t z y x``, in that order) and, apart from them,
     channels: a sample is the vector of its channels. A grey image has one channel.

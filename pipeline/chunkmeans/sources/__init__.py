@@ -1,12 +1,18 @@
-"""Where pixels come from: one module per family of formats.
+"""Where pixels come from: one module or folder per family of formats.
 
 `open_image` turns a path or URL into an `Image`; `collect_entries` turns what a config names
-into a list of them. A new format is one module with a subclass of `Image` and one line in
-`registry`.
+into a list of them. A new format is a subclass of `Image` with two methods, and one line in
+`registry` or an entry point of another package.
 """
 
+from chunkmeans.image.grid import Box
+from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image, ReadOptions
+from chunkmeans.sources.files.byte_ranges import open_file
 from chunkmeans.sources.find.collection import Entry, collect_entries
 from chunkmeans.sources.registry import open_image, suffixes
 
-__all__ = ["Entry", "Image", "ReadOptions", "collect_entries", "open_image", "suffixes"]
+__all__ = [
+    "Box", "Entry", "Image", "ImageInfo", "Pixels", "ReadOptions", "collect_entries", "open_file",
+    "open_image", "suffixes",
+]  # fmt: skip

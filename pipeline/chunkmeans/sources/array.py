@@ -12,7 +12,7 @@ from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image, ReadOptions
-from chunkmeans.sources.decode.axes import Layout, doubt, guess_axes
+from chunkmeans.sources.decode.axes import ArrayLayout
 from chunkmeans.sources.decode.dtypes import pixel_dtype
 
 
@@ -22,8 +22,8 @@ class MemoryImage(Image):
     Parameters
     ----------
     array
-        A NumPy array, a masked array (a pixel with a masked channel is not valid), or whatever
-        has `shape`, `dtype` and slices that turn into NumPy arrays, by their `compute` if they
+        A NumPy array, a masked array (a pixel with a masked channel is not valid), or an object
+        that has `shape`, `dtype` and slices that turn into NumPy arrays, by their `compute` if they
         have one (Dask; on threads of this process, never on a cluster).
     axes
         A letter of ``tzyxc`` per axis; None: by the rule of `chunkmeans.sources.decode.axes`.
@@ -50,26 +50,16 @@ class MemoryImage(Image):
         self.nodata = nodata
 
     def describe(self) -> ImageInfo:
-        """Return what the array says of itself; nothing is computed."""
+        """Return what the array is; nothing is computed."""
         self.has_no("series", "level")
-        shape = self._shape()
         layout = self._layout()
         dtype = pixel_dtype(self.array.dtype)
         if len(self.nodata) not in (0, 1, layout.channels):
             raise SourceError(
                 f"nodata has {len(self.nodata)} values, the array has {layout.channels} channels"
             )
-        blocks = getattr(self.array, "chunksize", None) or (1,) * len(shape)
-        return ImageInfo(
-            axes=layout.samples,
-            shape=layout.along(shape),
-            channels=layout.channels,
-            dtype=dtype,
-            chunks=tuple(max(1, edge) for edge in layout.along(blocks)),
-            nodata=self.nodata,
-            alpha=isinstance(self.array, np.ma.MaskedArray),
-            warnings=() if self.axes else doubt(shape, layout.axes),
-        )
+        blocks = getattr(self.array, "chunksize", None) or (1,) * len(layout.shape)
+        return layout.info(dtype, blocks, nodata=self.nodata, alpha=self._masked)
 
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Return a box of the array; a Dask array computes the blocks that the box meets."""
@@ -102,18 +92,14 @@ class MemoryImage(Image):
     def _masked(self) -> bool:
         return isinstance(self.array, np.ma.MaskedArray)
 
-    def _shape(self) -> tuple[int, ...]:
-        """Return the array's shape, if it knows it."""
+    def _layout(self) -> ArrayLayout:
+        """Return how the array is laid out, if it knows its shape."""
         shape = tuple(self.array.shape)
         if any(isnan(length) for length in shape):
             raise SourceError(
                 f"the Dask array's shape {shape} is not known; call compute_chunk_sizes() on it"
             )
-        return tuple(int(length) for length in shape)
-
-    def _layout(self) -> Layout:
-        shape = self._shape()
-        return Layout(self.axes or guess_axes(shape), shape)
+        return ArrayLayout.of(tuple(map(int, shape)), self.axes)
 
     def __reduce__(self) -> tuple[Any, ...]:
         known = {k: self.__dict__[k] for k in ("stored",) if k in self.__dict__}

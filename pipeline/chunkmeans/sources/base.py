@@ -1,11 +1,13 @@
-"""The seam between files and the rest: an image that tells what it is and reads boxes.
+"""The seam between files and the rest: an image with its description, and reading boxes of it.
 
 A source is a subclass of `Image` with two methods, `describe` and `decode`; everything that is
-the same for all of them (regions, chosen channels, checks, errors) is done here once.
+the same for all of them (regions, chosen channels, fingerprints, checks, errors, pickling) is
+done here once. `docs/extending/source.md` shows a whole one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -14,19 +16,20 @@ from chunkmeans.config.models import Limits
 from chunkmeans.errors import ChunkmeansError, LimitError, SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.sources.warnings import hear, hearing
+from chunkmeans.sources.files.content_hash import input_fingerprint
+from chunkmeans.sources.warnings import add_warnings, collecting_warnings
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user may ask of every image, whatever its format."""
+    """What a user may choose of every image, whatever its format."""
 
     series: int = 0
     """Of a file with several images, which, from 0."""
     level: int = 0
     """Of a pyramid, which level; 0 is the full image."""
     axes: str | None = None
-    """The stored array's axes, a letter each, instead of what the file says (``zyxc``)."""
+    """The stored array's axes, a letter each, instead of the file's own (``zyxc``)."""
     channels: tuple[int | str, ...] | None = None
     """Which channels, by index or name, in this order; None: all."""
     region: tuple[tuple[int | None, int | None], ...] | None = None
@@ -61,28 +64,40 @@ class Image(ABC):
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Return the pixels of `box` (inside the stored image), only `channels`, in their order."""
 
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """Return a text that changes when the content does (size, time of change, or a hash)."""
+    # -- what a source may replace ------------------------------------------------------------
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Paths of the files and folders that the pixels are in; its own, and it may refer on."""
+        """Paths of the files and folders that hold the pixels: its own, and those it refers to."""
         return (self.path,)
 
-    # -- what everybody uses ------------------------------------------------------------------
+    def fingerprint(self) -> str:
+        """Return a text that changes when the content does: sizes and times of change of `files`.
+
+        Raises
+        ------
+        SourceError
+            If a file is not there or cannot be looked up.
+        """
+        options = self.options.storage_options
+        with self.naming("cannot be opened"):
+            return "+".join(input_fingerprint(file, options) for file in self.files)
+
+    # -- what all users of an image call ------------------------------------------------------
 
     @cached_property
     def stored(self) -> ImageInfo:
         """What the whole stored image is, before `region` and `channels` are applied."""
-        with self.naming("cannot be opened"), hearing() as heard:
+        with self.naming("cannot be opened"), collecting_warnings() as found:
             info = self.describe()
-            within(self.options.limits, "pixels", info.pixels, f"its header promises {info.shape}")
-            return replace(info, warnings=tuple(dict.fromkeys((*info.warnings, *heard))))
+            check_limit(
+                self.options.limits, "pixels", info.pixels, f"its header promises {info.shape}"
+            )
+            return replace(info, warnings=tuple(dict.fromkeys((*info.warnings, *found))))
 
     @cached_property
     def info(self) -> ImageInfo:
-        """What the asked part of the image is: of `region`, with only the asked `channels`."""
+        """What the requested part of the image is: of `region`, with only the chosen `channels`."""
         stored, region, chosen = self.stored, self._region, self._channels
         nodata = stored.nodata
         return replace(
@@ -99,8 +114,8 @@ class Image(ABC):
     def read(self, box: Box) -> Pixels:
         """Return the pixels of `box`, in coordinates of `info.shape`.
 
-        What the decoder warns of is heard where this is called, if anybody does
-        (`chunkmeans.sources.warnings`), and by nobody else.
+        Warnings of the decoder are added to those that the caller collects
+        (`chunkmeans.sources.warnings`); if it collects none, they are dropped.
 
         Raises
         ------
@@ -110,7 +125,7 @@ class Image(ABC):
         info = self.info
         if len(box.shape) != len(info.shape) or not box.inside(Box.whole(info.shape)):
             raise SourceError(f"{self.path}: box {box} is not inside the image {info.shape}")
-        with self.naming(f"cannot be read at {box}"), hearing() as heard:
+        with self.naming(f"cannot be read at {box}"), collecting_warnings() as found:
             pixels = self.decode(box.shifted(self._region.start), self._channels)
             wanted = (*box.shape, info.channels)
             if pixels.values.shape != wanted or pixels.values.dtype != info.dtype:
@@ -118,7 +133,7 @@ class Image(ABC):
                     f"decoded {pixels.values.shape} of {pixels.values.dtype} where the header "
                     f"promises {wanted} of {info.dtype}; the file is damaged or cut short"
                 )
-        hear(heard)
+        add_warnings(found)
         return pixels
 
     def has_no(self, *names: str) -> None:
@@ -136,15 +151,21 @@ class Image(ABC):
                     f"images.{name} is {asked!r}, but this kind of image has no {name}"
                 )
 
-    def naming(self, what: str) -> "_Naming":
-        """Turn whatever a decoder raises into a `SourceError` that names this image."""
-        return _Naming(self.path, what)
+    @contextmanager
+    def naming(self, what: str) -> Iterator[None]:
+        """Turn any error of a decoder into a `SourceError` that names this image."""
+        try:
+            yield
+        except Exception as error:  # decoders have no common base class of errors
+            if isinstance(error, ChunkmeansError) and str(error).startswith(self.path):
+                raise
+            raise SourceError(f"{self.path}: {what}: {_reason(error)}") from error
 
-    # -- the asked part -----------------------------------------------------------------------
+    # -- the requested part -------------------------------------------------------------------
 
     @cached_property
     def _region(self) -> Box:
-        """The asked region in stored coordinates."""
+        """The requested region in stored coordinates."""
         shape, asked = self.stored.shape, self.options.region
         if asked is None:
             return Box.whole(shape)
@@ -165,7 +186,7 @@ class Image(ABC):
 
     @cached_property
     def _channels(self) -> tuple[int, ...]:
-        """Stored indices of the asked channels."""
+        """Stored indices of the requested channels."""
         count, names = self.stored.channels, self.stored.channel_names
         asked = self.options.channels
         if asked is None:
@@ -196,7 +217,7 @@ class Image(ABC):
         return f"{type(self).__name__}({self.path!r})"
 
 
-def within(limits: Limits, name: str, found: int, what: str) -> None:
+def check_limit(limits: Limits, name: str, found: int, what: str) -> None:
     """Refuse what is above a limit of the config.
 
     Raises
@@ -213,25 +234,13 @@ def within(limits: Limits, name: str, found: int, what: str) -> None:
         )
 
 
-class _Naming:
-    """Context in which any failure becomes a `SourceError` that names the image."""
-
-    def __init__(self, path: str, what: str) -> None:
-        self.path, self.what = path, what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, Exception):
-            return
-        if isinstance(error, ChunkmeansError) and str(error).startswith(self.path):
-            return
-        reason = str(error) or type(error).__name__
-        if isinstance(error, FileNotFoundError) and error.errno is None:
-            reason = f"there is no such file ({reason})"  # fsspec gives the path alone
-            if error.__cause__ is not None:
-                reason += f": {error.__cause__}"
-        if not isinstance(error, ChunkmeansError | OSError):
-            reason = f"{type(error).__name__}: {reason}"
-        raise SourceError(f"{self.path}: {self.what}: {reason}") from error
+def _reason(error: Exception) -> str:
+    """Return the message of an error, with its kind where its words alone may be unclear."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, FileNotFoundError) and error.errno is None:
+        reason = f"there is no such file ({reason})"  # fsspec gives the path alone
+        if error.__cause__ is not None:
+            reason += f": {error.__cause__}"
+    if not isinstance(error, ChunkmeansError | OSError):
+        reason = f"{type(error).__name__}: {reason}"
+    return reason

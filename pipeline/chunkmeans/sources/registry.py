@@ -75,7 +75,7 @@ _KINDS = {
 }
 """What a path may name that is no file, by its kind in `stat`."""
 _ZARR = next(source for source in SOURCES if ".zarr" in source.suffixes)
-ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
+ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup")
 _LONGEST = max(len(start) for source in SOURCES for start in source.starts)
 
 
@@ -120,7 +120,7 @@ def open_image(path: str, options: ReadOptions | None = None) -> Image:
 def is_zarr_folder(folder: str) -> bool:
     """Whether a folder is a zarr store, and so one image: by its suffix or by its metadata."""
     return folder.lower().endswith(".zarr") or any(
-        os.path.exists(os.path.join(folder, mark)) for mark in ZARR_MARKS
+        os.path.exists(os.path.join(folder, mark)) for mark in ZARR_METADATA
     )
 
 
@@ -160,7 +160,7 @@ def _why_none_of(archive: str) -> str:
 
 
 def _by_first_bytes(path: Path) -> Source | None:
-    """Which source knows the first bytes of a local file, if any."""
+    """Which source reads files with the first bytes of a local file, if any."""
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
         if kind != stat.S_IFREG:  # opening a pipe would wait for ever

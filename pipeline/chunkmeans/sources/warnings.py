@@ -1,8 +1,8 @@
-"""What is warned of while an image is worked on, heard image by image.
+"""Collects the warnings of decoders, image by image.
 
-tifffile and pillow log, pillow and NumPy use Python's warnings; both go to the whole process, in
-which tasks run side by side in threads. Here they go to the image at whose work they came up, and
-not to the terminal: each thread hears its own.
+tifffile and pillow log, pillow and NumPy use Python's warnings. Both are global to the process, in
+which tasks run side by side in threads; here each warning is assigned to the image whose thread
+caused it, and kept off the terminal.
 """
 
 import logging
@@ -12,54 +12,54 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-MOST = 8
+MOST_WARNINGS = 8
 """Different warnings that are kept of an image: the first in alphabetical order."""
-LONGEST = 300
+LONGEST_WARNING = 300
 """Letters of a warning that are kept."""
 
 _KINDS = (UserWarning, RuntimeWarning)
 """Warnings about what is read; others, such as of deprecation, are about code."""
 _LOGGERS = ("tifffile", "PIL")
 _ENOUGH = 1000
-"""Different warnings at a time."""
+"""Different warnings that are held at a time, before they are cut to `MOST_WARNINGS`."""
 
 
-class _Ears(threading.local):
-    """What a thread heard in each of its contexts, the innermost last."""
+class _Contexts(threading.local):
+    """Warnings of each open context of a thread, the innermost last."""
 
     def __init__(self) -> None:
         self.found: list[dict[str, None]] = []
 
 
-_here = _Ears()
+_here = _Contexts()
 _lock = threading.Lock()
 _users = 0
-_caught: Any = None
+_catching: Any = None
 _shown: Any = None
 
 
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if _here.found:
-            hear([record.getMessage()])
+            add_warnings([record.getMessage()])
         elif logging.lastResort is not None and not logging.getLogger().handlers:
-            logging.lastResort.handle(record)  # as it would go if nobody listened
+            logging.lastResort.handle(record)  # what logging does where there is no handler
 
 
 _handler = _Handler(logging.WARNING)
 
 
 @contextmanager
-def hearing() -> Iterator[Collection[str]]:
-    """Keep what this thread is warned of, each thing once; the innermost of several hears it.
+def collecting_warnings() -> Iterator[Collection[str]]:
+    """Collect what this thread is warned of, each message once, in the innermost context.
 
-    Yields what is heard, in the order of time; `heard` returns it as a result tells it.
+    Yields the messages in the order of time; `collected_warnings` gives them as results hold them.
 
     Notes
     -----
     Python's warnings have one state for all threads. It is changed when the first thread begins
-    to hear and put back when the last one ends; a thread that does not hear shows its warnings as
-    ever.
+    to collect and restored when the last one ends; a thread that collects nothing shows its
+    warnings as ever.
     """
     found: dict[str, None] = {}
     _begin()
@@ -71,44 +71,44 @@ def hearing() -> Iterator[Collection[str]]:
         _end()
 
 
-def heard() -> tuple[str, ...]:
-    """Return what this thread was warned of in its innermost context.
+def collected_warnings() -> tuple[str, ...]:
+    """Return what this thread was warned of in its innermost context, at most `MOST_WARNINGS`.
 
-    In an order that does not depend on what came first, and no more than `MOST`: what parts of an
-    image are warned of, merged by `hear`, is what the whole is warned of.
+    In alphabetical order, so that it does not depend on which thread came first: the warnings of
+    the parts of an image, merged by `add_warnings`, are those of the whole.
     """
-    return tuple(sorted(_here.found[-1])[:MOST]) if _here.found else ()
+    return tuple(sorted(_here.found[-1])[:MOST_WARNINGS]) if _here.found else ()
 
 
-def hear(messages: Iterable[str]) -> None:
-    """Add messages to what this thread's innermost context has heard; in none they are dropped."""
+def add_warnings(messages: Iterable[str]) -> None:
+    """Add messages to this thread's innermost context; without one they are dropped."""
     if not _here.found:
         return
     found = _here.found[-1]
-    found.update(dict.fromkeys(map(_line, messages)))
+    found.update(dict.fromkeys(map(_one_line, messages)))
     if len(found) > _ENOUGH:
-        kept = heard()
+        first = collected_warnings()
         found.clear()
-        found.update(dict.fromkeys(kept))
+        found.update(dict.fromkeys(first))
 
 
-def _line(message: str) -> str:
-    """Return a message as one line that is not too long."""
+def _one_line(message: str) -> str:
+    """Return a message as one line of at most `LONGEST_WARNING` letters."""
     text = " ".join(message.split())
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return text if len(text) <= LONGEST_WARNING else f"{text[: LONGEST_WARNING - 3]}..."
 
 
 def _begin() -> None:
-    global _users, _caught, _shown
+    global _users, _catching, _shown
     with _lock:
         if _users == 0:
             for name in _LOGGERS:
                 logging.getLogger(name).addHandler(_handler)
-            _caught = warnings.catch_warnings()
-            _caught.__enter__()
+            _catching = warnings.catch_warnings()
+            _catching.__enter__()
             _shown = warnings.showwarning
-            warnings.showwarning = _hear
-            for kind in _KINDS:  # the second image is warned of as the first was
+            warnings.showwarning = _collect
+            for kind in _KINDS:  # by default Python shows a warning once, not once an image
                 warnings.simplefilter("always", kind)
         _users += 1
 
@@ -118,13 +118,13 @@ def _end() -> None:
     with _lock:
         _users -= 1
         if _users == 0:
-            _caught.__exit__(None, None, None)
+            _catching.__exit__(None, None, None)
             for name in _LOGGERS:
                 logging.getLogger(name).removeHandler(_handler)
 
 
-def _hear(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+def _collect(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     if _here.found and issubclass(category, _KINDS):
-        hear([str(message)])
+        add_warnings([str(message)])
     else:
         _shown(message, category, *where, **more)

@@ -9,14 +9,23 @@ if TYPE_CHECKING:
     from chunkmeans.testing.clusters import ClusterKindTests
     from chunkmeans.testing.engines import EngineTests
     from chunkmeans.testing.exporters import ExporterTests
+    from chunkmeans.testing.sources import FileSourceTests, SourceTests
 
-__all__ = ["ClusterKindTests", "EngineTests", "ExporterTests"]
+__all__ = [
+    "ClusterKindTests",
+    "EngineTests",
+    "ExporterTests",
+    "FileSourceTests",
+    "SourceTests",
+]
 
 # Imported when first asked for: each needs what its seam needs.
 _HOMES = {
     "ClusterKindTests": "chunkmeans.testing.clusters",
     "EngineTests": "chunkmeans.testing.engines",
     "ExporterTests": "chunkmeans.testing.exporters",
+    "FileSourceTests": "chunkmeans.testing.sources",
+    "SourceTests": "chunkmeans.testing.sources",
 }
 pytest.register_assert_rewrite(*set(_HOMES.values()))  # so that failures show both values
 

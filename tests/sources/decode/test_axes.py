@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
-from chunkmeans.sources.decode.axes import Layout, axes_of_names, guess_axes
+from chunkmeans.sources.decode.axes import ArrayLayout, axes_of_names, guess_axes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ ORDERS = ["".join(p) for n in (2, 3, 4, 5) for p in permutations("tzyxc", n) if 
 def test_any_order_of_axes_reads_the_same_samples(order, random):
     lengths = {letter: random.randint(1, 5) for letter in order}
     stored = np.arange(np.prod(list(lengths.values()))).reshape([lengths[a] for a in order])
-    layout = Layout(order, stored.shape)
+    layout = ArrayLayout(order, stored.shape)
     shape = layout.along(stored.shape)
     wanted = np.einsum(f"{order}->{layout.samples}{'c' if 'c' in order else ''}", stored)
     wanted = wanted.reshape(*shape, layout.channels)
@@ -60,7 +60,7 @@ def test_a_shape_outside_the_table_asks_for_axes(shape):
 )
 def test_axes_that_do_not_fit_are_an_error_with_both(axes, shape):
     with pytest.raises(SourceError) as error:
-        Layout(axes, shape)
+        ArrayLayout(axes, shape)
     assert repr(axes) in str(error.value)
     assert str(shape) in str(error.value)
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from chunkmeans.sources.decode.cache import SMALL, Kept
+from chunkmeans.sources.decode.cache import SMALL_PICTURE, PictureCache
 
 
 class Picture:
@@ -23,9 +23,9 @@ def get(kept, picture, *, last=False):
     assert found is picture
 
 
-@pytest.mark.parametrize("nbytes", [1, SMALL + 1])
+@pytest.mark.parametrize("nbytes", [1, SMALL_PICTURE + 1])
 def test_a_picture_is_decoded_once_for_all_threads(nbytes):
-    kept, picture, started = Kept(), Picture(nbytes), Event()
+    kept, picture, started = PictureCache(), Picture(nbytes), Event()
 
     def load():
         started.wait(5)
@@ -39,14 +39,14 @@ def test_a_picture_is_decoded_once_for_all_threads(nbytes):
 
 
 def test_only_the_last_picture_is_kept():
-    kept, a, b = Kept(), Picture(), Picture()
+    kept, a, b = PictureCache(), Picture(), Picture()
     for picture in (a, a, b, b, a):
         get(kept, picture)
     assert (a.decoded, b.decoded) == (2, 1)
 
 
 def test_a_large_picture_goes_when_its_end_was_asked_for_and_a_small_one_stays():
-    kept, large, small = Kept(), Picture(SMALL + 1), Picture(SMALL)
+    kept, large, small = PictureCache(), Picture(SMALL_PICTURE + 1), Picture(SMALL_PICTURE)
     get(kept, large)
     get(kept, large, last=True)
     get(kept, large)
@@ -57,19 +57,19 @@ def test_a_large_picture_goes_when_its_end_was_asked_for_and_a_small_one_stays()
 
 
 def test_a_large_picture_goes_before_another_is_decoded():
-    kept, large = Kept(), Picture(SMALL + 1)
+    kept, large = PictureCache(), Picture(SMALL_PICTURE + 1)
     get(kept, large)
 
     def load():
-        assert kept._value is None
+        assert kept.last is None
         return "other"
 
     assert kept.get("other", load, 1, last=False) == "other"
 
 
-@pytest.mark.parametrize("nbytes", [1, SMALL + 1])
+@pytest.mark.parametrize("nbytes", [1, SMALL_PICTURE + 1])
 def test_an_error_is_raised_and_nothing_is_kept_of_it(nbytes):
-    kept, picture = Kept(), Picture(nbytes)
+    kept, picture = PictureCache(), Picture(nbytes)
 
     def broken():
         raise OSError("cut short")

@@ -21,7 +21,7 @@ def test_turning_is_what_pillow_does_for_the_same_tag(tag):
     image = Image.fromarray(stored)
     image.getexif()[274] = tag
     expected = np.asarray(ImageOps.exif_transpose(image))
-    np.testing.assert_array_equal(Orientation.from_tag(tag).turn(stored, 0, 1), expected)
+    np.testing.assert_array_equal(Orientation.from_tag(tag).make_upright(stored, 0, 1), expected)
 
 
 @settings(deadline=None)
@@ -34,7 +34,7 @@ def test_turning_is_what_pillow_does_for_the_same_tag(tag):
 def test_a_turned_stored_box_is_the_box_of_the_turned_whole(tag, height, width, data):
     orientation = Orientation.from_tag(tag)
     stored = stored_picture(height, width)
-    upright = orientation.turn(stored, 0, 1)
+    upright = orientation.make_upright(stored, 0, 1)
     rows, columns = upright.shape
     y0 = data.draw(st.integers(0, rows))
     y1 = data.draw(st.integers(y0, rows))
@@ -42,25 +42,25 @@ def test_a_turned_stored_box_is_the_box_of_the_turned_whole(tag, height, width, 
     x1 = data.draw(st.integers(x0, columns))
     box = Box((y0, x0), (y1, x1))
     part = stored[orientation.stored_box(box, upright.shape).slices]
-    np.testing.assert_array_equal(orientation.turn(part, 0, 1), upright[box.slices])
+    np.testing.assert_array_equal(orientation.make_upright(part, 0, 1), upright[box.slices])
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_axes_other_than_rows_and_columns_stay_where_they_are(tag):
     orientation = Orientation.from_tag(tag)
     stored = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4)
-    turned = orientation.turn(stored, 1, 2)
+    turned = orientation.make_upright(stored, 1, 2)
     for z in range(2):
         for c in range(4):
             np.testing.assert_array_equal(
-                turned[z, :, :, c], orientation.turn(stored[z, :, :, c], 0, 1)
+                turned[z, :, :, c], orientation.make_upright(stored[z, :, :, c], 0, 1)
             )
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_swap_gives_the_turned_shape_and_is_its_own_inverse(tag):
     orientation = Orientation.from_tag(tag)
-    assert orientation.swap((3, 5)) == orientation.turn(stored_picture(), 0, 1).shape
+    assert orientation.swap((3, 5)) == orientation.make_upright(stored_picture(), 0, 1).shape
     assert orientation.swap(orientation.swap((3, 5))) == (3, 5)
 
 

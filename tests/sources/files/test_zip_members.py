@@ -13,7 +13,7 @@ from chunkmeans.image.grid import Box
 from chunkmeans.results.read.record import RunRecord
 from chunkmeans.sources import collect_entries, open_image
 from chunkmeans.sources.files import zip_members
-from chunkmeans.sources.files.byte_ranges import filesystem
+from chunkmeans.sources.files.byte_ranges import source_filesystem
 from chunkmeans.sources.find import search
 from PIL import Image as Pillow
 
@@ -110,12 +110,12 @@ def test_members_are_read_as_files_are(packed, name):
 
 def test_the_table_of_an_archive_is_read_once_while_it_is_the_same(packed):
     path = f"zip://b.tif::{packed}"
-    before, mark = filesystem(path, {})[0], open_image(path).fingerprint()
-    assert filesystem(f"zip://a/c.PNG::{packed}", {})[0] is before
+    before, mark = source_filesystem(path, {})[0], open_image(path).fingerprint()
+    assert source_filesystem(f"zip://a/c.PNG::{packed}", {})[0] is before
     with zipfile.ZipFile(packed, "w") as file:
         file.writestr("b.tif", tiff(rowsperstrip=3))
     os.utime(packed, ns=(1, 1))
-    assert filesystem(path, {})[0] is not before
+    assert source_filesystem(path, {})[0] is not before
     assert open_image(path).fingerprint() != mark
     np.testing.assert_array_equal(pixels(path), PICTURE)
 
@@ -193,7 +193,7 @@ def test_an_archive_without_an_image_says_so(tmp_path):
 
 def test_positions_of_two_readers_of_a_member_are_their_own(packed):
     path = f"zip://b.tif::{packed}"
-    system, inner = filesystem(path, {})
+    system, inner = source_filesystem(path, {})
     with (
         zip_members.open_member(system, inner, path) as one,
         zip_members.open_member(system, inner, path) as two,

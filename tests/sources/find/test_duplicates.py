@@ -7,11 +7,11 @@ import chunkmeans.sources.files.content_hash
 import fsspec
 import pytest
 from chunkmeans.sources.find import duplicates
-from chunkmeans.sources.find.duplicates import BLOCK, find_duplicates
+from chunkmeans.sources.find.duplicates import GLANCE, find_duplicates
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-LARGE = 4 * BLOCK
+LARGE = 4 * GLANCE
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def test_only_what_looks_the_same_is_read_whole(write, opened):
     assert sorted(opened) == ["000.tif", "000.tif", "001.tif", "002.tif", "002.tif"]
 
 
-@pytest.mark.parametrize("at", [0, 1, BLOCK, BLOCK + 1, LARGE // 2, LARGE - BLOCK - 1, LARGE - 1])
+@pytest.mark.parametrize(
+    "at", [0, 1, GLANCE, GLANCE + 1, LARGE // 2, LARGE - GLANCE - 1, LARGE - 1]
+)
 def test_one_byte_of_difference_anywhere_is_seen(write, at):
     changed = bytearray(LARGE)
     changed[at] = 1

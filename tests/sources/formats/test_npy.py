@@ -3,8 +3,7 @@ import pytest
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.sources import ReadOptions, open_image
-
-from tests.sources.conformance import FileSourceTests
+from chunkmeans.testing import FileSourceTests
 
 
 class Npy(FileSourceTests):

@@ -7,9 +7,8 @@ import pytest
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.sources import ReadOptions, open_image
+from chunkmeans.testing import FileSourceTests
 from PIL import Image as Pillow
-
-from tests.sources.conformance import FileSourceTests
 
 
 def chunk(kind, body):

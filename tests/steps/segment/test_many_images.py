@@ -10,7 +10,7 @@ from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, ignore
 from chunkmeans.results.read.open_results import open_image
 from chunkmeans.results.store.store import Store
 from chunkmeans.sources.formats.npy import NpyImage
-from chunkmeans.sources.warnings import MOST
+from chunkmeans.sources.warnings import MOST_WARNINGS
 from chunkmeans.steps.plan import memory
 from chunkmeans.steps.plan.jobs import jobs_of
 from chunkmeans.steps.resume.outcome import row_of_store
@@ -89,7 +89,7 @@ def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
     found = {name: e.row for name, e in endings(all_jobs, processes, seen.append).items()}
 
     assert any(getattr(e, "phase", "") == "read" and getattr(e, "units", 0) > 3 for e in seen)
-    rows = "; ".join(f"row {n:02} is grey" for n in range(MOST - 1))
+    rows = "; ".join(f"row {n:02} is grey" for n in range(MOST_WARNINGS - 1))
     assert small["image1"].reason == f"a tag is odd; {rows}"
     assert {name: replace(row, seconds=None) for name, row in found.items()} == {
         name: replace(row, seconds=None) for name, row in small.items()

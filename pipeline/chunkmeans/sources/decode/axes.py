@@ -13,7 +13,7 @@ axes      if                                  then
 4         else the first has at most 4        ``czyx``
 ========= =================================== ===========================================
 
-Anything else has to be said: ``images.axes``.
+Anything else needs ``images.axes``.
 """
 
 from collections.abc import Sequence
@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
+from chunkmeans.image.info import ImageInfo
+from chunkmeans.sources.decode.dtypes import pixel_dtype
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 SAMPLE_AXES = "tzyx"
 MOST_CHANNELS = 4
 _WORDS = {
@@ -66,15 +68,15 @@ def guess_axes(shape: Sequence[int]) -> str:
         if count == 3:
             return "zyx"
     raise SourceError(
-        f"an array of shape {tuple(shape)} does not say which axis is which; "
+        f"an array of shape {tuple(shape)} has axes without names; "
         "set images.axes, a letter of t z y x c for each (such as tzyx)"
     )
 
 
-def doubt(shape: Sequence[int], axes: str) -> tuple[str, ...]:
+def _doubt(shape: Sequence[int], axes: str) -> tuple[str, ...]:
     """Return what a user should know about guessed axes: a volume that looks like channels.
 
-    >>> doubt((512, 512, 6), "zyx")[0][:50]
+    >>> _doubt((512, 512, 6), "zyx")[0][:50]
     'read as a volume (zyx) of shape (512, 512, 6); if '
     """
     short = min(shape)
@@ -87,7 +89,7 @@ def doubt(shape: Sequence[int], axes: str) -> tuple[str, ...]:
 
 
 def axes_of_names(names: Sequence[str | None] | None) -> str | None:
-    """Axes from an array's own dimension names, or None if they do not tell all of them.
+    """Axes from an array's own dimension names, or None if they do not name all of them.
 
     >>> axes_of_names(["time", "band", "lat", "lon"])
     'tcyx'
@@ -99,13 +101,21 @@ def axes_of_names(names: Sequence[str | None] | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """How a stored array becomes samples in the order ``tzyx`` with their channels last."""
 
     axes: str
     """One letter of ``tzyxc`` per stored axis, in stored order."""
     shape: tuple[int, ...]
     """Entries along each stored axis."""
+    warnings: tuple[str, ...] = ()
+    """Doubts about axes that were guessed."""
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], axes: str | None) -> "ArrayLayout":
+        """Return the layout by `axes`, or by the rule for arrays that do not name theirs."""
+        guessed = axes or guess_axes(shape)
+        return cls(guessed, shape, () if axes else _doubt(shape, guessed))
 
     def __post_init__(self) -> None:
         axes, shape = self.axes, self.shape
@@ -116,7 +126,7 @@ class Layout:
         if set(axes) - set("tzyxc") or len(set(axes)) < len(axes) or not {"y", "x"} <= set(axes):
             raise SourceError(
                 f"axes {axes!r} do not make an image: each of t z y x c at most once, y and x "
-                f"always; say which of the {len(shape)} axes {shape} is which by images.axes"
+                f"always; set images.axes to a letter for each of the {len(shape)} axes {shape}"
             )
         if 0 in shape:
             raise SourceError(f"the stored array {shape} ({axes}) has no pixels")
@@ -131,7 +141,30 @@ class Layout:
         """Numbers per pixel."""
         return self.shape[self.axes.index("c")] if "c" in self.axes else 1
 
-    def along(self, values: Sequence[T]) -> tuple[T, ...]:
+    def info(self, dtype: Any, blocks: Sequence[int], **more: Any) -> ImageInfo:
+        """Describe the array as an image.
+
+        Parameters
+        ----------
+        dtype
+            Of the stored numbers.
+        blocks
+            Entries along each stored axis of what is decoded at once.
+        more
+            Further fields of `ImageInfo`.
+        """
+        shape = self.along(self.shape)
+        chunks = zip(self.along(blocks), shape, strict=True)
+        return ImageInfo(
+            axes=self.samples,
+            shape=shape,
+            channels=self.channels,
+            dtype=pixel_dtype(dtype),
+            chunks=tuple(max(1, min(edge, length)) for edge, length in chunks),
+            **{"warnings": self.warnings, **more},
+        )
+
+    def along(self, values: Sequence[_T]) -> tuple[_T, ...]:
         """Of `values`, one per stored axis, those of the image's axes in the image's order."""
         return tuple(values[self.axes.index(letter)] for letter in self.samples)
 
@@ -144,7 +177,7 @@ class Layout:
         return tuple(by_letter[letter] for letter in self.axes)
 
     def arrange(self, block: NDArray[Any]) -> NDArray[Any]:
-        """Turn what `index` gave, in stored order, into box shape + (channels,)."""
+        """Return what `index` gave, in stored order, as box shape + (channels,)."""
         if "c" not in self.axes:
             block = block[..., np.newaxis]
         stored = self.axes if "c" in self.axes else f"{self.axes}c"

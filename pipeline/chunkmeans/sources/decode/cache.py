@@ -1,36 +1,32 @@
-"""Decoded pictures that are kept in this process, because no part of them decodes by itself.
+"""Cache of the picture that a process decoded last, where no part of it decodes by itself.
 
-The chunks of such a picture are asked for one after the other, by several threads.
+The chunks of such a picture are requested one after the other, by several threads.
 """
 
 from collections.abc import Callable, Hashable
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
-Decoded = TypeVar("Decoded")
+_T = TypeVar("_T")
 
-SMALL = 2**28
+SMALL_PICTURE = 2**28
 """Bytes up to which the last picture stays when it has been read to its end."""
 
 
-class Kept:
+class PictureCache:
     """The picture that was decoded last, and only that."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._one_large = Lock()
         self._loading: dict[Hashable, Lock] = {}
-        self._key: Hashable = None
-        self._value: Any = None
-        self._large = False
+        self.last: _Decoded | None = None
 
-    def get(
-        self, key: Hashable, load: Callable[[], Decoded], nbytes: int, *, last: bool
-    ) -> Decoded:
-        """Return the picture of `key`: the kept one, or else what `load` returns.
+    def get(self, key: Hashable, load: Callable[[], _T], nbytes: int, *, last: bool) -> _T:
+        """Return the picture of `key`: the last one, or else what `load` returns.
 
         A picture is decoded by one thread, and the others wait for it. Of large pictures only one
-        is there at a time.
+        is in memory at a time.
 
         Parameters
         ----------
@@ -41,40 +37,38 @@ class Kept:
         nbytes
             Bytes it takes to decode it.
         last
-            Whether its end is asked for: after that a large one is let go of.
+            Whether its last pixels are requested: after that a large one is dropped.
         """
+        large = nbytes > SMALL_PICTURE
         with self._lock:
-            own = self._one_large if nbytes > SMALL else self._loading.setdefault(key, Lock())
+            own = self._one_large if large else self._loading.setdefault(key, Lock())
         with own:
-            value = self._found(key)
-            if value is None:
+            with self._lock:
+                found = self.last
+                if found is not None and found.key != key:
+                    if found.large:  # before another is decoded, for both may not fit
+                        self.last = None
+                    found = None
+            if found is None:
                 try:
-                    value = load()
+                    found = _Decoded(key, load(), large)
                 finally:
                     with self._lock:
                         self._loading.pop(key, None)
                 with self._lock:
-                    self._key, self._value, self._large = key, value, nbytes > SMALL
-        if last:
-            self._let_go(key)
-        return cast("Decoded", value)
-
-    def _found(self, key: Hashable) -> Any:
-        """Return the kept picture; where it is another and large, make room."""
-        with self._lock:
-            if self._key == key:
-                return self._value
-            if self._large:
-                self._key = self._value = None
-                self._large = False
-            return None
-
-    def _let_go(self, key: Hashable) -> None:
-        with self._lock:
-            if self._large and self._key == key:
-                self._key = self._value = None
-                self._large = False
+                    self.last = found
+        if last and large:
+            with self._lock:
+                if self.last is found:
+                    self.last = None
+        return cast("_T", found.picture)
 
 
-KEPT = Kept()
+class _Decoded(NamedTuple):
+    key: Hashable
+    picture: Any
+    large: bool
+
+
+PICTURES = PictureCache()
 """Of this process."""

@@ -1,10 +1,10 @@
 """From the samples that a file stores to the channels that users see, the same for all files.
 
 Samples 1 and 2 of TIFF's ExtraSamples are alpha: they mask where they are 0 and are no channels;
-other extra samples are channels. Palettes, inks and YCbCr become RGB; white-is-zero is turned.
+other extra samples are channels. Palettes, inks and YCbCr become RGB; white-is-zero is inverted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from chunkmeans.errors import SourceError
 
-Kind = Literal["plain", "negative", "palette", "cmyk", "ycbcr"]
+Encoding = Literal["plain", "negative", "palette", "cmyk", "ycbcr"]
 
 _STORED = {"palette": 1, "cmyk": 4, "ycbcr": 3}
-"""Samples that become three channels, by kind."""
+"""Samples that become three channels, by encoding."""
 
 
 @dataclass(frozen=True)
 class Colour:
     """What the samples of a pixel mean."""
 
-    kind: Kind
+    encoding: Encoding
     """How the first samples are stored; the rest are extra samples."""
     samples: int
     """Numbers stored per pixel."""
@@ -33,7 +33,7 @@ class Colour:
     alpha: tuple[int, ...] = ()
     """Samples that mask where they are 0."""
     colours: int = 1
-    """Samples that are not extra; only these are turned where white is zero."""
+    """Samples that are not extra; only these are inverted where white is zero."""
     top: int = 0
     """The largest number a sample can be, where white is zero."""
     palette: NDArray[Any] | None = None
@@ -44,18 +44,18 @@ class Colour:
     @property
     def converts(self) -> bool:
         """Whether the first samples become three channels, red, green and blue."""
-        return self.kind in _STORED
+        return self.encoding in _STORED
 
     @cached_property
-    def kept(self) -> tuple[int, ...]:
-        """Samples that are channels as they are (turned, where white is zero)."""
-        first = _STORED[self.kind] if self.converts else 0
+    def unconverted(self) -> tuple[int, ...]:
+        """Samples that are channels as they are (inverted, where white is zero)."""
+        first = _STORED[self.encoding] if self.converts else 0
         return tuple(i for i in range(first, self.samples) if i not in self.alpha)
 
     @property
     def channels(self) -> int:
         """Numbers per pixel after conversion."""
-        return len(self.kept) + 3 * self.converts
+        return len(self.unconverted) + 3 * self.converts
 
     @property
     def channel_dtype(self) -> np.dtype[Any]:
@@ -71,15 +71,15 @@ class Colour:
         """Return the samples that `channels` are made of, and alpha, ascending."""
         wanted = set(self.alpha)
         if self.converts and (self.nodata is not None or any(c < 3 for c in channels)):
-            wanted.update(range(_STORED[self.kind]))
+            wanted.update(range(_STORED[self.encoding]))
         first = 3 * self.converts
-        wanted.update(self.kept[c - first] for c in channels if c >= first)
+        wanted.update(self.unconverted[c - first] for c in channels if c >= first)
         return tuple(sorted(wanted))
 
     def apply(
         self, stored: NDArray[Any], samples: Sequence[int], channels: Sequence[int]
     ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return the values of `channels` and where they are valid, (..., s) to (..., c), (...).
+        """Return the values of `channels` and where they are valid, (..., s) to (..., c) and (...).
 
         Parameters
         ----------
@@ -91,45 +91,45 @@ class Colour:
             Which channels to return, in their order.
         """
         at = {sample: i for i, sample in enumerate(samples)}
-        valid = None
-        for sample in self.alpha:
-            opaque = stored[..., at[sample]] != 0
-            valid = opaque if valid is None else valid & opaque
-        if self.converts and self.nodata is not None:
-            inks = [stored[..., at[i]] != self.nodata for i in range(_STORED[self.kind])]
-            seen = np.logical_or.reduce(inks)
-            valid = seen if valid is None else valid & seen
+        valid = self._valid(stored, at)
         if not self.converts:
-            chosen = [self.kept[c] for c in channels]
-            values = _picked(stored, [at[i] for i in chosen])
-            return (self._turned(values, chosen) if self.kind == "negative" else values), valid
-        rgb = None
-        if any(c < 3 for c in channels):
-            rgb = self._rgb(_picked(stored, [at[i] for i in range(_STORED[self.kind])]))
+            chosen = [self.unconverted[c] for c in channels]
+            values = pick_last(stored, [at[i] for i in chosen])
+            return (
+                self._inverted(values, chosen) if self.encoding == "negative" else values
+            ), valid
         values = np.empty((*stored.shape[:-1], len(channels)), self.channel_dtype)
+        if any(c < 3 for c in channels):
+            rgb = self._rgb(pick_last(stored, [at[i] for i in range(_STORED[self.encoding])]))
         for i, c in enumerate(channels):
-            values[..., i] = (
-                rgb[..., c] if rgb is not None and c < 3 else stored[..., at[self.kept[c - 3]]]
-            )
+            values[..., i] = rgb[..., c] if c < 3 else stored[..., at[self.unconverted[c - 3]]]
         return values, valid
 
-    def turned(self, value: float | int) -> float | int:
+    def _valid(self, stored: NDArray[Any], at: Mapping[int, int]) -> NDArray[np.bool_] | None:
+        """Return where no alpha is 0 and not all inks are no data; None: everywhere."""
+        masks = [stored[..., at[sample]] != 0 for sample in self.alpha]
+        if self.converts and self.nodata is not None:
+            inks = [stored[..., at[i]] != self.nodata for i in range(_STORED[self.encoding])]
+            masks.append(np.logical_or.reduce(inks))
+        return np.logical_and.reduce(masks) if masks else None
+
+    def inverted(self, value: float | int) -> float | int:
         """Return a stored number (nodata) as the channels have it."""
-        if self.kind != "negative":
+        if self.encoding != "negative":
             return value
         return self.top - value if self.dtype.kind == "u" else -1 - value
 
-    def _turned(self, values: NDArray[Any], samples: Sequence[int]) -> NDArray[Any]:
+    def _inverted(self, values: NDArray[Any], samples: Sequence[int]) -> NDArray[Any]:
         """Return `values` with white as the largest number; extra samples stay as they are."""
-        turned = values.copy()
+        inverted = values.copy()
         for i, sample in enumerate(samples):
             if sample < self.colours:
-                one = turned[..., i]
+                one = inverted[..., i]
                 if self.dtype.kind == "u":
                     np.subtract(self.dtype.type(self.top), one, out=one)
                 else:
                     np.invert(one, out=one)
-        return turned
+        return inverted
 
     def _rgb(self, inks: NDArray[Any]) -> NDArray[Any]:
         """Return red, green and blue of the first samples."""
@@ -142,14 +142,14 @@ class Colour:
                 )
             rgb: NDArray[Any] = self.palette[index]
             return rgb
-        return cmyk_to_rgb(inks) if self.kind == "cmyk" else ycbcr_to_rgb(inks)
+        return cmyk_to_rgb(inks) if self.encoding == "cmyk" else ycbcr_to_rgb(inks)
 
 
-def _picked(stored: NDArray[Any], at: Sequence[int]) -> NDArray[Any]:
+def pick_last(values: NDArray[Any], at: Sequence[int]) -> NDArray[Any]:
     """Return the positions `at` of the last axis, as a view where they follow each other."""
     if list(at) == list(range(at[0], at[0] + len(at))):
-        return stored[..., at[0] : at[0] + len(at)]
-    return stored[..., list(at)]
+        return values[..., at[0] : at[0] + len(at)]
+    return values[..., list(at)]
 
 
 def palette_colours(colormap: NDArray[np.uint16]) -> NDArray[Any]:

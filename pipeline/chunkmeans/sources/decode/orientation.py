@@ -1,7 +1,7 @@
 """How a stored picture lies on the screen: the Orientation tag of TIFF and EXIF.
 
-Pictures are shown by turning and mirroring what is stored. Readers show users, plans and results
-the *upright* picture, and decode boxes of the *stored* one; this module maps between the two.
+Pictures are shown by transposing and mirroring what is stored. Users, plans and results have
+the *upright* picture, readers decode boxes of the *stored* one; this module maps between the two.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Orientation:
     def from_tag(cls, value: int) -> "Orientation":
         """Return the orientation of tag 274, 1 to 8; anything else counts as upright.
 
-        The standards say nothing of other values, and cameras write 0 for "unknown".
+        The standards define no other values, and cameras write 0 for "unknown".
         """
         return _BY_TAG.get(value, UPRIGHT)
 
@@ -62,7 +62,7 @@ class Orientation:
         (y0, y1), (x0, x1) = self.swap((spans[0], spans[1]))
         return Box((y0, x0), (y1, x1))
 
-    def turn(self, stored: NDArray[Any], y: int, x: int) -> NDArray[Any]:
+    def make_upright(self, stored: NDArray[Any], y: int, x: int) -> NDArray[Any]:
         """Return `stored` upright, as a view; `y` and `x` are the axes of rows and columns."""
         upright = np.swapaxes(stored, y, x) if self.transposed else stored
         if self.flip_y:

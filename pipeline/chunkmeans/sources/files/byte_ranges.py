@@ -7,17 +7,17 @@ from typing import Any, BinaryIO, cast
 
 from chunkmeans import urls
 from chunkmeans.errors import SourceError
-from chunkmeans.sources.files.paths import described, is_url, scheme
-from chunkmeans.sources.files.zip_members import archives, open_member, unpacked
+from chunkmeans.sources.files.paths import entry_fingerprint, is_url, scheme
+from chunkmeans.sources.files.zip_members import ARCHIVES, open_member, unpacked
 
 Fetch = Callable[[Sequence[tuple[int, int]]], Iterator[bytes]]
 """Yields the bytes of each (start, stop), in order; all of them or a `SourceError`."""
 
 _BATCH = 32
-"""Ranges that are asked for at once from a URL: they travel together, and lie in memory."""
+"""Ranges that are requested together from a URL, and are in memory together."""
 
 
-def filesystem(path: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
+def source_filesystem(path: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the fsspec file system of a URL, and the path in it.
 
     Of an archive the table of members is read once, as long as the archive is the same.
@@ -25,8 +25,8 @@ def filesystem(path: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]
     if not _in_archive(path):
         return urls.filesystem(path, storage_options)
     member, _, archive = path.partition("::")
-    key = (archive, stamp(archive, storage_options), repr(storage_options))
-    fs = archives.get(key, lambda: urls.filesystem(path, storage_options)[0])
+    key = (archive, file_fingerprint(archive, storage_options), repr(storage_options))
+    fs = ARCHIVES.get(key, lambda: urls.filesystem(path, storage_options)[0])
     return fs, fs._strip_protocol(member)
 
 
@@ -35,7 +35,7 @@ def _in_archive(path: str) -> bool:
     return scheme(path) == "zip" and "::" in path
 
 
-def stamp(path: str, storage_options: Mapping[str, Any]) -> str:
+def file_fingerprint(path: str, storage_options: Mapping[str, Any]) -> str:
     """Return a text that changes when the file does: its size and time of change or ETag.
 
     Raises
@@ -46,18 +46,18 @@ def stamp(path: str, storage_options: Mapping[str, Any]) -> str:
     if not is_url(path):
         stat = os.stat(path)
         return f"{stat.st_size} bytes, {stat.st_mtime_ns} ns"
-    fs, inner = filesystem(path, storage_options)
+    fs, inner = source_filesystem(path, storage_options)
     entry = fs.info(inner)
     if entry["type"] == "directory":
         raise IsADirectoryError(f"{path}: is a folder, not a file")
-    return described(entry)
+    return entry_fingerprint(entry)
 
 
 def open_file(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
     """Open for reading headers: seekable, cached in blocks where it is a URL."""
     if not is_url(path):
         return open(path, "rb")
-    fs, inner = filesystem(path, storage_options)
+    fs, inner = source_filesystem(path, storage_options)
     if _in_archive(path):
         return cast("BinaryIO", open_member(fs, inner, path))
     return cast("BinaryIO", fs.open(inner, "rb", block_size=2**18, cache_type="blockcache"))
@@ -67,11 +67,11 @@ def open_file(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
 def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
     """Give a function that reads ranges of `path`. Safe in threads: nothing is shared."""
     if _in_archive(path):
-        member = unpacked(*filesystem(path, storage_options), path)
+        member = unpacked(*source_filesystem(path, storage_options), path)
         yield _positioned(path, member.descriptor)
         return
     if is_url(path):
-        fs, inner = filesystem(path, storage_options)
+        fs, inner = source_filesystem(path, storage_options)
 
         def behind_url(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
             for first in range(0, len(ranges), _BATCH):
@@ -111,11 +111,11 @@ def _complete(path: str, part: bytes, start: int, stop: int) -> bytes:
     """Return `part`, which has to hold the bytes from `start` to `stop`."""
     if len(part) < stop - start:
         raise SourceError(
-            f"{path}: cut short: bytes {start} to {stop} were asked, only {len(part)} are there"
+            f"{path}: cut short: bytes {start} to {stop} were requested, only {len(part)} are there"
         )
     if len(part) > stop - start:
         raise SourceError(
-            f"{path}: bytes {start} to {stop} were asked, {len(part)} came: the server knows no "
-            "ranges of bytes; copy the file, or put filecache:: before its URL"
+            f"{path}: bytes {start} to {stop} were requested, {len(part)} came: the server "
+            "does not serve ranges of bytes; copy the file, or put filecache:: before its URL"
         )
     return part

@@ -111,7 +111,7 @@ def _inside_package(url: str) -> str:
     return str(found)
 
 
-def described(entry: Mapping[str, Any]) -> str:
+def entry_fingerprint(entry: Mapping[str, Any]) -> str:
     """Size and whatever a file system gives as a version of one of its files."""
     version = next((f"{name} {entry[name]}" for name in _VERSIONS if entry.get(name)), "")
     return f"{entry.get('size')} bytes, {version}"

@@ -6,49 +6,22 @@ there, so a member is unpacked to a file without a name, which is gone when this
 
 import io
 import os
-import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable
 from tempfile import TemporaryFile
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Any
 
 from chunkmeans.errors import SourceError
+from chunkmeans.sources.load_once import LoadOnce
 
 ARCHIVE = ".zip"
 MOST_UNPACKED = 2**32
 """Bytes that one member may unpack to."""
-_ARCHIVES, _MEMBERS = 8, 4
-"""Archives that a process keeps open, and members that it keeps unpacked."""
 _BLOCK = 2**20
 
-Kept = TypeVar("Kept")
 
-
-class _Latest(Generic[Kept]):
-    """The values of a process that were used last, by what they were made of."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._lock = most, threading.Lock()
-        self._values: OrderedDict[Any, Kept] = OrderedDict()
-
-    def get(self, key: Any, make: Callable[[], Kept]) -> Kept:
-        """Return the value of `key`; two threads may make the same one at the same time."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key]
-        value = make()
-        with self._lock:
-            self._values[key] = value
-            while len(self._values) > self._most:
-                self._values.popitem(last=False)
-        return value
-
-
-archives: _Latest[Any] = _Latest(_ARCHIVES)
-"""fsspec file systems of archives, which keep the table of their members."""
-_members: "_Latest[Unpacked]" = _Latest(_MEMBERS)
+ARCHIVES: LoadOnce[Any] = LoadOnce(8)
+"""fsspec file systems of archives, which hold the table of their members."""
+_members: "LoadOnce[Unpacked]" = LoadOnce(4)
 
 
 def unpacked(system: Any, inner: str, path: str) -> "Unpacked":
@@ -75,7 +48,7 @@ def unpacked(system: Any, inner: str, path: str) -> "Unpacked":
 
 
 class Unpacked:
-    """A copy in a file without a name, to be read by position; closed when nobody has it."""
+    """A copy in a file without a name, to be read by position; closed when it is used no more."""
 
     def __init__(self, member: IO[bytes]) -> None:
         with TemporaryFile(prefix="chunkmeans-") as file:

@@ -17,13 +17,12 @@ from chunkmeans.errors import ConfigError
 from chunkmeans.retry import is_transient
 from chunkmeans.sources.files.paths import absolute, inside, scheme, without_query
 from chunkmeans.sources.find.ids import safe_name, unique_ids
-from chunkmeans.sources.find.manifest import Row, is_manifest, read_manifest
+from chunkmeans.sources.find.manifest import ManifestRow, is_manifest, read_manifest
 from chunkmeans.sources.find.search import Found, find
 from chunkmeans.sources.registry import suffixes
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = ("stem", "name", "parent", "id")
-_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +72,22 @@ def collect_entries(
     -----
     Lists folders and does not open what is in them, but for manifests.
     """
-    rows = list(_unique(paths, storage_options or {}).values())
-    _check_given(row for _, row in rows if row is not None and row.id)
+    listed = _unique(paths, storage_options or {})
+    _check_ids(row for _, row in listed if row.id)
     known = suffixes()
-    names = [safe_name(row.id if row and row.id else _stem(f.name, known)) for f, row in rows]
-    shared = Counter(found.name for found, _ in rows)
-    keys = [f.name if shared[f.name] == 1 else f"{f.name}\0{f.path}" for f, _ in rows]
-    keys = [
-        f"{key}\0{row.id}" if row and row.id else key
-        for key, (_, row) in zip(keys, rows, strict=True)
-    ]
-    ids = unique_ids(names, keys)
+    names = [safe_name(row.id or _stem(found.name, known)) for found, row in listed]
+    shared = Counter(found.name for found, _ in listed)
+    ids = unique_ids(names, [_key(found, row, shared[found.name] > 1) for found, row in listed])
     entries = [
         Entry(
             id=id,
             path=found.path,
-            mask=_mask(mask, found.path, id, known)
-            if row is None or row.mask is None
-            else row.mask,
-            channels=row.channels if row else None,
-            group=row.group if row else None,
-            extra=row.extra if row else _NOTHING,
+            mask=_mask(mask, found.path, id, known) if row.mask is None else row.mask,
+            channels=row.channels,
+            group=row.group,
+            extra=row.extra,
         )
-        for id, (found, row) in zip(ids, rows, strict=True)
+        for id, (found, row) in zip(ids, listed, strict=True)
     ]
     masks = {entry.mask for entry in entries}
     images = tuple(entry for entry in entries if entry.path not in masks)
@@ -104,56 +96,58 @@ def collect_entries(
     return images
 
 
-Listed = tuple[Found, Row | None]
+_Listed = tuple[Found, ManifestRow]
+_NO_ROW = ManifestRow(line=0, listed="", path="")
+"""Of an image that no manifest lists."""
 
 
-def _unique(
-    paths: Iterable[str], storage_options: Mapping[str, Any]
-) -> dict[tuple[str, str], Listed]:
+def _key(found: Found, row: ManifestRow, shared: bool) -> str:
+    """Return what distinguishes an image from those of the same name."""
+    return "\0".join([found.name, *[found.path] * shared, *[row.id] * bool(row.id)])
+
+
+def _unique(paths: Iterable[str], storage_options: Mapping[str, Any]) -> list[_Listed]:
     """Return what the paths of a config name, each image once.
 
-    A file that a manifest lists under two ids is two images. What a manifest says of a file
+    A file that a manifest lists under two ids is two images. The row of a manifest
     counts, wherever else the file is named.
     """
-    seen: dict[tuple[str, str], Listed] = {}
+    seen: dict[tuple[str, str], _Listed] = {}
     problems: list[ConfigError] = []
     for path in paths:
         try:
             for found, row in _listed(path, storage_options):
-                key = (found.path, row.id if row else "")
-                first = seen.setdefault(key, (found, row))[1]
-                if row is not None and first is None:
-                    seen[key] = (found, row)
-                elif row is not None and first is not None and first is not row:
+                first = seen.setdefault((found.path, row.id), (found, row))[1]
+                if first is row or row is _NO_ROW:
+                    continue
+                if first is not _NO_ROW:
                     _check_same(first, row)
-        except ConfigError as error:  # all that is missing is told at once
+                else:
+                    seen[found.path, row.id] = (found, row)
+        except ConfigError as error:  # collected, so that a user sees all that is missing at once
             problems.append(error)
     if problems:
         cause = next(filter(is_transient, problems), problems[0])
         raise ConfigError("\n".join(dict.fromkeys(map(str, problems)))) from cause
-    own = {path for path, id in seen if id}
-    for path in own:
-        plain = seen.get((path, ""))
-        if plain is not None and plain[1] is None:
-            del seen[(path, "")]
-    return seen
+    for path in {path for path, id in seen if id}:
+        if seen.get((path, ""), (None, None))[1] is _NO_ROW:
+            del seen[path, ""]  # found in a folder too, where it has no id of its own
+    return list(seen.values())
 
 
-def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[Listed]:
+def _listed(path: str, storage_options: Mapping[str, Any]) -> Iterator[_Listed]:
     """Yield what one path of a config names."""
-    if is_manifest(path):
-        empty = True
-        for row in read_manifest(path, storage_options):
-            empty = False
-            yield Found(row.path, _named_by(row)), row
-        if empty:
-            raise ConfigError(f"{path}: the manifest has no row")
+    if not is_manifest(path):
+        yield from ((found, _NO_ROW) for found in find(path, storage_options))
         return
-    for found in find(path, storage_options):
-        yield found, None
+    row = None
+    for row in read_manifest(path, storage_options):
+        yield Found(row.path, _named_by(row)), row
+    if row is None:
+        raise ConfigError(f"{path}: the manifest has no row")
 
 
-def _check_same(first: Row, again: Row) -> None:
+def _check_same(first: ManifestRow, again: ManifestRow) -> None:
     """Refuse two rows of a file that differ and so are two images, but have one id."""
     if replace(first, line=again.line, listed=again.listed) != again:
         raise ConfigError(
@@ -162,9 +156,9 @@ def _check_same(first: Row, again: Row) -> None:
         )
 
 
-def _check_given(rows: Iterable[Row]) -> None:
-    """Refuse ids of a manifest that are given twice, or differ only in what is not kept."""
-    given: dict[str, Row] = {}
+def _check_ids(rows: Iterable[ManifestRow]) -> None:
+    """Refuse ids of a manifest that are given twice, or differ only in what an id cannot have."""
+    given: dict[str, ManifestRow] = {}
     for row in rows:
         name = safe_name(row.id)
         first = given.setdefault(name.casefold(), row)
@@ -175,7 +169,7 @@ def _check_given(rows: Iterable[Row]) -> None:
             )
 
 
-def _named_by(row: Row) -> str:
+def _named_by(row: ManifestRow) -> str:
     """Path that an id is made of: as listed, or the base name of what is absolute."""
     if scheme(row.listed):
         return inside(row.listed).rsplit("/", 1)[-1]

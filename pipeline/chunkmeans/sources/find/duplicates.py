@@ -10,13 +10,14 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from math import inf
 from typing import Any
 
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.files.content_hash import files, whole
+from chunkmeans.sources.files.content_hash import input_files, input_hash
 from chunkmeans.sources.files.paths import is_url
 
-BLOCK = 2**12
+GLANCE = 2**12
 """Bytes at the beginning, in the middle and at the end that are compared before all of them."""
 _THREADS = 8
 
@@ -39,8 +40,8 @@ def find_duplicates(
 ) -> Duplicates:
     """Find inputs of the same content: of the same bytes, or folders of the same files.
 
-    Does I/O: a look at each, and reads those that may be duplicates. Holds a few numbers per
-    input and a MiB per thread.
+    Does I/O: looks up the size of each, and reads those that may be duplicates. Takes a few
+    numbers per input and a MiB per thread.
 
     Parameters
     ----------
@@ -58,24 +59,25 @@ def find_duplicates(
         sizes = _each(partial(_size, options=options), paths, pool if urls else None)
         groups = _equal([range(len(paths))], sizes)
         unknown: list[int] = []
-        for mark, most in ((_glance, 3 * BLOCK), (whole, None)):
-            kept: list[Sequence[int]] = []
+        left = inf if budget is None else budget
+        for read, most in ((_glance, 3 * GLANCE), (input_hash, inf)):
+            equal: list[Sequence[int]] = []
             for group in sorted(groups, key=lambda group: sizes[group[0]]):
                 size = sizes[group[0]]
-                if most is not None and size <= most:
-                    kept.append(group)  # as soon read whole
+                if size <= most < inf:
+                    equal.append(group)  # reading all of it costs no more than a glance
                     continue
-                cost = len(group) * min(size, most or size)
-                if budget is not None and cost > budget:
+                cost = len(group) * min(size, most)
+                if cost > left:
                     unknown += group
                     continue
-                budget = None if budget is None else budget - cost
+                left -= cost
                 chosen = [paths[i] for i in group]
-                marks = _each(partial(mark, options=options), chosen, pool)
+                marks = _each(partial(read, options=options), chosen, pool)
                 found = dict(zip(group, marks, strict=True))
                 unknown += [i for i in group if found[i] is None]
-                kept += _equal([group], found)
-            groups = kept
+                equal += _equal([group], found)
+            groups = equal
     first = {i: group[0] for group in groups for i in group[1:]}
     return Duplicates(dict(sorted(first.items())), tuple(sorted(unknown)))
 
@@ -104,17 +106,17 @@ def _each(look: Callable[[str], Any], paths: Sequence[str], pool: Executor | Non
 
 def _size(path: str, options: Mapping[str, Any]) -> int | None:
     """Return the bytes of an input, over all its files; None: it holds nothing to compare."""
-    return sum(size for _, size, _ in files(path, options)) or None
+    return sum(size for _, size, _, _ in input_files(path, options)) or None
 
 
 def _glance(path: str, options: Mapping[str, Any]) -> bytes:
     """Return a hash of an input's names and sizes, and of three blocks if it is one file."""
-    found = files(path, options)
-    digest = hashlib.blake2b(repr([(name, size) for name, size, _ in found]).encode())
+    found = input_files(path, options)
+    digest = hashlib.blake2b(repr([(name, size) for name, size, _, _ in found]).encode())
     if len(found) == 1:
-        _, size, place = found[0]
+        _, size, place, _ = found[0]
         with open_file(place, options) as file:
-            for start in (0, (size - BLOCK) // 2, size - BLOCK):
+            for start in (0, (size - GLANCE) // 2, size - GLANCE):
                 file.seek(max(0, start))
-                digest.update(file.read(BLOCK))
+                digest.update(file.read(GLANCE))
     return digest.digest()

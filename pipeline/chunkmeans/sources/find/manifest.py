@@ -12,16 +12,16 @@ from typing import Any, BinaryIO
 from chunkmeans.errors import ConfigError, SourceError
 from chunkmeans.retry import with_retries
 from chunkmeans.secrets import PASSWORD, holds_password
-from chunkmeans.sources.files.byte_ranges import filesystem, open_file
+from chunkmeans.sources.files.byte_ranges import open_file, source_filesystem
 from chunkmeans.sources.files.paths import absolute, is_url, local, scheme
 
-COLUMNS = ("path", "id", "mask", "channels", "group")
-SUFFIXES = (".csv", ".parquet")
+MANIFEST_COLUMNS = ("path", "id", "mask", "channels", "group")
+MANIFEST_SUFFIXES = (".csv", ".parquet")
 _NO_COLUMNS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ManifestRow:
     """One row of a manifest."""
 
     line: int
@@ -40,10 +40,12 @@ class Row:
 
 def is_manifest(path: str) -> bool:
     """Whether a path of a config is that of a manifest, by its suffix."""
-    return path.lower().endswith(SUFFIXES)
+    return path.lower().endswith(MANIFEST_SUFFIXES)
 
 
-def read_manifest(path: str, storage_options: Mapping[str, Any] | None = None) -> Iterator[Row]:
+def read_manifest(
+    path: str, storage_options: Mapping[str, Any] | None = None
+) -> Iterator[ManifestRow]:
     """Yield the rows of a manifest; relative paths in it are relative to its folder.
 
     ``path`` is required. ``id``, ``mask``, ``channels`` (indices or names with ``;`` between
@@ -80,7 +82,7 @@ def _opened(path: str, storage_options: Mapping[str, Any]) -> BinaryIO:
         return open_file(path, storage_options)
 
     def got() -> bytes:
-        system, inner = filesystem(path, storage_options)
+        system, inner = source_filesystem(path, storage_options)
         return bytes(system.cat_file(inner))
 
     return io.BytesIO(with_retries(got))
@@ -117,7 +119,7 @@ def _parquet(file: Any, path: str) -> Iterator[Line]:
         number = count(1)
         for batch in table.iter_batches():
             columns = [
-                list(map(_whole if name in COLUMNS else _text, column.to_pylist()))
+                list(map(_whole if name in MANIFEST_COLUMNS else _text, column.to_pylist()))
                 for name, column in zip(batch.schema.names, batch.columns, strict=True)
             ]
             yield from zip(number, zip(*columns, strict=True), strict=False)
@@ -144,7 +146,7 @@ def _text(cell: Any) -> str:
     return ";".join(map(_text, cell)) if isinstance(cell, list) else str(cell)
 
 
-def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
+def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[ManifestRow]:
     """Yield the rows of a table whose first line names its columns."""
     lines = iter(lines)
     _, names = next(lines, (1, ()))
@@ -153,26 +155,37 @@ def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[Row]:
             f"{path}:1: a manifest has a column 'path' and each column once; "
             f"found {', '.join(names) or 'nothing'}"
         )
-    own = [names.index(name) if name in names else -1 for name in COLUMNS]
-    others = [(i, name) for i, name in enumerate(names) if name not in COLUMNS]
+    own = [names.index(name) if name in names else None for name in MANIFEST_COLUMNS]
+    others = [(i, name) for i, name in enumerate(names) if name not in MANIFEST_COLUMNS]
     for line, cells in lines:
         if len(cells) != len(names):
             raise ConfigError(f"{path}:{line}: {len(cells)} values for {len(names)} columns")
-        listed, id, mask, channels, group = (cells[i].strip() if i >= 0 else "" for i in own)
-        if not listed:
-            raise ConfigError(f"{path}:{line}: the path is empty")
-        if holds_password(listed) or holds_password(mask):
-            raise ConfigError(f"{path}:{line}: a URL {PASSWORD}")
-        yield Row(
-            line,
-            listed,
-            _place(listed, folder),
-            id,
-            _place(mask, folder) if mask else None,
-            _channels(channels) if channels else None,
-            group or None,
-            {name: cells[i] for i, name in others} if others else _NO_COLUMNS,
-        )
+        values = ["" if i is None else cells[i].strip() for i in own]
+        extra = {name: cells[i] for i, name in others} if others else _NO_COLUMNS
+        try:
+            row = _row(line, values, folder, extra)
+        except ConfigError as error:
+            raise ConfigError(f"{path}:{line}: {error}") from error
+        yield row
+
+
+def _row(line: int, values: Sequence[str], folder: str, extra: Mapping[str, str]) -> ManifestRow:
+    """Return a row, of the values of `MANIFEST_COLUMNS`; relative paths are seen from `folder`."""
+    listed, id, mask, channels, group = values
+    if not listed:
+        raise ConfigError("the path is empty")
+    if holds_password(listed) or holds_password(mask):
+        raise ConfigError(f"a URL {PASSWORD}")
+    return ManifestRow(
+        line,
+        listed,
+        _place(listed, folder),
+        id,
+        _place(mask, folder) if mask else None,
+        _channels(channels),
+        group or None,
+        extra,
+    )
 
 
 def _place(path: str, folder: str) -> str:

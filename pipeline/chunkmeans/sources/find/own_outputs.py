@@ -1,26 +1,26 @@
 """Which folders are outputs of earlier runs, so that no run takes results for its inputs."""
 
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 
 from chunkmeans.retry import is_transient
 
-RECORD = "run.json"
-BESIDE = frozenset({"catalog.csv", "images", "model.zarr"})
+RUN_RECORD = "run.json"
+_BESIDE = frozenset({"catalog.csv", "images", "model.zarr"})
 """Names that a run leaves beside its record; one of them is in every output."""
 _KEYS = frozenset({"fingerprint", "settings", "versions"})
 """Keys of a record, in each of its versions."""
 
 
-def looks_like_results(names: set[str]) -> bool:
-    """Whether a folder that holds `names` may be an output; its record has to say so too."""
-    return RECORD in names and not BESIDE.isdisjoint(names)
+def looks_like_results(names: Collection[str]) -> bool:
+    """Whether a folder that holds `names` may be an output; its record decides."""
+    return RUN_RECORD in names and not _BESIDE.isdisjoint(names)
 
 
 def is_record(read: Callable[[], bytes]) -> bool:
     """Whether the ``run.json`` that `read` gets is ours: other programs write such a file too.
 
-    One that cannot be read is not. What fails for the moment is no answer, and raised.
+    One that cannot be read is not. An error that may be gone the next time is raised.
     """
     try:
         found = json.loads(read())
@@ -39,7 +39,7 @@ def outside_results(
     Parameters
     ----------
     paths
-        Seen from the folder where the glob begins; this folder is asked too, none above it.
+        Seen from the folder where the glob begins; this folder may be an output too.
     outputs
         Which of some folders, seen from there, are outputs; called once, with each folder once.
     """

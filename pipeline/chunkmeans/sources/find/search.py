@@ -1,29 +1,28 @@
-"""Search through folders, globs and URLs for images, by name alone."""
+"""Search through folders, globs, URLs and archives for images, by name alone."""
 
 import glob
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from chunkmeans.errors import ConfigError, SourceError
 from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.sources.files.paths import PACKAGE, absolute, inside, is_url, local, placed, scheme
 from chunkmeans.sources.files.zip_members import ARCHIVE
 from chunkmeans.sources.find.own_outputs import (
-    BESIDE,
-    RECORD,
+    RUN_RECORD,
     is_record,
     looks_like_results,
     outside_results,
 )
-from chunkmeans.sources.registry import ZARR_MARKS, is_zarr_folder, suffixes
+from chunkmeans.sources.registry import ZARR_METADATA, is_zarr_folder, suffixes
 from chunkmeans.urls import filesystem
 
-_MAGIC = ("*", "?", "[")
+_WILDCARDS = ("*", "?", "[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +34,6 @@ class Found:
     name: str
     """Path from the folder that was searched; of a file that was named, its base name."""
 
-    @property
-    def key(self) -> str:
-        """What two mentions of the same image share."""
-        return self.path
-
 
 def find(path: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
     """Yield the images that one path names, in the order of their names.
@@ -47,7 +41,7 @@ def find(path: str, storage_options: Mapping[str, Any]) -> Iterator[Found]:
     Raises
     ------
     ConfigError
-        If there is none; says what was looked for, and what was there.
+        If there is none; with what was looked for, and what was there.
     """
     if path.startswith(PACKAGE):
         yield _in_package(path)
@@ -69,16 +63,186 @@ def _in_package(path: str) -> Found:
     return Found(path, PurePosixPath(path).name)
 
 
+# -- folders, wherever they are ---------------------------------------------------------------
+
+
+class _Folders(Protocol):
+    """What a search asks of a file system. Paths are seen from the folder that is searched."""
+
+    def children(self, folder: str) -> dict[str, bool]:
+        """Return the names in a folder, sorted, and whether each is a folder itself."""
+
+    def names(self, folder: str) -> set[str]:
+        """Return the names in a folder."""
+
+    def records(self, folders: Sequence[str]) -> list[bytes | Exception]:
+        """Return the file `RUN_RECORD` of each folder, or why it cannot be read."""
+
+
+def _join(folder: str, name: str) -> str:
+    """Return a path in a folder; either part may be empty."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def _searched(folders: _Folders, known: tuple[str, ...], folder: str = "") -> Iterator[str]:
+    """Yield the images below a folder, in the order of their names; each folder is read once.
+
+    What has a suffix of an image counts as one, be it a link to nowhere or a pipe: it is refused
+    with a reason when it is opened. So does a folder of such a name in which no image is.
+    """
+    children = folders.children(folder)
+    if not children.keys().isdisjoint(ZARR_METADATA):
+        yield folder
+        return
+    if _outputs(folders, [folder], children):
+        return
+    for name, is_folder in children.items():
+        path, image = _join(folder, name), name.lower().endswith(known)
+        if name.startswith(".") and name != "..":  # members of archives may climb
+            continue
+        if not is_folder or name.lower().endswith(".zarr"):
+            if image:
+                yield path
+            continue
+        inner = _searched(folders, known, path)
+        first = next(inner, path if image else None)
+        if first is not None:
+            yield first
+        yield from inner
+
+
+def _outputs(
+    folders: _Folders, some: Sequence[str], children: Mapping[str, bool] | None = None
+) -> set[str]:
+    """Return which of some folders are outputs of earlier runs; reads all records together.
+
+    Parameters
+    ----------
+    folders
+        Where they are.
+    some
+        The folders.
+    children
+        Names in the only folder, where they are known.
+    """
+    if children is not None and not looks_like_results(children.keys()):
+        return set()
+
+    def read(content: bytes | Exception) -> bytes:
+        if isinstance(content, Exception):  # most often: there is none
+            raise content
+        return content
+
+    return {
+        folder
+        for folder, content in zip(some, folders.records(some), strict=True)
+        if is_record(partial(read, content))
+        and looks_like_results(folders.names(folder) if children is None else children.keys())
+    }
+
+
+@dataclass(frozen=True)
+class _Disk:
+    """Folders of this machine, without a look at each file as fsspec takes it."""
+
+    root: str
+    seen: set[tuple[int, int]]
+    """Folders that were listed: a link may lead back to one."""
+
+    def children(self, folder: str) -> dict[str, bool]:
+        place = os.path.join(self.root, folder)
+        try:
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in self.seen:
+                return {}
+            self.seen.add((status.st_dev, status.st_ino))
+            with os.scandir(place) as listing:
+                return {child.name: _is_folder(child) for child in sorted(listing, key=_name)}
+        except OSError as error:
+            raise ConfigError(f"images.path: {place!r} cannot be listed: {error}") from error
+
+    def names(self, folder: str) -> set[str]:
+        return set(os.listdir(os.path.join(self.root, folder)))
+
+    def records(self, folders: Sequence[str]) -> list[bytes | Exception]:
+        return [self._record(Path(self.root, folder, RUN_RECORD)) for folder in folders]
+
+    def _record(self, path: Path) -> bytes | Exception:
+        try:
+            # Reading a pipe would wait for ever, and files of other programs are not ours to read.
+            if path.is_file() and looks_like_results(os.listdir(path.parent)):
+                return path.read_bytes()
+        except OSError as error:
+            if is_transient(error):
+                raise ConfigError(f"images.path: {str(path)!r} cannot be read: {error}") from error
+        return FileNotFoundError(str(path))
+
+
+def _name(child: "os.DirEntry[str]") -> str:
+    return child.name
+
+
+def _is_folder(child: "os.DirEntry[str]") -> bool:
+    """Whether a name is of a folder; links that go round in circles are of none."""
+    try:
+        return child.is_dir()
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """Folders behind a URL. fsspec's own walk passes over subfolders that it fails to list."""
+
+    system: Any
+    root: str
+
+    def children(self, folder: str) -> dict[str, bool]:
+        place = _join(self.root, folder)
+        listed = {entry["name"].rstrip("/"): entry for entry in self.system.ls(place, detail=True)}
+        listed.pop(place, None)
+        types = {path.rpartition("/")[2]: entry["type"] for path, entry in listed.items()}
+        return {name: types[name] == "directory" for name in sorted(types)}
+
+    def names(self, folder: str) -> set[str]:
+        return set(self.children(folder))
+
+    def records(self, folders: Sequence[str]) -> list[bytes | Exception]:
+        places = [_join(_join(self.root, folder), RUN_RECORD) for folder in folders]
+        found: list[bytes | Exception] = self.system.cat_ranges(
+            places, None, None, on_error="return"
+        )
+        return found
+
+
+class _Archive(_Remote):
+    """Folders of an archive; its table is one list, which fsspec goes through for each folder."""
+
+    @cached_property
+    def _tree(self) -> dict[str, dict[str, bool]]:
+        tree: dict[str, dict[str, bool]] = defaultdict(dict)
+        for member in self.system.find(self.root):
+            parts = member.removeprefix(self.root).strip("/").split("/")
+            for n, name in enumerate(parts):
+                tree["/".join(parts[:n])][name] = n < len(parts) - 1
+        return tree
+
+    def children(self, folder: str) -> dict[str, bool]:
+        return dict(sorted(self._tree[folder].items()))
+
+
 # -- on this machine --------------------------------------------------------------------------
 
 
 def _local(place: str, asked: str) -> Iterator[Found]:
     """Yield what a local path or glob names."""
     if os.path.isdir(place) and not is_zarr_folder(place):
-        yield from _some(_searched(place), asked, place, lambda: _names_in(place))
+        names = _searched(_Disk(place, set()), suffixes())
+        images = (Found(os.path.join(place, name), name) for name in names)
+        yield from _some(images, asked, place, lambda: _names_in(place))
     elif os.path.lexists(place):
         yield from _named(place, os.path.basename(place), asked)
-    elif any(c in place for c in _MAGIC):
+    elif any(c in place for c in _WILDCARDS):
         root = _fixed(place)
         matches = (
             os.path.relpath(path, root)
@@ -87,7 +251,7 @@ def _local(place: str, asked: str) -> Iterator[Found]:
         )
         images = (
             found
-            for name in outside_results(matches, partial(_outputs, root))
+            for name in outside_results(matches, partial(_outputs, _Disk(root, set())))
             for found in _matched(os.path.join(root, name), name, asked)
         )
         yield from _some(_plain(images), asked, root, lambda: _names_in(root))
@@ -106,8 +270,8 @@ def _named(place: str, name: str, asked: str) -> Iterator[Found]:
 def _matched(place: str, name: str, asked: str) -> Iterator[Found]:
     """Yield what one match of a glob is, as `_named`.
 
-    An archive in which none can be found is one image, to be refused with its reason: the others
-    do not wait for it.
+    An archive in which none can be found is one image, refused with its reason when it is opened,
+    so that the others are segmented.
     """
     try:
         yield from _named(place, name, asked)
@@ -117,81 +281,10 @@ def _matched(place: str, name: str, asked: str) -> Iterator[Found]:
         yield Found(place, name)
 
 
-def _searched(root: str) -> Iterator[Found]:
-    """Yield the images below a folder, in the order of their names; each folder is read once.
-
-    What a suffix of an image names counts as one, be it a link to nowhere or a pipe: it will be
-    refused with a reason. So does a folder of such a name in which no image is.
-    """
-    known = suffixes()
-    been: set[tuple[int, int]] = set()
-
-    def below(folder: str, prefix: str) -> Iterator[Found]:
-        try:
-            status = os.stat(folder)
-            if (status.st_dev, status.st_ino) in been:  # a link back to where we come from
-                return
-            been.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as listing:
-                children = sorted(listing, key=lambda child: child.name)
-        except OSError as error:
-            raise ConfigError(f"images.path: {folder!r} cannot be listed: {error}") from error
-        if _is_output(folder, {child.name for child in children}):
-            return
-        for child in children:
-            name = child.name
-            if name.startswith("."):
-                continue
-            image = name.lower().endswith(known)
-            if not _is_folder(child):
-                if image:
-                    yield Found(child.path, prefix + name)
-            elif is_zarr_folder(child.path):
-                yield Found(child.path, prefix + name)
-            else:
-                inner = below(child.path, f"{prefix}{name}/")
-                first = next(inner, Found(child.path, prefix + name) if image else None)
-                if first is not None:
-                    yield first
-                yield from inner
-
-    yield from below(root, "")
-
-
-def _is_folder(child: "os.DirEntry[str]") -> bool:
-    """Whether a name is of a folder; links that go round in circles are of none."""
-    try:
-        return child.is_dir()
-    except OSError:
-        return False
-
-
-def _is_output(folder: str, names: set[str]) -> bool:
-    """Whether a folder that holds `names` is the output of an earlier run."""
-    record = Path(folder, RECORD)
-    if not looks_like_results(names) or not record.is_file():  # a pipe would wait for ever
-        return False
-    try:
-        return is_record(record.read_bytes)
-    except OSError as error:
-        raise ConfigError(f"images.path: {str(record)!r} cannot be read: {error}") from error
-
-
-def _outputs(root: str, folders: Iterable[str]) -> set[str]:
-    """Return which of some folders below `root` are outputs; looks for a few names in each."""
-    found = set()
-    for folder in folders:
-        place = os.path.join(root, folder)
-        names = {name for name in (RECORD, *BESIDE) if os.path.exists(os.path.join(place, name))}
-        if _is_output(place, names):
-            found.add(folder)
-    return found
-
-
 def _fixed(pattern: str) -> str:
     """Return the folder of a glob that has no wildcard."""
     parts = pattern.split("/")
-    count = next(i for i, part in enumerate(parts) if any(c in part for c in _MAGIC))
+    count = next(i for i, part in enumerate(parts) if any(c in part for c in _WILDCARDS))
     return "/".join(parts[:count]) or "/"
 
 
@@ -203,8 +296,8 @@ def _plain(images: Iterable[Found]) -> Iterator[Found]:
 def _is_plain(path: str) -> bool:
     """Whether a path is neither hidden nor inside a zarr folder."""
     *folders, name = path.split("/")
-    within = any(part.lower().endswith(".zarr") for part in folders)
-    return not within and not any(
+    in_zarr = any(part.lower().endswith(".zarr") for part in folders)
+    return not in_zarr and not any(
         part.startswith(".") and part != ".." for part in (*folders, name)
     )
 
@@ -216,120 +309,29 @@ def _remote(url: str, asked: str, storage_options: Mapping[str, Any]) -> Iterato
     """Yield what a URL, or a glob of URLs, names; in an archive, what a URL of it names."""
     path = inside(url)
     name = path.rstrip("/").rsplit("/", 1)[-1]
-    pattern = any(c in path for c in _MAGIC)
-    if name.lower().endswith(suffixes()) and not pattern:
+    pattern = any(c in path for c in _WILDCARDS)
+    known = suffixes()
+    if name.lower().endswith(known) and not pattern:
         yield Found(url.rstrip("/"), name)
         return
 
     def listing() -> tuple[Any, str, list[str]]:
         system, inner = filesystem(url, storage_options)
         root = (_fixed(inner) if pattern else inner).rstrip("/")
-        walked = _in_archive if scheme(url) == "zip" else _walked
-        listed = system.glob(inner) if pattern else walked(system, root)
-        paths = sorted(str(path).removeprefix(root).lstrip("/") for path in listed)
-        if pattern:
-            paths = outside_results(filter(_is_plain, paths), partial(_outputs_at, system, root))
-        return system, root, paths
+        if not pattern:
+            kind = _Archive if scheme(url) == "zip" else _Remote
+            return system, root, sorted(_searched(kind(system, root), known))
+        found = sorted(str(path).removeprefix(root).lstrip("/") for path in system.glob(inner))
+        outputs = partial(_outputs, _Remote(system, root))
+        return system, root, outside_results(filter(_is_plain, found), outputs)
 
     try:
         system, root, paths = with_retries(listing)
     except Exception as error:  # file systems and archives have no common one
         reason = str(error) or type(error).__name__
         raise ConfigError(f"images.path: {asked!r} cannot be listed: {reason}") from error
-    images = (
-        Found(
-            placed(url, f"{root}/{path}" if root and path else root or path, system), path or name
-        )
-        for path in paths
-    )
+    images = (Found(placed(url, _join(root, path), system), path or name) for path in paths)
     yield from _some(_plain(images), asked, placed(url, root, system), tuple)
-
-
-def _walked(system: Any, root: str) -> Iterator[str]:
-    """Yield the paths of images below a folder behind a URL.
-
-    fsspec's own walk leaves out subfolders that it fails to list; here that is an error.
-    """
-    known, waiting = suffixes(), [root]
-    while waiting:
-        folder = waiting.pop()
-        children = {entry["name"].rstrip("/"): entry for entry in system.ls(folder, detail=True)}
-        children.pop(folder, None)
-        names = {path.rpartition("/")[2] for path in children}
-        if not names.isdisjoint(ZARR_MARKS):
-            yield folder
-        elif not _is_output_at(system, folder, names):
-            for path, entry in children.items():
-                if entry["type"] != "directory":
-                    if path.lower().endswith(known):
-                        yield path
-                elif path.lower().endswith(".zarr"):
-                    yield path
-                else:
-                    waiting.append(path)
-
-
-def _is_output_at(system: Any, folder: str, names: set[str]) -> bool:
-    """Whether a folder behind a URL that holds `names` is the output of an earlier run."""
-    return looks_like_results(names) and is_record(
-        lambda: bytes(system.cat_file(_joined(folder, RECORD)))
-    )
-
-
-def _outputs_at(system: Any, root: str, folders: Sequence[str]) -> set[str]:
-    """Return which of some folders below `root` are outputs; asks for all records together."""
-    places = [_joined(root, folder) for folder in folders]
-    records = [_joined(place, RECORD) for place in places]
-    got = system.cat_ranges(records, None, None, on_error="return")
-
-    def read(content: Any) -> bytes:
-        if isinstance(content, Exception):  # most often: there is none
-            raise content
-        return bytes(content)
-
-    def names(place: str) -> set[str]:
-        return {path.rstrip("/").rpartition("/")[2] for path in system.ls(place, detail=False)}
-
-    return {
-        folder
-        for folder, place, content in zip(folders, places, got, strict=True)
-        if is_record(partial(read, content)) and looks_like_results(names(place))
-    }
-
-
-def _joined(folder: str, name: str) -> str:
-    """Return a path behind a URL; either part may be empty."""
-    return "/".join(part for part in (folder, name) if part)
-
-
-def _in_archive(system: Any, root: str) -> Iterator[str]:
-    """Yield the paths of images below a folder of an archive, whose table is one list."""
-    known, members = suffixes(), system.find(root)
-    children: dict[str, set[str]] = defaultdict(set)
-    above: dict[str, list[str]] = {}
-    for member in members:
-        parts = member.removeprefix(root).strip("/").split("/")
-        folders = [
-            root,
-            *(f"{root}/{'/'.join(parts[:n])}".lstrip("/") for n in range(1, len(parts))),
-        ]
-        above[member] = folders
-        for folder, child in zip(folders, parts, strict=True):
-            children[folder].add(child)
-    outputs = {folder for folder, names in children.items() if _is_output_at(system, folder, names)}
-    images = set()
-    for member in members:
-        for folder in above[member]:
-            names = children[folder]
-            if not names.isdisjoint(ZARR_MARKS) or folder.lower().endswith(".zarr"):
-                images.add(folder)
-                break
-            if folder in outputs:
-                break
-        else:
-            if member.lower().endswith(known):
-                images.add(member)
-    yield from images
 
 
 # -- nothing there ----------------------------------------------------------------------------
@@ -346,7 +348,7 @@ def _names_in(folder: str) -> list[str]:
 def _some(
     images: Iterable[Found], asked: str, where: str, names: Callable[[], Iterable[str]]
 ) -> Iterator[Found]:
-    """Yield `images`; that there is none is an error that says what lies there instead."""
+    """Yield `images`; that there is none is an error that names what lies there instead."""
     count = 0
     for image in images:
         count += 1

@@ -17,8 +17,9 @@ from chunkmeans.errors import SourceError
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.decode.orientation import Orientation
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.formats.pillow_modes import channels_of, pixels_of
+from chunkmeans.sources.formats.pillow_modes import channels_of, decoded_picture
 from chunkmeans.sources.formats.whole_picture import (
+    PictureHeader,
     WholeImage,
     exif_orientation,
     picture_info,
@@ -32,7 +33,7 @@ _OPENERS: dict[bytes, Callable[[BinaryIO], Picture]] = {
     b"BM": BmpImageFile,
 }
 """Classes of pillow by first bytes. Its `open` would try every format it knows, and refuse
-pictures above a limit of its own; the limit here is the run's memory, which the plan checks."""
+pictures above a limit of its own; here the plan checks them against the run's memory."""
 _ANIMATED = {"GIF", "WEBP"}
 
 
@@ -40,7 +41,7 @@ class RasterImage(WholeImage):
     """A picture that pillow decodes."""
 
     def describe(self) -> ImageInfo:
-        """Return what the header says; no pixel is decoded (but those before a later frame)."""
+        """Return what is in the header; no pixel is decoded (but those before a later frame)."""
         self.has_no("level")
         with self._picture() as picture:
             channels, alpha = channels_of(picture)
@@ -48,25 +49,25 @@ class RasterImage(WholeImage):
             several = picture.format in _ANIMATED and getattr(picture, "is_animated", False)
             if several and self.options.series == 0:
                 warnings += ("it has several frames; only the first is read (images.series)",)
-            return picture_info(
+            header = PictureHeader(
                 picture.height,
                 picture.width,
                 channels,
                 alpha=alpha,
-                options=self.options,
                 orientation=orientation,
                 warnings=warnings,
             )
+            return picture_info(header, self.options)
 
     def load(self) -> Pixels:
         """Decode the frame."""
         with self._picture() as picture:
             orientation, _ = _orientation(picture)
-            return upright(pixels_of(picture), orientation)
+            return upright(decoded_picture(picture), orientation)
 
     @contextmanager
     def _picture(self) -> Iterator[Picture]:
-        """Open the file at the asked frame."""
+        """Open the file at the requested frame."""
         with open_file(self.path, self.options.storage_options) as file:
             head = file.read(12)
             size = file.seek(0, 2)
@@ -81,7 +82,7 @@ class RasterImage(WholeImage):
                 yield picture
 
     def _seek(self, picture: Picture) -> None:
-        """Go to the asked frame."""
+        """Go to the requested frame."""
         try:
             picture.seek(self.options.series)
         except EOFError:

@@ -25,7 +25,7 @@ def channels_of(picture: Picture) -> tuple[int, bool]:
     return _CHANNELS[picture.mode], picture.mode in _ALPHA or "transparency" in picture.info
 
 
-def pixels_of(picture: Picture) -> Pixels:
+def decoded_picture(picture: Picture) -> Pixels:
     """Decode a picture: uint8 (y, x, channels) as stored, and where alpha is not 0."""
     channels, transparent = channels_of(picture)
     picture.load()

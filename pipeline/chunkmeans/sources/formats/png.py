@@ -1,9 +1,7 @@
 """PNG in every depth: 1, 2, 4, 8 and 16 bits, grey, colour or palette.
 
-Grey of 1, 2 and 4 bits keeps its stored numbers (0 to 1, 3 or 15). Transparent pixels, by alpha
-or by a transparent colour, are not valid. pillow reduces 16-bit colour to 8 bits, so 16 bits are
-decoded by libpng, and so are plain 8 bits; checksums, which pillow passes over in the pixels, are
-checked for all.
+Decoded by libpng. Grey of 1, 2 and 4 bits keeps its stored numbers (0 to 1, 3 or 15). Transparent
+pixels, by alpha or by a transparent colour, are not valid. Checksums of all chunks are checked.
 """
 
 import struct
@@ -15,129 +13,127 @@ from typing import Any, BinaryIO
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL.PngImagePlugin import PngImageFile
 
 from chunkmeans.errors import SourceError
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.sources.decode.orientation import UPRIGHT, Orientation
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.formats.pillow_modes import pixels_of
 from chunkmeans.sources.formats.whole_picture import (
+    PictureHeader,
     WholeImage,
     exif_orientation,
     picture_info,
     upright,
 )
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
-_DEPTHS = {
-    _GREY: (1, 2, 4, 8, 16),
-    _RGB: (8, 16),
-    _PALETTE: (1, 2, 4, 8),
-    _GREY_ALPHA: (8, 16),
-    _RGB_ALPHA: (8, 16),
+_COLOURS: dict[int, tuple[int, bool, tuple[int, ...]]] = {
+    _GREY: (1, False, (1, 2, 4, 8, 16)),
+    _RGB: (3, False, (8, 16)),
+    _PALETTE: (3, False, (1, 2, 4, 8)),
+    _GREY_ALPHA: (1, True, (8, 16)),
+    _RGB_ALPHA: (3, True, (8, 16)),
 }
-"""Bits per number that each colour type may have."""
-_WIDENED = {1: 1, 2: 85, 4: 17}
-"""What pillow multiplies grey numbers of few bits with; 1 bit comes as 0 and 1."""
+"""Channels of each colour type, whether it has alpha, and bits per number that it may have."""
+_KEY_BYTES = {_GREY: 2, _RGB: 6}
+"""Bytes of a transparent colour (tRNS), by colour type; of a palette it is alpha by index."""
 
 
 @dataclass(frozen=True)
-class Header:
-    """What a PNG says of itself before its pixels."""
+class PngHeader(PictureHeader):
+    """The chunks of a PNG beside its pixels."""
 
-    width: int
-    height: int
-    depth: int
-    """Bits per number."""
-    colour: int
-    """PNG's colour type."""
-    transparent: bytes | None = None
-    """The tRNS chunk: a transparent colour, or alpha by palette index."""
-    orientation: Orientation = UPRIGHT
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def alpha(self) -> bool:
-        """Whether pixels can be transparent."""
-        return self.colour in (_GREY_ALPHA, _RGB_ALPHA) or self.transparent is not None
-
-    @property
-    def plain(self) -> bool:
-        """Whether libpng's pixels are the stored numbers, no palette, packed bits or key."""
-        return self.depth == 16 or (
-            self.depth == 8 and self.colour != _PALETTE and self.transparent is None
-        )
-
-    @property
-    def channels(self) -> int:
-        """Numbers per pixel without alpha."""
-        return 1 if self.colour in (_GREY, _GREY_ALPHA) else 3
+    scale: int = 1
+    """What libpng multiplies grey numbers of less than 8 bits with, to fill 8 bits."""
 
 
 class PngImage(WholeImage):
     """A PNG; of an animated one, the picture that is shown where there is no animation."""
 
     def describe(self) -> ImageInfo:
-        """Return what the chunks beside the pixels say."""
+        """Return what is in the chunks beside the pixels."""
         self.has_no("series", "level")
         with open_file(self.path, self.options.storage_options) as file:
-            header = read_header(file)
-            stored = file.seek(0, 2)
-        decoded = header.height * header.width * (header.channels + header.alpha)
-        return picture_info(
-            header.height,
-            header.width,
-            header.channels,
-            dtype="uint16" if header.depth == 16 else "uint8",
-            alpha=header.alpha,
-            options=self.options,
-            orientation=header.orientation,
-            warnings=header.warnings,
-            undivided=decoded * header.depth // 8 + stored if header.plain else None,
-        )
+            return picture_info(read_png_header(file), self.options)
 
     def load(self) -> Pixels:
         """Decode the picture, after its checksums."""
         with open_file(self.path, self.options.storage_options) as file:
             data = file.read()
-        header = read_header(BytesIO(data))
+        header = read_png_header(BytesIO(data))
         check_sums(data)
-        pixels = _plain(data) if header.plain else _converted(data, header)
-        return upright(pixels, header.orientation)
+        stored: NDArray[Any] = imagecodecs.png_decode(data)
+        stored = stored.reshape(*stored.shape[:2], -1)
+        values = stored[..., : header.channels]
+        if header.scale > 1:
+            values = values // np.uint8(header.scale)
+        alpha = stored.shape[-1] > header.channels
+        return upright(Pixels(values, stored[..., -1] != 0 if alpha else None), header.orientation)
 
 
-def read_header(file: BinaryIO) -> Header:
-    """Read the chunks of a PNG but its pixels, as far as the file goes."""
-    if file.read(len(SIGNATURE)) != SIGNATURE:
-        raise SourceError("its first bytes are not those of a PNG")
-    start = file.read(25)
-    length, kind, body, checksum = (
-        struct.unpack(">I4s13sI", start) if len(start) == 25 else (0, b"", b"", 0)
+def read_png_header(file: BinaryIO) -> PngHeader:
+    """Read the chunks of a PNG except its pixels, as far as the file goes.
+
+    Raises
+    ------
+    SourceError
+        If the file does not begin as a PNG does, or its header is damaged or not allowed.
+    """
+    width, height, depth, colour = _first_chunk(file)
+    found = _other_chunks(file)
+    key = found.get(b"tRNS")
+    if key is not None and len(key) != _KEY_BYTES.get(colour, len(key)):
+        raise SourceError(f"its transparent colour (tRNS) has {len(key)} bytes")
+    if colour == _PALETTE and b"PLTE" not in found:
+        raise SourceError("its pixels are palette colours, but it has no palette (PLTE)")
+    orientation, warnings = exif_orientation(found.get(b"eXIf", b""))
+    frames = int.from_bytes(found.get(b"acTL", b"\0\0\0\1")[:4], "big")
+    if frames > 1:
+        warnings += (f"it is animated ({frames} frames); only its still picture is read",)
+    channels, alpha, _ = _COLOURS[colour]
+    # Numbers that libpng returns as they are stored need no room but their own and the file's.
+    plain = depth == 16 or (depth == 8 and colour != _PALETTE and (alpha or key is None))
+    alpha = alpha or key is not None
+    decoded = height * width * (channels + alpha) * depth // 8
+    return PngHeader(
+        height=height,
+        width=width,
+        channels=channels,
+        dtype="uint16" if depth == 16 else "uint8",
+        alpha=alpha,
+        orientation=orientation,
+        warnings=warnings,
+        undivided=decoded + file.seek(0, 2) if plain else None,
+        scale=255 // (2**depth - 1) if colour == _GREY and depth < 8 else 1,
     )
+
+
+def _first_chunk(file: BinaryIO) -> tuple[int, int, int, int]:
+    """Return width, height, bits and colour type."""
+    if file.read(len(_SIGNATURE)) != _SIGNATURE:
+        raise SourceError("its first bytes are not those of a PNG")
+    start = file.read(25).ljust(25, b"\0")
+    length, kind, body, checksum = struct.unpack(">I4s13sI", start)
     if (length, kind, zlib.crc32(kind + body)) != (13, b"IHDR", checksum):
         raise SourceError("its header (IHDR) is cut short or damaged")
     width, height, depth, colour, *_ = struct.unpack(">IIBBBBB", body)
-    if depth not in _DEPTHS.get(colour, ()):
+    if colour not in _COLOURS or depth not in _COLOURS[colour][2]:
         raise SourceError(f"its header asks for colour type {colour} of {depth} bits: no such PNG")
-    wanted: dict[bytes, bytes] = {}
+    return width, height, depth, colour
+
+
+def _other_chunks(file: BinaryIO) -> dict[bytes, bytes]:
+    """Return the first chunk of each kind that matters besides the pixels; skips the pixels."""
+    found: dict[bytes, bytes] = {}
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        if kind in (b"tRNS", b"eXIf", b"acTL"):
-            wanted.setdefault(kind, file.read(length))
-            file.seek(4, 1)
-        elif kind == b"IEND":
+        if kind == b"IEND":
             break
-        else:
-            file.seek(length + 4, 1)
-    orientation, warnings = exif_orientation(wanted.get(b"eXIf", b""))
-    frames = int.from_bytes(wanted.get(b"acTL", b"\0\0\0\1")[:4], "big")
-    if frames > 1:
-        warnings += (f"it is animated ({frames} frames); only its still picture is read",)
-    own_alpha = colour in (_GREY_ALPHA, _RGB_ALPHA)
-    transparent = None if own_alpha else wanted.get(b"tRNS")
-    return Header(width, height, depth, colour, transparent, orientation, warnings)
+        if kind in (b"PLTE", b"tRNS", b"eXIf", b"acTL"):
+            found.setdefault(kind, file.read(length))
+            length = 0
+        file.seek(length + 4, 1)
+    return found
 
 
 def check_sums(data: bytes) -> None:
@@ -146,9 +142,10 @@ def check_sums(data: bytes) -> None:
     Raises
     ------
     SourceError
-        If a chunk does not match its checksum, or the file ends before its end mark.
+        If a chunk does not match its checksum, the file ends before its end mark, or none holds
+        pixels.
     """
-    at, kind = len(SIGNATURE), b""
+    at, kind, seen = len(_SIGNATURE), b"", set()
     view = memoryview(data)
     while kind != b"IEND":
         if at + 12 > len(data):
@@ -163,29 +160,6 @@ def check_sums(data: bytes) -> None:
         if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise SourceError(f"chunk {kind!r} at byte {at} does not match its checksum")
         at = end + 4
-
-
-def _plain(data: bytes) -> Pixels:
-    """Pixels as they are stored: libpng takes less than half the memory that pillow does."""
-    stored: NDArray[Any] = imagecodecs.png_decode(data)
-    stored = stored.reshape(*stored.shape[:2], -1)
-    if stored.shape[-1] % 2:
-        return Pixels(stored)
-    return Pixels(stored[..., :-1], stored[..., -1] != 0)
-
-
-def _converted(data: bytes, header: Header) -> Pixels:
-    """Pixels of up to 8 bits that are packed, of a palette or with a transparent colour."""
-    with PngImageFile(BytesIO(data)) as picture:
-        key = header.transparent
-        if header.colour in (_GREY, _RGB):  # pillow compares the key with widened numbers
-            picture.info.pop("transparency", None)
-        pixels = pixels_of(picture)
-    values = pixels.values
-    if header.colour == _GREY and header.depth < 8:
-        values = values // np.uint8(_WIDENED[header.depth])
-    if header.colour not in (_GREY, _RGB) or key is None:
-        return Pixels(values, pixels.valid)
-    if len(key) != 2 * header.channels:
-        raise SourceError(f"its transparent colour (tRNS) has {len(key)} bytes")
-    return Pixels(values, (values != np.frombuffer(key, ">u2")).any(axis=-1))
+        seen.add(kind)
+    if b"IDAT" not in seen:
+        raise SourceError("holds no pixels (no chunk IDAT)")

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL.Image import Exif
@@ -9,12 +10,12 @@ from PIL.Image import Exif
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.sources.base import Image, ReadOptions, within
-from chunkmeans.sources.decode.cache import KEPT
+from chunkmeans.sources.base import Image, ReadOptions, check_limit
+from chunkmeans.sources.decode.cache import PICTURES
+from chunkmeans.sources.decode.colour import pick_last
 from chunkmeans.sources.decode.orientation import UPRIGHT, Orientation
-from chunkmeans.sources.files.byte_ranges import stamp
 
-PILLOW = 16
+_PILLOW = 16
 """Bytes of a pixel, at most, while pillow decodes it: its own four, and what they turn into."""
 _ORIENTATION = 274
 
@@ -30,15 +31,13 @@ class WholeImage(Image):
         """Cut a box out of the picture."""
         key = (self.path, self.options.series, self.fingerprint())
         last = box.stop == self._region.stop
-        picture = KEPT.get(key, self._loaded, self.stored.undivided, last=last)
-        values = picture.values[box.slices]
-        if list(channels) != list(range(values.shape[-1])):
-            values = values[..., list(channels)]
+        picture = PICTURES.get(key, self._loaded, self.stored.undivided, last=last)
+        values = pick_last(picture.values[box.slices], channels).copy()
         valid = None if picture.valid is None else picture.valid[box.slices].copy()
-        return Pixels(values.copy(), valid)
+        return Pixels(values, valid)
 
     def _loaded(self) -> Pixels:
-        """Decode the whole picture and hold it against its header."""
+        """Decode the whole picture and check it against its header."""
         pixels = self.load()
         promised = (*self.stored.shape, self.stored.channels)
         if pixels.values.shape != promised:
@@ -48,39 +47,46 @@ class WholeImage(Image):
             )
         return pixels
 
-    def fingerprint(self) -> str:
-        """Size and time of change, or the version that the store gives."""
-        with self.naming("cannot be opened"):
-            return stamp(self.path, self.options.storage_options)
+
+@dataclass(frozen=True)
+class PictureHeader:
+    """The header of a picture."""
+
+    height: int
+    """Stored rows."""
+    width: int
+    """Stored columns."""
+    channels: int
+    """Numbers per pixel, without alpha."""
+    dtype: str = "uint8"
+    """Type of a number."""
+    alpha: bool = False
+    """Whether pixels can be transparent."""
+    orientation: Orientation = UPRIGHT
+    """How the stored picture is shown."""
+    warnings: tuple[str, ...] = ()
+    """As in `ImageInfo.warnings`."""
+    undivided: int | None = None
+    """Bytes that it takes to decode the picture; None: what pillow takes."""
 
 
-def picture_info(
-    height: int,
-    width: int,
-    channels: int,
-    *,
-    dtype: str = "uint8",
-    alpha: bool = False,
-    options: ReadOptions,
-    orientation: Orientation = UPRIGHT,
-    warnings: tuple[str, ...] = (),
-    undivided: int | None = None,
-) -> ImageInfo:
-    """Describe a picture of `height` x `width` stored pixels, as it is upright.
+def picture_info(header: PictureHeader, options: ReadOptions) -> ImageInfo:
+    """Describe a picture as it is upright.
 
     Parameters
     ----------
+    header
+        Of the stored picture.
     options
-        ``images.axes`` of them: such a file leaves no choice, so that it can only be asked what
-        is so; and ``images.limits``.
-    undivided
-        Bytes it takes to decode the picture; None: what pillow takes.
+        ``images.axes`` of them, which must be the only axes that such a file can have, and
+        ``images.limits``.
 
     Raises
     ------
     SourceError
         If the axes are others than those of the file, or it promises no or too many pixels.
     """
+    height, width, channels = header.height, header.width, header.channels
     axes = options.axes
     stored = "yx" if channels == 1 else "yxc"
     if axes is not None and axes.lower().replace("s", "c") != stored:
@@ -92,22 +98,23 @@ def picture_info(
     if height < 1 or width < 1:
         raise SourceError(f"its header promises {width} x {height} pixels")
     what = f"its header promises {width} x {height} pixels, to be decoded at once"
-    within(options.limits, "piece", height * width, what)
-    shape = orientation.swap((height, width))
+    check_limit(options.limits, "piece", height * width, what)
+    shape = header.orientation.swap((height, width))
+    undivided = height * width * _PILLOW if header.undivided is None else header.undivided
     return ImageInfo(
         axes="yx",
         shape=shape,
         channels=channels,
-        dtype=np.dtype(dtype),
+        dtype=np.dtype(header.dtype),
         chunks=shape,
-        undivided=height * width * PILLOW if undivided is None else undivided,
-        alpha=alpha,
-        warnings=warnings,
+        undivided=undivided,
+        alpha=header.alpha,
+        warnings=header.warnings,
     )
 
 
 def exif_orientation(exif: bytes) -> tuple[Orientation, tuple[str, ...]]:
-    """Orientation of EXIF data, upright if they do not say, and a warning if they are broken."""
+    """Orientation of EXIF data, upright if they hold none, and a warning if they are broken."""
     found = Exif()
     try:
         found.load(exif)
@@ -120,6 +127,6 @@ def upright(pixels: Pixels, orientation: Orientation) -> Pixels:
     """Return a stored picture as it is shown."""
     valid = pixels.valid
     return Pixels(
-        orientation.turn(pixels.values, 0, 1),
-        None if valid is None else orientation.turn(valid, 0, 1),
+        orientation.make_upright(pixels.values, 0, 1),
+        None if valid is None else orientation.make_upright(valid, 0, 1),
     )

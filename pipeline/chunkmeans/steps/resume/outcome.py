@@ -21,7 +21,7 @@ from chunkmeans.results.write.complete import Mark
 from chunkmeans.results.write.totals import averages, totals_of
 from chunkmeans.retry import is_transient
 from chunkmeans.secrets import without_secrets
-from chunkmeans.sources.files.byte_ranges import stamp
+from chunkmeans.sources.files.byte_ranges import file_fingerprint
 from chunkmeans.sources.files.content_hash import content_of
 from chunkmeans.steps.chunk import CONTENT
 from chunkmeans.steps.job import Job
@@ -161,7 +161,11 @@ def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str
 
 def _mark(path: str, job: Job) -> str:
     options = job.options.storage_options
-    return stamp(path, options) if job.fingerprint == "stat" else content_of([path], options)
+    return (
+        file_fingerprint(path, options)
+        if job.fingerprint == "stat"
+        else content_of([path], options)
+    )
 
 
 def _is_older(path: str, begin: float) -> bool:

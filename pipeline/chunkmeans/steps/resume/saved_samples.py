@@ -13,7 +13,7 @@ from itertools import chain
 
 from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
-from chunkmeans.image.grid import Box, joined
+from chunkmeans.image.grid import Box, merged_boxes
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.results.models.samples import (
     Part,
@@ -198,7 +198,7 @@ class SavedSamples:
 
     def _covering(self, name: str, boxes: Iterable[Box]) -> tuple[Box, ...] | None:
         """Return boxes of an image as a part says them."""
-        found = tuple(joined(boxes))
+        found = tuple(merged_boxes(boxes))
         return None if found == (Box.whole(self._sources[name].info.shape),) else found
 
     def _overlaps(self, part: Part) -> bool:

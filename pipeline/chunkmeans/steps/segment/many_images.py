@@ -13,7 +13,7 @@ from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ClusterError
 from chunkmeans.events import PhaseFinished, PhaseStarted, Watcher
-from chunkmeans.sources.warnings import hearing
+from chunkmeans.sources.warnings import collecting_warnings
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.plan.memory import most_pixels_of_a_task
 from chunkmeans.steps.resume.completion import completed
@@ -55,7 +55,7 @@ def segment_if_small(job: Job, memory: int, most: int) -> Ending | None:
     """
     begin = perf_counter()
     try:
-        with hearing():
+        with collecting_warnings():
             quick = job.fingerprint == "stat"
             source = job.open() if quick else job.look()
             if source.info.pixels > most:
@@ -72,7 +72,7 @@ def segment_large(job: Job, engine: Engine, watch: Watcher) -> Ending:
     """Segment one image with the whole engine; never raises for the image."""
     begin = perf_counter()
     try:
-        with hearing():
+        with collecting_warnings():
             source = job.open()
             output, subject = job.output, subject_of_image(job.id)
             saved = Saved(output.store, subject, watch, samples=output.samples, most=1)

@@ -23,7 +23,7 @@ from chunkmeans.results.write.labels import LabelWriter, create_labels
 from chunkmeans.results.write.layout import LabelLayout
 from chunkmeans.results.write.totals import averages, totals_attributes
 from chunkmeans.secrets import without_secrets
-from chunkmeans.sources.warnings import heard
+from chunkmeans.sources.warnings import collected_warnings
 from chunkmeans.steps.chunk import Bundle, Input
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
@@ -181,7 +181,7 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
 
     In a `pooled` fit an image need not have pixels of every label.
     """
-    found = list(dict.fromkeys([*source.info.warnings, *heard()]))
+    found = list(dict.fromkeys([*source.info.warnings, *collected_warnings()]))
     if not model.converged:
         found.append(
             f"not converged: E is {model.residuals[-1]:g} after {len(model.residuals)} iterations"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT
-from chunkmeans.sources.warnings import hear, heard, hearing
+from chunkmeans.sources.warnings import add_warnings, collected_warnings, collecting_warnings
 
 Told = tuple[ValueT, tuple[str, ...]]
 """What a task returned, and what it was warned of."""
@@ -29,18 +29,18 @@ def map_reduce_heard(
     told: Told[ValueT] = engine.map_reduce(
         partial(_heard, task), items, partial(_merged, merge), name=name, near=near, watch=watch
     )
-    hear(told[1])
+    add_warnings(told[1])
     return told[0]
 
 
 def _heard(task: Callable[[ItemT], ValueT], item: ItemT) -> Told[ValueT]:
-    with hearing():
-        return task(item), heard()
+    with collecting_warnings():
+        return task(item), collected_warnings()
 
 
 def _merged(
     merge: Callable[[ValueT, ValueT], ValueT], a: Told[ValueT], b: Told[ValueT]
 ) -> Told[ValueT]:
-    with hearing():
-        hear((*a[1], *b[1]))
-        return merge(a[0], b[0]), heard()
+    with collecting_warnings():
+        add_warnings((*a[1], *b[1]))
+        return merge(a[0], b[0]), collected_warnings()

@@ -2,7 +2,7 @@
 
 import pytest
 from chunkmeans.errors import SourceError
-from chunkmeans.sources.formats.tiff.axes import layout
+from chunkmeans.sources.formats.tiff.axes import series_layout
 
 GREY = (1, 1, 9, 13, 1)
 RGB = (1, 1, 9, 13, 3)
@@ -33,7 +33,7 @@ DEEP = (1, 5, 9, 13, 1)
     ],
 )
 def test_axes_mean(axes, shape, page, asked, image, stored, channels):
-    found = layout(axes, shape, page, asked)
+    found = series_layout(axes, shape, page, asked)
     assert found.axes == image
     assert found.shape == stored
     of_pages = 1 if found.channel_axis is None else found.sizes[found.channel_axis]
@@ -46,14 +46,14 @@ def test_axes_mean(axes, shape, page, asked, image, stored, channels):
 )
 def test_axes_that_are_not_clear_are_refused(axes, shape):
     with pytest.raises(SourceError, match="set `axes:`"):
-        layout(axes, shape, GREY, None)
+        series_layout(axes, shape, GREY, None)
 
 
 def test_a_series_that_its_pages_cannot_make_up_is_refused_with_both_shapes():
     with pytest.raises(SourceError, match=r"\(4, 9, 12\).*\(1, 1, 9, 13, 1\)"):
-        layout("ZYX", (4, 9, 12), GREY, None)
+        series_layout("ZYX", (4, 9, 12), GREY, None)
 
 
 def test_an_orientation_has_a_meaning_only_where_pages_lie_flat():
-    assert layout("YX", (9, 13), GREY, None).pages_lie_flat
-    assert not layout("QYX", (9, 13, 6), (1, 1, 13, 6, 1), "yxc").pages_lie_flat
+    assert series_layout("YX", (9, 13), GREY, None).pages_lie_flat
+    assert not series_layout("QYX", (9, 13, 6), (1, 1, 13, 6, 1), "yxc").pages_lie_flat

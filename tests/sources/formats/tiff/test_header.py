@@ -102,7 +102,7 @@ def test_series_of_a_file_are_chosen_by_number(tmp_path):
         writer.write(second, **RGB)
     np.testing.assert_array_equal(read(path)[..., 0], first)
     np.testing.assert_array_equal(read(path, series=1), second)
-    assert "series 2 is asked, the file has 2 images" in refusal(path, series=2)
+    assert "series 2 is chosen, the file has 2 images" in refusal(path, series=2)
 
 
 @pytest.mark.parametrize("way", ["subifds", "pages", "ome"])
@@ -117,7 +117,7 @@ def test_levels_of_a_pyramid_are_chosen_by_number(tmp_path, way):
             writer.write(base[::step, ::step], subfiletype=1, **how)
     for level, step in enumerate((1, 2, 4)):
         np.testing.assert_array_equal(read(path, level=level), base[::step, ::step])
-    assert "level 3 is asked, the file has 3 levels" in refusal(path, level=3)
+    assert "level 3 is chosen, the file has 3 levels" in refusal(path, level=3)
 
 
 def test_a_multi_file_ome_set_is_one_image_and_a_lost_file_an_error(tmp_path):

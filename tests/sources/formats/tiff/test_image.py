@@ -11,11 +11,11 @@ from chunkmeans.image.grid import Box
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.formats.tiff import image as tiff
 from chunkmeans.sources.formats.tiff.image import TiffImage
+from chunkmeans.testing import FileSourceTests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from tests.sources.conformance import FileSourceTests
 from tests.sources.tiff_files import GREY, RGB, drawn, read, write_tiled
 
 # -- the laws of every source ----------------------------------------------------------------
@@ -240,8 +240,8 @@ def test_urls_are_read_by_ranges(tmp_path):
 
 def test_a_header_is_parsed_once_and_again_when_the_file_changes(tmp_path, monkeypatch):
     parsed = []
-    original = tiff.parse
-    monkeypatch.setattr(tiff, "parse", lambda *a: parsed.append(a) or original(*a))
+    original = tiff.read_tiff_header
+    monkeypatch.setattr(tiff, "read_tiff_header", lambda *a: parsed.append(a) or original(*a))
     path = tmp_path / "once.tif"
     write_tiled(path)
     for _ in range(3):

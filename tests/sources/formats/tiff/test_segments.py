@@ -12,7 +12,7 @@ from chunkmeans.image.grid import Box
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.formats.tiff import segments as module
 from chunkmeans.sources.formats.tiff.image import TiffImage
-from chunkmeans.sources.formats.tiff.segments import Segments, joined
+from chunkmeans.sources.formats.tiff.segments import Segments, joined_strips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,7 +140,7 @@ def test_rows_of_an_uncompressed_file_are_read_without_the_rest(tmp_path: Path, 
 
 def test_strips_that_follow_each_other_become_one():
     made = table(segment=(1, 7, 50), tiled=False)
-    whole = joined(made)
+    whole = joined_strips(made)
     assert whole.segment == (1, 40, 50)
     assert whole.offsets.tolist() == [[1000], [7000]]
     assert whole.counts.tolist() == [[6000], [6000]]
@@ -149,9 +149,9 @@ def test_strips_that_follow_each_other_become_one():
 def test_strips_with_a_gap_between_stay_strips():
     made = table(segment=(1, 7, 50), tiled=False)
     made.offsets[1, 3] += 2
-    assert joined(made) is made
+    assert joined_strips(made) is made
     tiles = table()
-    assert joined(tiles) is tiles
+    assert joined_strips(tiles) is tiles
 
 
 # -- tables that cannot be true --------------------------------------------------------------

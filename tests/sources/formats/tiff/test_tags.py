@@ -31,18 +31,18 @@ class Tags(dict):
     ],
 )
 def test_nodata_is_what_a_pixel_of_the_type_would_be(text, dtype, expected):
-    assert geotags.nodata(text, np.dtype(dtype)) == expected
+    assert geotags.gdal_nodata(text, np.dtype(dtype)) == expected
 
 
 def test_nodata_may_be_nan_of_floats_and_no_integer_is():
-    assert math.isnan(geotags.nodata("nan", np.dtype("f4")))
-    assert geotags.nodata("nan", np.dtype("u1")) is None
+    assert math.isnan(geotags.gdal_nodata("nan", np.dtype("f4")))
+    assert geotags.gdal_nodata("nan", np.dtype("u1")) is None
 
 
 def test_nodata_that_is_no_number_is_a_value_error():
     for dtype in ("u1", "f4"):
         with pytest.raises(ValueError, match="none"):
-            geotags.nodata("none", np.dtype(dtype))
+            geotags.gdal_nodata("none", np.dtype(dtype))
 
 
 def test_scale_comes_from_the_matrix_unless_it_is_rotated():

@@ -10,10 +10,9 @@ import zarr
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.sources import ReadOptions, open_image
+from chunkmeans.testing import FileSourceTests
 
-from tests.sources.conformance import FileSourceTests
-
-METADATA = {"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"}
+_METADATA = {"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"}
 
 
 class Zarr(FileSourceTests):
@@ -29,7 +28,7 @@ class Zarr(FileSourceTests):
 
     def pixel_files(self, written):
         files = (p for p in Path(written).rglob("*") if p.is_file())
-        return [p for p in files if p.name not in METADATA]
+        return [p for p in files if p.name not in _METADATA]
 
 
 class TestVersion2(Zarr):

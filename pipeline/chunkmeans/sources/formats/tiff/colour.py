@@ -1,11 +1,13 @@
-"""What the photometric tags of a TIFF page say that its samples are."""
+"""What the samples of a TIFF page are, by its photometric tags."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from chunkmeans.errors import SourceError
-from chunkmeans.sources.decode.colour import Colour, Kind, palette_colours
+from chunkmeans.sources.decode.colour import Colour, Encoding, palette_colours
+from chunkmeans.sources.formats.tiff.pages import bits_of
 
 _PLAIN = {1, 2, 4, 9, 34892, 51177, 52527}
 """MINISBLACK, RGB, mask, ICC Lab, linear raw, depth map, semantic mask: channels as they are."""
@@ -40,7 +42,7 @@ def colour_of(
     nodata
         A stored number that means no data, if any.
     samples_are_channels
-        False where a page has one sample, or a user said that samples are another axis.
+        False where a page has one sample, or the user's axes make samples another axis.
 
     Raises
     ------
@@ -53,15 +55,15 @@ def colour_of(
     alpha = tuple(count - len(extra) + i for i, e in enumerate(extra) if e in (1, 2))
     if len(alpha) == count:
         alpha = ()  # a lone plane of alpha is a picture
-    kind = _kind(page, dtype, colours)
+    encoding = _encoding(page, dtype, colours)
     palette = None
-    if kind == "palette":
+    if encoding == "palette":
         if page.colormap is None:
             raise SourceError("its pixels are palette colours, but it has no palette (ColorMap)")
         palette = palette_colours(np.asarray(page.colormap))
-    bits = page.bitspersample if isinstance(page.bitspersample, int) else dtype.itemsize * 8
+    bits = bits_of(page) or dtype.itemsize * 8
     return Colour(
-        kind=kind,
+        encoding=encoding,
         samples=count,
         dtype=dtype,
         alpha=alpha,
@@ -72,31 +74,47 @@ def colour_of(
     )
 
 
-def _kind(page: Any, dtype: np.dtype[Any], colours: int) -> Kind:
+def _encoding(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
     """Return how the colour samples of a page are stored."""
     value = int(page.photometric)
     if 262 not in page.tags and value == 0:
-        return "plain"  # tifffile's default is MINISWHITE, a missing tag says nothing
+        return "plain"  # tifffile's default is MINISWHITE, a missing tag means nothing
     if page.compression == _APERIO_YCBCR and colours == 3:
         return "ycbcr"
     if value in _PLAIN or (value == 6 and page.compression in _COLOUR_CODECS):
         return "plain"
-    if value == 0:
-        return "negative" if dtype.kind in "ui" else "plain"
-    if value == 3:
-        return "palette"
-    if value == 5:
-        if int(page.tags.valueof(332) or 1) != 1 or colours != 4:
-            return "plain"  # other inks than cyan, magenta, yellow and black
-        if dtype.kind != "u":
-            raise SourceError(f"CMYK of {dtype} cannot be turned into RGB; convert it first")
-        return "cmyk"
-    if value == 6 and colours == 3 and dtype == np.uint8:
-        if 532 in page.tags or 529 in page.tags:
-            raise SourceError(
-                "YCbCr with its own coefficients or black and white is not supported; "
-                "convert it to RGB first"
-            )
-        return "ycbcr"
-    name = _REFUSED.get(value, f"of photometric interpretation {value} and {dtype}")
-    raise SourceError(f"its pixels are {name}, which cannot be segmented; convert it to RGB first")
+    found = _BY_PHOTOMETRIC[value](page, dtype, colours) if value in _BY_PHOTOMETRIC else None
+    if found is None:
+        name = _REFUSED.get(value, f"of photometric interpretation {value} and {dtype}")
+        raise SourceError(
+            f"its pixels are {name}, which cannot be segmented; convert it to RGB first"
+        )
+    return found
+
+
+def _inks(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
+    if int(page.tags.valueof(332) or 1) != 1 or colours != 4:
+        return "plain"  # other inks than cyan, magenta, yellow and black
+    if dtype.kind != "u":
+        raise SourceError(f"CMYK of {dtype} cannot be turned into RGB; convert it first")
+    return "cmyk"
+
+
+def _luma_and_chroma(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding | None:
+    if colours != 3 or dtype != np.uint8:
+        return None
+    if 532 in page.tags or 529 in page.tags:
+        raise SourceError(
+            "YCbCr with its own coefficients or black and white is not supported; "
+            "convert it to RGB first"
+        )
+    return "ycbcr"
+
+
+_BY_PHOTOMETRIC: dict[int, Callable[[Any, np.dtype[Any], int], Encoding | None]] = {
+    0: lambda page, dtype, colours: "negative" if dtype.kind in "ui" else "plain",
+    3: lambda page, dtype, colours: "palette",
+    5: _inks,
+    6: _luma_and_chroma,
+}
+"""What decides the encoding, by photometric interpretation; None: it cannot be segmented."""

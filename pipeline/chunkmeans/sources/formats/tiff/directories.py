@@ -1,6 +1,6 @@
 """A TIFF's chain of page directories, followed before tifffile reads what is in them.
 
-tifffile keeps an object for each; a small file can hold millions, or a chain that ends in itself.
+tifffile makes an object for each; a small file can hold millions, or a chain that ends in itself.
 """
 
 import struct
@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from chunkmeans.config.models import Limits
 from chunkmeans.errors import SourceError
-from chunkmeans.sources.base import within
+from chunkmeans.sources.base import check_limit
 
 _CLASSIC, _BIG = 42, 43
 _ENTRY = {_CLASSIC: 12, _BIG: 20}
@@ -18,7 +18,7 @@ _ENTRY = {_CLASSIC: 12, _BIG: 20}
 def check_directories(file: BinaryIO, limits: Limits) -> None:
     """Follow the chain of directories from the header to its end.
 
-    A chain that ends beyond the file is left to tifffile, which knows more of odd files.
+    A chain that ends beyond the file is left to tifffile, which handles more kinds of odd files.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def check_directories(file: BinaryIO, limits: Limits) -> None:
                 f"to the one at byte {at:,}"
             )
         seen.add(at)
-        within(limits, "pages", len(seen), "pages in its chain, at least")
+        check_limit(limits, "pages", len(seen), "pages in its chain, at least")
         if at >= size:
             break
         file.seek(at)

@@ -1,12 +1,13 @@
-"""Where the pages of a TIFF series lie, and that they are what their first one says.
+"""Where the pages of a TIFF series lie, and whether they are all stored as the first one.
 
 tifffile reads the first page of a series whole, of the others only where their data are.
 """
 
 import struct
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,22 +18,11 @@ from chunkmeans.errors import SourceError
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.files.byte_ranges import open_file
 from chunkmeans.sources.files.paths import is_url
-from chunkmeans.sources.formats.tiff.axes import page_count
 from chunkmeans.sources.formats.tiff.segments import Segments
 
 _DECISIVE: dict[int, Any] = {
-    256: None,
-    257: None,
-    258: 1,
-    259: 1,
-    262: None,
-    266: 1,
-    277: 1,
-    284: 1,
-    317: 1,
-    322: None,
-    323: None,
-    339: 1,
+    **dict.fromkeys((256, 257, 262, 322, 323)),
+    **dict.fromkeys((258, 259, 266, 277, 284, 317, 339), 1),
 }
 """Tags by which pixels are decoded, with their defaults: they have to be equal on all pages."""
 
@@ -40,47 +30,65 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 """Formats of TIFF's types of whole numbers, for `struct`."""
 
 
-def segments_of(
-    path: str, options: ReadOptions, tif: Any, series: Any, dtype: np.dtype[Any], fill: float | int
-) -> Segments:
-    """Return where the segments of a series lie, and what decodes them."""
+@dataclass(frozen=True)
+class PageFile:
+    """A TIFF that is open, and the options to read it by."""
+
+    path: str
+    options: ReadOptions
+    tif: Any
+    """tifffile's file."""
+
+
+def segments_of(file: PageFile, series: Any, dtype: np.dtype[Any], fill: float | int) -> Segments:
+    """Return where the segments of a series lie, and what decodes them.
+
+    Raises
+    ------
+    SourceError
+        If pages are missing, or stored otherwise than the first one.
+    """
     page = series.keyframe
-    count = page_count(series.shape, page.shaped)
-    shape = (
-        (page.tiledepth, page.tilelength, page.tilewidth)
-        if page.is_tiled
-        else (1, max(1, min(page.rowsperstrip, page.imagelength)), page.imagewidth)
-    )
-    pages = _pages(tif, series, count)
-    names = [_file_name(one, path) for one in pages]
+    count = prod(series.shape) // max(1, prod(page.shaped))
+    pages = _pages(file.tif, series, count)
+    names = [_file_name(one, file.path) for one in pages]
     if len(pages) > 1 and not page.parent.tiff.is_ndpi:
-        _check_equal(page, pages, path, options)
-    files = tuple(dict.fromkeys(names))
+        _check_equal(page, pages, file)
+    files = {name: i for i, name in enumerate(dict.fromkeys(names))}
     keyframes = [pages[names.index(name)].keyframe for name in files]
     for keyframe in keyframes:
         keyframe.init_decode()  # the first call is not safe in threads
-    orders = {keyframe.parent.byteorder for keyframe in keyframes}
     segments = Segments(
-        files=files,
-        file_of=np.asarray([files.index(name) for name in names], np.int64)
-        if len(files) > 1
-        else np.zeros(len(pages), np.int64),
-        offsets=_table([p.dataoffsets for p in pages], "offsets"),
-        counts=_table([p.databytecounts for p in pages], "byte counts"),
+        files=tuple(files),
+        file_of=np.asarray([files[name] for name in names], np.int64),
+        offsets=_table(pages, "dataoffsets", "offsets"),
+        counts=_table(pages, "databytecounts", "byte counts"),
         shaped=page.shaped,
-        segment=shape,
+        segment=_segment_shape(page),
         tiled=bool(page.is_tiled),
         dtype=dtype,
         decoders=tuple(keyframe.decode for keyframe in keyframes),
         compression=int(page.compression),
-        bits=page.bitspersample if isinstance(page.bitspersample, int) else 0,
-        lying=_lying(page, dtype) if len(orders) == 1 else None,
+        bits=bits_of(page),
+        lying=_lying(keyframes, dtype),
         swapped=page.bitspersample == 24 and dtype.kind == "u" and page.parent.byteorder == "<",
         tables=_jpeg_tables(page, pages),
         fill=fill,
-        storage_options=options.storage_options,
+        storage_options=file.options.storage_options,
     )
     return segments if len(pages) == count else _repeated(segments, count)
+
+
+def bits_of(page: Any) -> int:
+    """Bits of a stored number; 0 where they differ among the samples."""
+    return page.bitspersample if isinstance(page.bitspersample, int) else 0
+
+
+def _segment_shape(page: Any) -> tuple[int, int, int]:
+    """Depth, rows and columns of a tile or strip."""
+    if page.is_tiled:
+        return page.tiledepth, page.tilelength, page.tilewidth
+    return 1, max(1, min(page.rowsperstrip, page.imagelength)), page.imagewidth
 
 
 def _file_name(page: Any, path: str) -> str:
@@ -91,10 +99,12 @@ def _file_name(page: Any, path: str) -> str:
     return name
 
 
-def _lying(page: Any, dtype: np.dtype[Any]) -> np.dtype[Any] | None:
-    """Type of the numbers in the file if rows can be read as they lie there, else None."""
+def _lying(keyframes: Sequence[Any], dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """Type of the numbers in the files if rows can be read as they lie there, else None."""
+    page = keyframes[0]
     plain = (
-        page.compression == 1
+        len({keyframe.parent.byteorder for keyframe in keyframes}) == 1
+        and page.compression == 1
         and page.predictor == 1
         and page.fillorder == 1
         and page.sampleformat in (1, 2, 3)
@@ -111,8 +121,8 @@ def _pages(tif: Any, series: Any, count: int) -> list[Any]:
     Some formats have pages without a directory of their own (ImageJ beyond 4 GB, MetaMorph's
     stacks, tifffile's own): then the first page stands for all.
     """
-    alone = series.kind in {"shaped", "imagej", "stk"}
-    if alone and count > 1 and series.dataoffset is not None:
+    without_directories = series.kind in {"shaped", "imagej", "stk"}
+    if without_directories and count > 1 and series.dataoffset is not None:
         if series.kind == "shaped" and not series.is_truncated and series is series.levels[0]:
             found = len(tif.pages)
             if found < count:
@@ -128,8 +138,9 @@ def _pages(tif: Any, series: Any, count: int) -> list[Any]:
     return pages
 
 
-def _table(rows: Sequence[Sequence[int]], what: str) -> NDArray[np.int64]:
+def _table(pages: Sequence[Any], attribute: str, what: str) -> NDArray[np.int64]:
     """Return a table (pages, segments) of what the pages list."""
+    rows = [getattr(page, attribute) for page in pages]
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise SourceError(
@@ -164,13 +175,14 @@ def _jpeg_tables(page: Any, pages: Sequence[Any]) -> tuple[dict[str, Any], ...]:
     )
 
 
-def _check_equal(page: Any, pages: Sequence[Any], path: str, options: ReadOptions) -> None:
+def _check_equal(page: Any, pages: Sequence[Any], asked: PageFile) -> None:
     """Raise `SourceError` unless all `pages` are stored as `page`, the first of the series."""
-    with open_file(_file_name(page, path), options.storage_options) as file:
+    path, storage = asked.path, asked.options.storage_options
+    with open_file(_file_name(page, path), storage) as file:
         expected = _decisive(file, page)
     with_directory = [(i, one) for i, one in enumerate(pages) if not one.is_virtual]
     for name, group in groupby(with_directory, lambda pair: _file_name(pair[1], path)):
-        with open_file(name, options.storage_options) as file:
+        with open_file(name, storage) as file:
             for i, one in group:
                 found = _decisive(file, one)
                 odd = next((code for code in expected if found[code] != expected[code]), None)
@@ -193,11 +205,11 @@ def _decisive(file: BinaryIO, page: Any) -> dict[int, Any]:
         code, kind, length, value = entry
         if code not in _DECISIVE or kind not in _NUMBERS:
             continue
-        layout = f"{tiff.byteorder}{length}{_NUMBERS[kind]}"
-        size = struct.calcsize(layout)
+        format = f"{tiff.byteorder}{length}{_NUMBERS[kind]}"
+        size = struct.calcsize(format)
         if size > len(value):
             file.seek(struct.unpack(tiff.offsetformat, value)[0])
             value = file.read(size)
-        numbers = set(struct.unpack(layout, value[:size]))
+        numbers = set(struct.unpack(format, value[:size]))
         found[code] = numbers.pop() if len(numbers) == 1 else sorted(numbers)
     return found

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from chunkmeans.config.models import Limits
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box, split
-from chunkmeans.sources.base import DEFAULT_LIMITS, within
-from chunkmeans.sources.decode.cache import KEPT
-from chunkmeans.sources.files.byte_ranges import Fetch, fetching, stamp
+from chunkmeans.sources.base import DEFAULT_LIMITS, check_limit
+from chunkmeans.sources.decode.cache import PICTURES
+from chunkmeans.sources.files.byte_ranges import Fetch, fetching, file_fingerprint
 
 ROWS_AT_ONCE = 2**23
 """Bytes of rows, about, that are read at once where rows are read as they lie."""
 
 GIANT = 2**26
-"""Bytes that a segment which holds a whole image decodes to, from which on it is kept decoded
+"""Bytes that a segment which holds a whole image decodes to, from which on it stays decoded
 while the image is read: it would be decoded anew for every box."""
 
 MOST_FROM_A_BYTE = {1: 1, 2: 8192, 3: 8192, 4: 2**17, 5: 4096, 8: 1100, 32773: 65, 32946: 1100}
@@ -151,7 +151,9 @@ class Segments:
         sparse = (self.offsets == 0) | (self.counts == 0)
         if self.lying is None:
             pixels = prod(self.segment)
-            within(limits, "piece", pixels, f"{self.files[0]}: pixels of a {what}, decoded at once")
+            check_limit(
+                limits, "piece", pixels, f"{self.files[0]}: pixels of a {what}, decoded at once"
+            )
         packed = self.packed_bytes()
         if (most := MOST_FROM_A_BYTE.get(self.compression)) is not None:
             self._refuse(
@@ -198,13 +200,13 @@ class Segments:
                 min(a + s, n)
                 for a, s, n in zip(corner, self.segment, self.shaped[1:4], strict=True)
             )
-            within = box & Box(corner, end)
+            needed = box & Box(corner, end)
             place = (d * down + r) * across + c
             found.extend(
                 Touched(page, sample, sample * deep * down * across + place, corner, rows)
                 for page in pages
                 for sample in samples
-                for rows in split(within, (self.shaped[1], few, self.shaped[3]))
+                for rows in split(needed, (self.shaped[1], few, self.shaped[3]))
             )
         return found
 
@@ -256,8 +258,8 @@ class Segments:
                 (data,) = fetch([extent])
             return self._pixels(one, data)
 
-        key = (self.files[0], extent, stamp(self.files[0], options))
-        pixels = KEPT.get(key, load, self.undivided, last=box.stop == whole.stop)
+        key = (self.files[0], extent, file_fingerprint(self.files[0], options))
+        pixels = PICTURES.get(key, load, self.undivided, last=box.stop == whole.stop)
         return pixels[box.slices][None, None].repeat(len(samples), axis=1)
 
     def _extent(self, one: Touched) -> tuple[int, int] | None:
@@ -314,7 +316,7 @@ def _fits(decoded: np.dtype[Any], promised: np.dtype[Any]) -> bool:
     return decoded == promised or (decoded == np.bool_ and promised == np.uint8)
 
 
-def joined(segments: Segments) -> Segments:
+def joined_strips(segments: Segments) -> Segments:
     """Return the same pixels with strips that follow each other in the file as one strip.
 
     Only for strips whose rows can be read as they lie: then any rows of a page are one range of

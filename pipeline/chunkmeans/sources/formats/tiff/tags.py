@@ -1,4 +1,4 @@
-"""What the tags of a TIFF say of place, scale, names and missing data, as JSON values."""
+"""Place, scale, names and missing data from the tags of a TIFF, as JSON values."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-GEO_TAGS = {
+_GEO_TAGS = {
     33550: "ModelPixelScaleTag",
     33922: "ModelTiepointTag",
     34264: "ModelTransformationTag",
@@ -25,13 +25,19 @@ _LINEAR_UNIT_KEY, _LINEAR_UNITS = 3076, {9001: "meter", 9002: "foot"}
 _PER_RESOLUTION_UNIT = {2: 25400.0, 3: 10000.0}
 """Micrometers of an inch and a centimeter, by TIFF's ResolutionUnit."""
 
+_UNITS = {
+    "µm": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter",
+    "s": "second", "ms": "millisecond",
+}  # fmt: skip
+"""OME's words for units that ImageJ and OME-XML abbreviate alike."""
+
 Scale = dict[str, tuple[float, str]]
 """Length of a pixel and its unit in OME's words by axis letter."""
 
 
 def carried(tags: Any) -> dict[str, Any]:
     """Return the georeferencing `tags` (tifffile's) of a page by name, as JSON values."""
-    return {name: _json(tags.valueof(code)) for code, name in GEO_TAGS.items() if code in tags}
+    return {name: _json(tags.valueof(code)) for code, name in _GEO_TAGS.items() if code in tags}
 
 
 def _json(value: Any) -> Any:
@@ -47,7 +53,7 @@ def _json(value: Any) -> Any:
     return value
 
 
-def nodata(text: str, dtype: np.dtype[Any]) -> float | int | None:
+def gdal_nodata(text: str, dtype: np.dtype[Any]) -> float | int | None:
     """Return GDAL_NODATA as a pixel of `dtype` would have it; None where no pixel can equal it.
 
     Raises
@@ -104,7 +110,7 @@ def resolution_scale(tags: Any, unit: str | None = None) -> Scale:
     tags
         tifffile's tags of a page.
     unit
-        Unit of the resolution where a comment tells it (ImageJ); None: ResolutionUnit's.
+        Unit of the resolution where a comment gives it (ImageJ); None: ResolutionUnit's.
     """
     factor = 1.0
     if unit is None:
@@ -121,14 +127,7 @@ def resolution_scale(tags: Any, unit: str | None = None) -> Scale:
 
 def imagej_scale(tags: Any, metadata: Mapping[str, Any]) -> Scale:
     """Return the length of a pixel from ImageJ's comment and the resolution tags."""
-    words = {
-        "micron": "micrometer",
-        "um": "micrometer",
-        "µm": "micrometer",
-        "\\u00B5m": "micrometer",
-    }
-    words |= {"nm": "nanometer", "mm": "millimeter", "cm": "centimeter", "m": "meter"}
-    words |= {"inch": "inch", "sec": "second", "s": "second", "ms": "millisecond"}
+    words = _UNITS | dict.fromkeys(("micron", "um", "\\u00B5m"), "micrometer") | {"sec": "second"}
     unit = str(metadata.get("unit", ""))
     if not unit or unit == "pixel":
         return {}
@@ -151,9 +150,8 @@ def ome_images(xml: str) -> list[ElementTree.Element]:
 
 def ome_scale(pixels: ElementTree.Element) -> Scale:
     """Return the length of a pixel, and of a step of time, from an OME Pixels element."""
-    words = {"µm": "micrometer", "nm": "nanometer", "mm": "millimeter", "cm": "centimeter"}
-    words |= {"m": "meter", "pm": "picometer", "Å": "angstrom", "in": "inch", "s": "second"}
-    words |= {"ms": "millisecond", "min": "minute", "h": "hour", "pixel": "", "reference frame": ""}
+    words = _UNITS | {"pm": "picometer", "Å": "angstrom", "in": "inch", "min": "minute"}
+    words |= {"h": "hour", "pixel": "", "reference frame": ""}
     names = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ", "t": "TimeIncrement"}
     found: Scale = {}
     for axis, name in names.items():

@@ -1,6 +1,6 @@
-"""A zarr store that notices chunks which are shorter than they say.
+"""A zarr store that refuses chunks which are shorter than their header promises.
 
-Blosc, for years the default of zarr, believes the length that a chunk's first bytes name and
+Blosc, for years the default of zarr, relies on the length that a chunk's first bytes name and
 reads past the end of a truncated chunk: other pixels come out, and no error. An empty shard
 reads as one without chunks.
 """
@@ -11,13 +11,13 @@ from zarr.abc.store import ByteRequest, RangeByteRequest, Store, SuffixByteReque
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import WrapperStore
 
-METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
+_METADATA = frozenset({"zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 _BLOSC_HEADER = 16
 _BLOSC_LENGTH = slice(12, 16)
 
 
 class CheckedStore(WrapperStore[Store]):
-    """A store whose chunks are as long as was asked, or as their own header says.
+    """A store whose chunks are as long as was requested, or as their own header promises.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class CheckedStore(WrapperStore[Store]):
             return byte_range.end - byte_range.start
         if isinstance(byte_range, SuffixByteRequest):
             return byte_range.suffix
-        if not self.blosc or byte_range is not None or key.rpartition("/")[2] in METADATA:
+        if not self.blosc or byte_range is not None or key.rpartition("/")[2] in _METADATA:
             return 1
         if len(value) < _BLOSC_HEADER:
             return _BLOSC_HEADER

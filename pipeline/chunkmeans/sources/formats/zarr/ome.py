@@ -1,4 +1,4 @@
-"""What OME-Zarr's metadata (0.4 and 0.5) say of an image. Attributes in, values out; no I/O."""
+"""OME-Zarr's metadata (0.4 and 0.5) of an image. Attributes in, values out; no I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ _BY_TYPE = {"channel": "c", "time": "t"}
 
 
 @dataclass(frozen=True)
-class Level:
-    """One array of a multiscale image, and what the metadata say of it."""
+class OmeLevel:
+    """One array of a multiscale image, and its metadata."""
 
     path: str
     """Where the array is, from the group that holds the metadata."""
     axes: str | None = None
-    """One letter of ``tzyxc`` per stored axis; None: not said."""
+    """One letter of ``tzyxc`` per stored axis; None: unknown."""
     scale: tuple[float, ...] = ()
     """Length of a pixel along each stored axis, or nothing."""
     units: tuple[str, ...] = ()
@@ -26,14 +26,14 @@ class Level:
     warnings: tuple[str, ...] = ()
 
 
-def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> Level | None:
-    """Return the asked level of a group's multiscale image; None: the group has no such image.
+def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> OmeLevel | None:
+    """Return the requested level of a group's multiscale image; None: the group has no such image.
 
     Raises
     ------
     SourceError
         If the group is a plate or a list of labels, `series` or `level` is out of range, or the
-        metadata are not as OME-Zarr says.
+        metadata are not valid OME-Zarr.
     """
     ome = attributes.get("ome", attributes)
     if not isinstance(ome, Mapping):
@@ -49,7 +49,7 @@ def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> 
         raise SourceError(f"its OME metadata name level {level} {path!r}, not a path inside it")
     axes = image.get("axes") or ()
     scale = _product(_scale(image), _scale(dataset))
-    return Level(
+    return OmeLevel(
         path=path,
         axes=_letters(axes),
         scale=scale if len(scale) == len(axes) else (),
@@ -60,7 +60,7 @@ def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> 
 
 
 def _refuse_other_kinds(ome: Mapping[str, Any]) -> None:
-    """Say what a group of OME-Zarr is that is no image."""
+    """Refuse a group of OME-Zarr that is no image, by what it is."""
     if "labels" in ome:
         raise SourceError(f"is a group of labels {ome['labels']}, not an image")
     if "plate" in ome:
@@ -98,7 +98,7 @@ def _letters(axes: Sequence[Any]) -> str | None:
     letters = axes_of_names(names)
     if names and letters is None:
         raise SourceError(
-            f"its axes {names} do not make an image; say which is which by images.axes, "
+            f"its axes {names} do not make an image; set images.axes, "
             "a letter of t z y x c for each"
         )
     return letters

@@ -12,7 +12,7 @@ from chunkmeans.events import Watcher, ignore
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import Fit
 from chunkmeans.results.store.store import image_path
-from chunkmeans.sources.warnings import hearing
+from chunkmeans.sources.warnings import collecting_warnings
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.plan.memory import most_pixels_of_a_task
@@ -94,7 +94,7 @@ def label_member(
     try:
         layout = job.output.layout(source, job.settings.k)
         chunks = plan_bundles(source, layout, engine, job.output.mean_image, hold=False)
-        with hearing():
+        with collecting_warnings():
             done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
             seconds = perf_counter() - begin
             if not done.model.counts.any():

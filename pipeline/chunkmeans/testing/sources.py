@@ -1,7 +1,9 @@
 """What every source promises, as test classes to inherit.
 
-A source's tests inherit `FileSourceTests` (or `SourceTests`, where there is no file), say how an
-array is written in `write`, and may set `shape`, `channels` and `dtype`::
+The tests of a source inherit `FileSourceTests` (or `SourceTests`, where there is no file), state in
+`write` how an array is written, and may set `shape`, `channels` and `dtype`::
+
+    from chunkmeans.testing import FileSourceTests
 
     class TestTiledTiff(FileSourceTests):
         shape = (5, 37, 53)
@@ -24,15 +26,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from chunkmeans.errors import SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.sources import Image, ReadOptions, open_image
-from numpy.typing import NDArray
 
-AXES = {2: "yx", 3: "zyx", 4: "tzyx"}
+_AXES = {2: "yx", 3: "zyx", 4: "tzyx"}
 
 
-def drawn_boxes(shape: tuple[int, ...], count: int = 12) -> Iterator[Box]:
+def _drawn_boxes(shape: tuple[int, ...], count: int = 12) -> Iterator[Box]:
     """Yield the whole, a corner pixel at each end, and `count` random boxes inside `shape`."""
     yield Box.whole(shape)
     yield Box((0,) * len(shape), (1,) * len(shape))
@@ -49,9 +52,11 @@ class SourceTests:
     shape: ClassVar[tuple[int, ...]] = (37, 53)
     """Pixels along the axes of the written image, without its channels."""
     channels: ClassVar[int] = 3
+    """Numbers per pixel."""
     dtype: ClassVar[str] = "uint8"
+    """Type of the written numbers, with their byte order."""
 
-    # -- what a source's tests say ------------------------------------------------------------
+    # -- what the tests of a source state -----------------------------------------------------
 
     def write(self, folder: Path, values: NDArray[Any]) -> Any:
         """Write `values`, shape + (channels,), without loss; return what `open` takes."""
@@ -76,25 +81,28 @@ class SourceTests:
 
     @pytest.fixture
     def values(self) -> NDArray[Any]:
+        """Return the numbers that are written."""
         return self.draw()
 
     @pytest.fixture
     def expected(self, values: NDArray[Any]) -> NDArray[Any]:
-        """The values as an image shows them: machine byte order, bool as 0 and 1 of uint8."""
+        """Return the values as an image shows them: machine byte order, bool as uint8."""
         dtype = np.dtype(self.dtype)
         return values.astype("uint8" if dtype.kind == "b" else dtype.newbyteorder("="))
 
     @pytest.fixture
     def written(self, tmp_path: Path, values: NDArray[Any]) -> Any:
+        """Return what `open` takes."""
         return self.write(tmp_path, values)
 
     @pytest.fixture
     def image(self, written: Any) -> Image:
+        """Return the image that was written."""
         return self.open(written)
 
     def test_info_is_what_was_written(self, image: Image, expected: NDArray[Any]) -> None:
         info = image.info
-        assert info.axes == AXES[len(self.shape)]
+        assert info.axes == _AXES[len(self.shape)]
         assert info.shape == self.shape
         assert info.channels == self.channels
         assert info.dtype == expected.dtype
@@ -113,7 +121,7 @@ class SourceTests:
     def test_any_box_equals_the_slice_of_what_was_written(
         self, image: Image, expected: NDArray[Any]
     ) -> None:
-        for box in drawn_boxes(self.shape):
+        for box in _drawn_boxes(self.shape):
             pixels = image.read(box)
             assert pixels.values.dtype == expected.dtype
             np.testing.assert_array_equal(pixels.values, expected[box.slices], err_msg=str(box))
@@ -141,7 +149,7 @@ class SourceTests:
         np.testing.assert_array_equal(copy.read(whole).values, expected)
 
     def test_threads_read_the_same(self, image: Image, expected: NDArray[Any]) -> None:
-        boxes = list(drawn_boxes(self.shape)) * 2
+        boxes = list(_drawn_boxes(self.shape)) * 2
         with ThreadPoolExecutor(4) as pool:
             blocks = list(pool.map(lambda box: image.read(box).values, boxes))
         for box, block in zip(boxes, blocks, strict=True):
@@ -152,14 +160,14 @@ class SourceTests:
         image = self.open(written, region=region)
         inside = expected[tuple(slice(a, b) for a, b in region)]
         assert image.info.shape == inside.shape[:-1]
-        for box in drawn_boxes(image.info.shape, 4):
+        for box in _drawn_boxes(image.info.shape, 4):
             np.testing.assert_array_equal(image.read(box).values, inside[box.slices])
 
     def test_channels_come_in_the_asked_order(self, written: Any, expected: NDArray[Any]) -> None:
         asked = tuple(reversed(range(self.channels)))[:2]
         image = self.open(written, channels=asked)
         assert image.info.channels == len(asked)
-        for box in drawn_boxes(self.shape, 4):
+        for box in _drawn_boxes(self.shape, 4):
             np.testing.assert_array_equal(
                 image.read(box).values, expected[box.slices][..., list(asked)]
             )
@@ -233,5 +241,5 @@ class FileSourceTests(SourceTests):
         if read is None:
             assert Path(written).name in reason
         else:
-            assert share > 0.5, "half the pixels are gone, yet nothing was said"
+            assert share > 0.5, "half the pixels are gone, yet there was no error"
             np.testing.assert_array_equal(read, expected)
