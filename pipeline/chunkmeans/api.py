@@ -3,7 +3,7 @@
 Reads like the README; the steps hold the logic.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,7 +29,9 @@ from chunkmeans.steps.job import Job
 from chunkmeans.steps.plan.jobs import jobs_of, nodata_of, read_options, settings_of, store_of
 from chunkmeans.steps.plan.plan import Plan, plan_of, refuse_hopeless
 from chunkmeans.steps.resume.duplicates import BUDGET
-from chunkmeans.steps.resume.ledger import Ledger, ledger
+from chunkmeans.steps.resume.group_results import GroupResults
+from chunkmeans.steps.resume.ledger import Ledger
+from chunkmeans.steps.resume.opening import Resume, open_ledger
 from chunkmeans.steps.resume.outcome import Ending
 from chunkmeans.steps.segment.in_memory import Segmentation, segment_array
 from chunkmeans.steps.segment.many_images import segment_images
@@ -82,10 +84,9 @@ def run(
         config,
         jobs_of(config),
         segment,
-        overwrite,
-        retry_failed,
         watch,
-        performance_report=performance_report,
+        Resume(overwrite, retry_failed),
+        performance_report,
     )
 
 
@@ -152,17 +153,15 @@ def apply(
 
     settings = {**config.settings(), "applied": saved.digest}
     jobs = applied(jobs_of(config), saved)
-    return _run(config, jobs, label, overwrite, retry_failed, watch, settings)
+    return _run(config, jobs, label, watch, Resume(overwrite, retry_failed, settings))
 
 
 def _run(
     config: Config,
     jobs: list[Job],
     segment: Callable[[Ledger, Engine, Watcher], None],
-    overwrite: bool,
-    retry_failed: bool,
     watch: Watcher,
-    settings: Mapping[str, Any] | None = None,
+    resume: Resume,
     performance_report: str | None = None,
 ) -> RunRecord:
     """Open machines and output, do what is pending, and close them."""
@@ -178,17 +177,7 @@ def _run(
             stack.enter_context(engine.reported(performance_report))
         planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)
         peak = stack.enter_context(PeakMemory())
-        opened = ledger(
-            config,
-            jobs,
-            engine,
-            overwrite,
-            peak,
-            planned=planned,
-            retry_failed=retry_failed,
-            settings=settings,
-        )
-        book = stack.enter_context(opened)
+        book = stack.enter_context(open_ledger(config, jobs, peak, resume, planned))
         log = stack.enter_context(Log(store_of(config)))
         watch = both(watch, both(log, book.watch))
         tell_why(book, log, watch)
@@ -312,19 +301,21 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
     for job in book.pending:
         groups[job.group].append(job)
     for group, jobs in groups.items():
-        for ending in segment_collection(jobs, engine, watch, book.shared(group)):
+        for ending in segment_collection(jobs, engine, watch, GroupResults(book, group)):
             note(ending, book, watch)
 
 
 def tell_why(book: Ledger, log: Log, watch: Watcher) -> None:
-    """Tell why images that had ended are done again: how many, and each of them in the log."""
+    """Report why images that had ended are segmented again: how many, and each in the log."""
     if book.lease is not None and book.lease.before is not None:
-        watch(Note(f"the run before ended without a word ({book.lease.before}); going on"))
+        watch(Note(f"the previous run was killed ({book.lease.before}); resuming"))
     if book.why:
         images = f"{len(book.why):,} image{'s' * (len(book.why) != 1)}"
-        watch(Note(f"{images} of the run before to be done again; the log says why"))
+        ((reason, number),) = Counter(book.why.values()).most_common(1)
+        most = f": {number:,} because {reason}" if number > 1 else ""
+        watch(Note(f"segmenting {images} of the previous run again{most}; the log has all reasons"))
     for name, reason in book.why.items():
-        log(Note(f"{name} is done again: {reason}"))
+        log(Note(f"{name} is segmented again: {reason}"))
 
 
 def tell_not_compared(images: int, watch: Watcher) -> None:

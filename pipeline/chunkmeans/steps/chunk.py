@@ -100,12 +100,24 @@ CONTENT = "content "
 """How a fingerprint begins that is of the content; what follows is the image's, then the mask's."""
 
 
+READ_BY = " read by "
+"""What comes before the reader in a fingerprint; it is named from its second version on."""
+
+
 def fingerprint(image: Image, mask: Image | None, by: Fingerprint = "stat") -> str:
-    """Return a text that changes when the image or its mask does; `by` their content reads both."""
+    """Return a text that changes when the image or its mask does; `by` their content reads both.
+
+    It changes, too, when the version of their readers does: then the same bytes mean other pixels.
+    """
     images = (image,) if mask is None else (image, mask)
     if by == "stat":
-        return " mask ".join(one.fingerprint() for one in images)
-    return CONTENT + " mask ".join(_hashed(one) for one in images)
+        return " mask ".join(one.fingerprint() + read_by(one) for one in images)
+    return CONTENT + " mask ".join(_hashed(one) + read_by(one) for one in images)
+
+
+def read_by(image: Image) -> str:
+    """Return what a fingerprint says of the reader; nothing of a first version."""
+    return "" if image.reader.endswith(" 1") else READ_BY + image.reader
 
 
 def _hashed(image: Image) -> str:

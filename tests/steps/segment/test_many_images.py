@@ -7,13 +7,13 @@ from itertools import product
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, ignore
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.sources.warnings import MOST
 from chunkmeans.steps.plan import memory
 from chunkmeans.steps.plan.jobs import jobs_of
-from chunkmeans.steps.resume.outcome import row_of_store
+from chunkmeans.steps.resume.catalog_rows import stored_row
 from chunkmeans.steps.segment.many_images import segment_images
 
 from tests.steps.examples import config, in_many_tasks, jobs
@@ -73,8 +73,8 @@ def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypat
     assert found["image1"].state == "warned"
     assert found["image1"].reason == "half of it is grey"
     assert {found[f"image{i}"].state for i in (0, 2)} == {"done"}
-    made = open_image(all_jobs[1].output.store, found["image1"].store)
-    assert row_of_store(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
+    made = open_segmented(all_jobs[1].output.store, found["image1"].store)
+    assert stored_row(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
 
 
 def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
@@ -149,6 +149,6 @@ def images_of(all_jobs, engine):
 def labels_of(all_jobs, found):
     store = all_jobs[0].output.store
     return {
-        name: open_image(store, ending.row.store).labels()[...].tobytes()
+        name: open_segmented(store, ending.row.store).labels()[...].tobytes()
         for name, ending in found.items()
     }

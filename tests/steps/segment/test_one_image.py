@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from chunkmeans import ChunkmeansError
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.write.complete import complete
 from chunkmeans.steps.segment.one_image import segment_image
 
@@ -30,7 +30,7 @@ def segmented(job):
 def test_the_row_tells_what_the_store_holds(job):
     row = segmented(job)
 
-    found = open_image(job.output.store, row.store)
+    found = open_segmented(job.output.store, row.store)
     image = np.load(job.path)
     assert_equal_to_oracle(found.labels()[...], found.model, image, MEANS)
     assert (row.id, row.source, row.state, row.reason) == ("image0", job.path, "done", "")
@@ -56,7 +56,7 @@ def test_a_result_with_a_reservation_is_warned(job, change, reason):
 
     assert row.state == "warned"
     assert re.fullmatch(reason, row.reason)
-    assert open_image(job.output.store, row.store).complete
+    assert open_segmented(job.output.store, row.store).complete
 
 
 def test_an_image_without_a_valid_pixel_is_skipped_and_has_no_store(job):

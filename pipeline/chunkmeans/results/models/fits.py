@@ -16,10 +16,10 @@ import numpy as np
 from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Start
 from chunkmeans.kmeans.progress import Course, Progress
-from chunkmeans.results.models.models import FORMAT
 from chunkmeans.results.store.packed_arrays import pack, unpack
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import FITS, Store
+from chunkmeans.results.store.versions import FORMAT
 
 
 def fit_path(subject: str) -> str:

@@ -19,11 +19,9 @@ from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, MODEL, Store, path_of
-from chunkmeans.results.store.zarr_writer import create_array, write_part
+from chunkmeans.results.store.versions import FORMAT
+from chunkmeans.results.store.zarr_writer import ZarrArray, write_array
 from chunkmeans.retry import with_retries
-
-FORMAT = 1
-"""Version of everything under an output root; readers refuse newer ones."""
 
 _NUMBERS_PER_CHUNK = 2**20
 _GROUPS = "groups"
@@ -168,9 +166,8 @@ def write_model_at(
         for name, values in _arrays(model).items():
             rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
             chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
-            array = f"{path}/{name}"
-            create_array(store, array, values.shape, values.dtype, chunk, None, _AXES[name])
-            write_part(store, array, (0,) * values.ndim, values, chunk, None)
+            array = ZarrArray(values.shape, values.dtype, chunk, None, _AXES[name])
+            write_array(store, f"{path}/{name}", array, values)
     store.sync(path)
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
     store.write_text(

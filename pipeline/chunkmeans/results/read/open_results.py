@@ -20,8 +20,9 @@ from chunkmeans.results.models.models import (
     read_model_at,
 )
 from chunkmeans.results.read.catalog import Row, read_catalog
-from chunkmeans.results.read.record import RunRecord, read_record, refuse_newer
+from chunkmeans.results.read.record import RunRecord, read_record
 from chunkmeans.results.store.store import CATALOG, METADATA, RECORD, Store, image_path
+from chunkmeans.results.store.versions import refuse_newer
 from chunkmeans.results.write.labels import MEAN, mean_table
 
 if TYPE_CHECKING:
@@ -256,7 +257,9 @@ class _Images(Mapping[str, SegmentedImage]):
     def __getitem__(self, image: str) -> SegmentedImage:
         if image not in self._ids:
             raise KeyError(image)
-        return open_image(self._store, image_path(image), allow_incomplete=self._allow_incomplete)
+        return open_segmented(
+            self._store, image_path(image), allow_incomplete=self._allow_incomplete
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
@@ -300,7 +303,7 @@ def open_run(
     return Run(store, read_record(store), allow_incomplete)
 
 
-def open_image(store: Store, path: str, *, allow_incomplete: bool = False) -> SegmentedImage:
+def open_segmented(store: Store, path: str, *, allow_incomplete: bool = False) -> SegmentedImage:
     """Open one image's labels.
 
     Parameters

@@ -1,20 +1,18 @@
 """The record of a run, ``run.json``: what was asked, by which versions, and how it ended."""
 
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
+from chunkmeans.config import Config
+from chunkmeans.config.settings import keys_added_later, settings_in
 from chunkmeans.errors import ResultError
-from chunkmeans.results.models.models import FORMAT
+from chunkmeans.results.store import versions
 from chunkmeans.results.store.plain_json import plain, to_json
 from chunkmeans.results.store.store import RECORD, Store
-
-ALGORITHM_VERSION = 1
-"""Raised when the same settings and pixels give other results than before."""
+from chunkmeans.results.store.versions import FORMAT, FORMAT_MINOR, refuse_newer, versions_now
 
 State = Literal["running", "finished", "failed", "interrupted"]
 
@@ -28,7 +26,7 @@ class RunRecord:
     settings: Mapping[str, Any]
     """What of it decides a result: outputs of other settings are never mixed with this one."""
     fingerprint: str
-    """Of `settings` and the algorithm, see `fingerprint`."""
+    """Of `settings` and the algorithm, see `settings_fingerprint`."""
     state: State = "running"
     counts: Mapping[str, int] = field(default_factory=dict)
     """Inputs by state."""
@@ -58,15 +56,18 @@ class RunRecord:
     """Of a collection's fit."""
     residual: float | None = None
     """Of a collection's fit: E of its last iteration."""
-    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+    versions: Mapping[str, str] = field(default_factory=versions_now)
     """Of chunkmeans and of what it stands on."""
     format: int = FORMAT
-    """Version of the layout of the output."""
+    """Version of the layout of the output; see `chunkmeans.results.store.versions`."""
+    format_minor: int = FORMAT_MINOR
+    """Version of what was added to that."""
 
     def to_json(self) -> str:
         """Return the record as it stands in ``run.json``."""
         document = {
             "format": self.format,
+            "format_minor": self.format_minor,
             "state": self.state,
             "counts": self.counts,
             "images": {
@@ -95,7 +96,7 @@ class RunRecord:
         Raises
         ------
         ResultError
-            If it is damaged, or written by a newer chunkmeans.
+            If it is damaged, or of a newer format. Keys that are not known are passed over.
         """
         try:
             data = json.loads(text)
@@ -123,6 +124,7 @@ class RunRecord:
                 residual=_number(data["residual"]),
                 versions=data["versions"],
                 format=data["format"],
+                format_minor=data.get("format_minor", 0),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise ResultError(
@@ -148,45 +150,37 @@ def read_record(store: Store) -> RunRecord:
     return RunRecord.from_json(store.read_text(RECORD), store.join(RECORD))
 
 
-def refuse_newer(found: int, path: str) -> None:
-    """Refuse a format that this chunkmeans does not know yet."""
-    if found > FORMAT:
-        raise ResultError(
-            f"{path}: was written by a newer chunkmeans (format {found}, this one reads up to "
-            f"{FORMAT}); upgrade chunkmeans"
-        )
+def settings_fingerprint(settings: Mapping[str, Any]) -> str:
+    """Return a text that is the same where the settings are, and the algorithm's version.
+
+    A key that came later counts only where it is not what was done before there was the key, so
+    that results made without it are still those of the same settings.
+    """
+    later = keys_added_later(Config)
+    flat = {
+        key: value
+        for key, value in sorted(_flat(plain(settings)))
+        if key not in later or value != plain(later[key])
+    }
+    return sha256(to_json([versions.ALGORITHM_VERSION, flat]).encode()).hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of chunkmeans and of what its results depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("chunkmeans", "numpy", "numba", "zarr"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def fingerprint(settings: Mapping[str, Any]) -> str:
-    """Return a text that is the same where the settings are, and the algorithm's version."""
-    flat = dict(sorted(_flat(plain(settings))))
-    return sha256(to_json([ALGORITHM_VERSION, flat]).encode()).hexdigest()
-
-
-def mark(value: Any) -> str:
+def content_mark(value: Any) -> str:
     """Return a short text that is the same where a JSON value and the algorithm's version are."""
-    text = to_json([ALGORITHM_VERSION, value])
+    text = to_json([versions.ALGORITHM_VERSION, value])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def clash(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return what differs between the settings of an output and those asked for, a line each.
 
-    >>> clash({"kmeans": {"k": 4, "seed": 0}}, {"kmeans": {"k": 8, "seed": 0}})
+    Keys that the output does not name count as what was done then.
+
+    >>> differences({"kmeans": {"k": 4}}, {"kmeans": {"k": 8, "seed": 0}})
     ['kmeans.k: 4 -> 8']
     """
-    before, after = dict(_flat(plain(old))), dict(_flat(plain(new)))
+    before = dict(_flat(plain(settings_in(Config, old))))
+    after = dict(_flat(plain(settings_in(Config, new))))
     return [
         f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
         for key in dict.fromkeys([*before, *after])

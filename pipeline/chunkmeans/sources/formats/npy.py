@@ -19,6 +19,8 @@ from chunkmeans.sources.files.paths import is_url
 class NpyImage(Image):
     """An array in a local ``.npy`` file; axes by the rule of `chunkmeans.sources.decode.axes`."""
 
+    reader = "npy 1"
+
     def describe(self) -> ImageInfo:
         """Return what the header says; the file must be as long as it promises."""
         self.has_no("series", "level")

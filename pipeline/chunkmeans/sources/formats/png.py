@@ -79,6 +79,8 @@ class Header:
 class PngImage(WholeImage):
     """A PNG; of an animated one, the picture that is shown where there is no animation."""
 
+    reader = "png 1"
+
     def describe(self) -> ImageInfo:
         """Return what the chunks beside the pixels say."""
         self.has_no("series", "level")

@@ -16,8 +16,8 @@ from chunkmeans.kmeans.model import Model
 from chunkmeans.results.models.models import has_model
 from chunkmeans.results.read.catalog import COLUMNS
 from chunkmeans.results.read.open_results import open_run
-from chunkmeans.results.read.record import versions
 from chunkmeans.results.store.store import Store
+from chunkmeans.results.store.versions import versions_now
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.find.collection import Entry, collect_entries
 from chunkmeans.steps.job import Job, Output
@@ -147,7 +147,7 @@ def settings_of(config: Config) -> Settings:
 def output_of(config: Config) -> Output:
     """Return where and how labels are stored."""
     results = config.results
-    attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions()}
+    attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions_now()}
     return Output(
         store_of(config),
         results.chunk,

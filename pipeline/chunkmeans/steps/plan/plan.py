@@ -31,7 +31,7 @@ from chunkmeans.steps.plan.memory import (
     plan_chunks,
     planned_bytes,
 )
-from chunkmeans.steps.resume.owner import refuse_other
+from chunkmeans.steps.resume.owner import previous_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Pla
     if unfit and len(unfit) == looked:
         refused += unfit
     try:
-        refuse_other(store_of(config), config.settings())
+        previous_run(store_of(config), config.settings())
     except ResultError as error:
         refused.append(str(error))
     need = max((image.need for image in images), default=0)

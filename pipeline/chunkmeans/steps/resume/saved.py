@@ -7,21 +7,19 @@ was killed goes on with both, another one with the same images begins with the l
 import re
 from collections.abc import Iterable
 from dataclasses import fields
-from time import monotonic
 
 from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
-from chunkmeans.results.read.record import mark
+from chunkmeans.results.read.record import content_mark
 from chunkmeans.results.store.store import FITS, SAMPLES, Store, path_of
-from chunkmeans.steps.resume.saved_samples import MOST_PARTS, SavedSamples
+from chunkmeans.steps.resume.pace import SavePace
+from chunkmeans.steps.resume.saved_samples import MOST_SAVED_PARTS, SavedSamples
 
-SECONDS_BETWEEN_SAVES = 1.0
-"""Of a fit that goes on, at least; the first comes as late too."""
-PAUSES = 20
-"""Times as long as a save takes, it is waited for the next."""
+SECONDS_BETWEEN_FITS = 1.0
+"""Between two saves of a fit, at least; the first comes as late too."""
 GROUPS, IMAGES = "groups", "images"
 
 
@@ -58,8 +56,7 @@ class SavedFit:
 
     def __init__(self, store: Store, subject: str, name: str, watch: Watcher) -> None:
         self.store, self.subject, self.name, self.watch = store, subject, name, watch
-        self._saved = monotonic()
-        self._pause = 0.0
+        self._pace = SavePace(SECONDS_BETWEEN_FITS)
 
     def found(self) -> Progress | None:
         """Return how far a run before came; None if it did not, or its file is damaged."""
@@ -82,12 +79,9 @@ class SavedFit:
         ResultError
             If the output cannot be written.
         """
-        begin = monotonic()
-        if begin - self._saved < max(SECONDS_BETWEEN_SAVES, self._pause):
-            return
-        write_fit(self.store, self.subject, self.name, progress)
-        self._saved = monotonic()
-        self._pause = PAUSES * (self._saved - begin)
+        if self._pace.due:
+            with self._pace.saving():
+                write_fit(self.store, self.subject, self.name, progress)
 
 
 class Saved:
@@ -108,7 +102,13 @@ class Saved:
     """
 
     def __init__(
-        self, store: Store, subject: str, watch: Watcher, *, samples: bool, most: int = MOST_PARTS
+        self,
+        store: Store,
+        subject: str,
+        watch: Watcher,
+        *,
+        samples: bool,
+        most: int = MOST_SAVED_PARTS,
     ) -> None:
         self.store, self.subject, self.watch, self.keeps = store, subject, watch, samples
         self.samples = SavedSamples(store, subject, watch, most)
@@ -116,7 +116,9 @@ class Saved:
     def fit(self, settings: Settings) -> SavedFit:
         """Return the fit of all that `samples` covers."""
         asked = {field.name: getattr(settings, field.name) for field in fields(settings)}
-        return SavedFit(self.store, self.subject, mark([asked, self.samples.marks]), self.watch)
+        return SavedFit(
+            self.store, self.subject, content_mark([asked, self.samples.marks]), self.watch
+        )
 
     def finish(self) -> None:
         """Delete what is of no use once the subject is done."""

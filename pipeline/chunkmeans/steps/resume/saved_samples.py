@@ -16,21 +16,21 @@ from chunkmeans.events import Note, Watcher
 from chunkmeans.image.grid import Box, joined
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.results.models.samples import (
-    Part,
+    SamplesPart,
     delete_samples,
-    find_parts,
-    read_part,
-    write_part,
+    find_samples,
+    read_samples,
+    write_samples,
 )
-from chunkmeans.results.read.record import mark
+from chunkmeans.results.read.record import content_mark
 from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
 
 TASKS_PER_THREAD = 16
 """A batch gives each thread so many tasks, at least: at its end some wait for the others."""
-SHARE = 16
+LEAST_SHARE = 16
 """A batch is not smaller than this part of what was read before: their number stays small."""
-MOST_PARTS = 64
+MOST_SAVED_PARTS = 64
 """Parts of a collection that are kept apart; of more, the smallest are made one."""
 
 
@@ -43,7 +43,7 @@ def _marks(inputs: Iterable[Input]) -> dict[str, str]:
     marks = {}
     for source in inputs:
         identity = source.identity
-        marks[source.id] = mark([identity, seen[identity]])
+        marks[source.id] = content_mark([identity, seen[identity]])
         seen[identity] += 1
     return marks
 
@@ -63,7 +63,9 @@ class SavedSamples:
         Parts that are kept.
     """
 
-    def __init__(self, store: Store, subject: str, watch: Watcher, most: int = MOST_PARTS) -> None:
+    def __init__(
+        self, store: Store, subject: str, watch: Watcher, most: int = MOST_SAVED_PARTS
+    ) -> None:
         self.store, self.subject, self.watch, self.most = store, subject, watch, most
         self.total: Collected | None = None
         """Of everything that is covered; None: nothing is."""
@@ -73,7 +75,7 @@ class SavedSamples:
         """By mark: what is to be covered."""
         self._marks: dict[str, str] = {}
         """By id of an image."""
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, SamplesPart] = {}
         """By path: those that `total` is of."""
         self._covered: dict[str, list[Box]] = {}
         """By mark."""
@@ -90,7 +92,7 @@ class SavedSamples:
         if any(part.covers.keys() - self._sources.keys() for part in self._parts.values()):
             self.total, self._parts, self._covered = None, {}, {}
         first = not self._parts and not self.recalled
-        found, useless = find_parts(self.store, self.subject)
+        found, useless = find_samples(self.store, self.subject)
         for path, why in useless.items():
             self._drop(path, why)
         for part in sorted(found, key=lambda part: (-part.pixels, part.path)):
@@ -100,7 +102,7 @@ class SavedSamples:
                 self.store.delete(part.path)
                 continue
             try:
-                self._take(part, read_part(self.store, part))
+                self._take(part, read_samples(self.store, part))
             except ResultError as error:
                 self._drop(part.path, str(error))
         if first and self._parts:
@@ -108,7 +110,7 @@ class SavedSamples:
             pixels = sum(source.info.pixels for source in self._sources.values())
             self.watch(
                 Note(
-                    f"{self.recalled:,} of {pixels:,} pixels were collected by a run before: "
+                    f"{self.recalled:,} of {pixels:,} pixels were collected by a previous run: "
                     f"their tables are in {SAMPLES}"
                 )
             )
@@ -131,7 +133,7 @@ class SavedSamples:
         for number, bundle in enumerate(bundles, 1):
             batch.append(bundle)
             pixels += sum(chunk.pixels for chunk in bundle)
-            full = len(batch) >= least and pixels >= known // SHARE
+            full = len(batch) >= least and pixels >= known // LEAST_SHARE
             if full and len(bundles) - number >= least:
                 yield batch
                 batch, pixels, known = [], 0, known + pixels
@@ -150,7 +152,7 @@ class SavedSamples:
         for chunk in chain.from_iterable(batch):
             boxes.setdefault(self._marks[chunk.source.id], []).append(chunk.box)
         covers = {name: self._covering(name, found) for name, found in boxes.items()}
-        self._take(write_part(self.store, self.subject, covers, collected), collected)
+        self._take(write_samples(self.store, self.subject, covers, collected), collected)
 
     def settle(self) -> None:
         """Make one of the smallest parts, where there are too many."""
@@ -167,7 +169,7 @@ class SavedSamples:
             for name in part.covers:
                 boxes.setdefault(name, []).extend(self._boxes(part, name))
         covers = {name: self._covering(name, found) for name, found in boxes.items()}
-        one = write_part(self.store, self.subject, covers, merged)
+        one = write_samples(self.store, self.subject, covers, merged)
         for part in few:
             self.store.delete(self._parts.pop(part.path).path)
         self._parts[one.path] = one
@@ -176,7 +178,7 @@ class SavedSamples:
         """Delete all parts."""
         delete_samples(self.store, self.subject)
 
-    def _take(self, part: Part, collected: Collected) -> None:
+    def _take(self, part: SamplesPart, collected: Collected) -> None:
         self.total = collected if self.total is None else self.total.merge(collected)
         self._parts[part.path] = part
         for name in part.covers:
@@ -188,10 +190,10 @@ class SavedSamples:
             self.watch(Note(f"{why}; what it told is read again", "warning"))
         self.store.delete(path)
 
-    def _merged(self, parts: Iterable[Part]) -> Collected:
-        return reduce(Collected.merge, (read_part(self.store, part) for part in parts))
+    def _merged(self, parts: Iterable[SamplesPart]) -> Collected:
+        return reduce(Collected.merge, (read_samples(self.store, part) for part in parts))
 
-    def _boxes(self, part: Part, name: str) -> tuple[Box, ...]:
+    def _boxes(self, part: SamplesPart, name: str) -> tuple[Box, ...]:
         """Return what a part covers of an image."""
         boxes = part.covers[name]
         return (Box.whole(self._sources[name].info.shape),) if boxes is None else boxes
@@ -201,7 +203,7 @@ class SavedSamples:
         found = tuple(joined(boxes))
         return None if found == (Box.whole(self._sources[name].info.shape),) else found
 
-    def _overlaps(self, part: Part) -> bool:
+    def _overlaps(self, part: SamplesPart) -> bool:
         """Whether a part tells again what is known."""
         return any(
             (box & known).size

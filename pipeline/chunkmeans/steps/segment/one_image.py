@@ -16,7 +16,7 @@ from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import Fit
 from chunkmeans.kmeans.model import Floats, Model
-from chunkmeans.results.read.catalog import Row, fractions, means_by_label
+from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.store.store import image_path
 from chunkmeans.results.write.complete import Mark
 from chunkmeans.results.write.labels import LabelWriter, create_labels
@@ -27,6 +27,7 @@ from chunkmeans.sources.warnings import heard
 from chunkmeans.steps.chunk import Bundle, Input
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
+from chunkmeans.steps.resume.catalog_rows import Finished, inputs_of, skipped_row
 from chunkmeans.steps.resume.saved import Saved
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import iterate
@@ -37,7 +38,8 @@ from chunkmeans.steps.segment.label import label
 class Labelled:
     """What labelling an image gave."""
 
-    model: Model
+    finished: Finished
+    """What the catalogue tells of it."""
     written: Moments
     """Exact totals of its labelled pixels, by mean of the fit."""
     mark: Mark
@@ -72,13 +74,13 @@ def segment_image(
     try:
         collected = collect(engine, bundles, source.id, watch, saved.samples if saved else None)
         if not collected.pixels:
-            return skipped(job, source, perf_counter() - begin), None
+            return skipped_row(job, source, perf_counter() - begin), None
         going = saved.fit(job.settings) if saved else None
         fit = iterate(engine, bundles, collected, job.settings, source.id, watch, going)
         done = write_labels(job, source, fit, collected, layout, bundles, engine, watch)
     finally:
         engine.release(source.id)
-    return row_of(job, source, done, perf_counter() - begin), done.mark
+    return done.finished.row(inputs_of(job), perf_counter() - begin), done.mark
 
 
 def plan_bundles(
@@ -113,18 +115,21 @@ def write_labels(
         source.check_unchanged()
         model = fit.model(counted)
         pooled = collected is None
+        found = reservations(job, source, model, pooled=pooled)
         told = {
             "source": source_of(source),
             "group": job.group,
             "initial_means": job.initial_means,
-            "reservations": reservations(job, source, model, pooled=pooled),
+            "reservations": found,
             **totals_attributes(output.store, writer.path, counted, model, pooled=pooled),
         }
         mark = writer.mark(model, {**output.attributes, **told})
     except BaseException:
         output.store.delete(image_path(job.id))
         raise
-    return Labelled(model, counted, mark)
+    by_label = averages(counted, model)
+    finished = Finished(source.info.shape, model, by_label, found, source.fingerprint)
+    return Labelled(finished, counted, mark)
 
 
 def write_level(item: tuple[int, Box], writer: LabelWriter, colours: Floats) -> None:
@@ -190,49 +195,3 @@ def reservations(job: Job, source: Input, model: Model, *, pooled: bool) -> list
     if labels < job.settings.k:
         found.append(f"{labels} label{'s' * (labels != 1)} instead of {job.settings.k}")
     return found
-
-
-def row_of(job: Job, source: Input, done: Labelled, seconds: float, *, pooled: bool = False) -> Row:
-    """Return the catalogue's row of an image that has a result."""
-    model = done.model
-    found = reservations(job, source, model, pooled=pooled)
-    info = source.info
-    pixels = int(model.counts.sum())
-    return Row(
-        id=job.id,
-        source=job.source,
-        state="warned" if found else "done",
-        reason="; ".join(found),
-        shape=info.shape,
-        k=int((model.counts > 0).sum()),
-        iterations=len(model.residuals),
-        residual=float(model.residuals[-1]),
-        inertia=model.inertia,
-        pixels=pixels,
-        nodata=info.pixels - pixels,
-        seconds=seconds,
-        store=image_path(job.id),
-        fractions=fractions(model, info.pixels),
-        means=means_by_label(averages(done.written, model)),
-        fingerprint=source.fingerprint,
-        choice=job.choice,
-        extra=job.manifest,
-    )
-
-
-def skipped(job: Job, source: Input, seconds: float) -> Row:
-    """Return the row of an image without a valid pixel."""
-    info = source.info
-    return Row(
-        id=job.id,
-        source=job.source,
-        state="skipped",
-        reason="no valid pixel: all are nodata, masked, transparent or not finite",
-        shape=info.shape,
-        pixels=0,
-        nodata=info.pixels,
-        seconds=seconds,
-        fingerprint=source.fingerprint,
-        choice=job.choice,
-        extra=job.manifest,
-    )

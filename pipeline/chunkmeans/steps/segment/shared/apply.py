@@ -18,7 +18,7 @@ from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.progress import Course
 from chunkmeans.results.models.models import model_attributes
-from chunkmeans.results.read.open_results import Run, open_image, open_run
+from chunkmeans.results.read.open_results import Run, open_run, open_segmented
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, RECORD, Store
 from chunkmeans.secrets import for_the_record
@@ -99,7 +99,7 @@ def saved_model(
     """
     store = Store(path.rstrip("/"), storage_options or {})
     if store.exists(METADATA) and not store.exists(RECORD):
-        image = open_image(store, "")
+        image = open_segmented(store, "")
         made = image.attributes
         return Saved(path, image.model, image.dtype, made["image"]["channels"], made["settings"])
     run = open_run(path, storage_options)

@@ -16,10 +16,11 @@ from chunkmeans.sources.warnings import hearing
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.plan.memory import most_pixels_of_a_task
+from chunkmeans.steps.resume.catalog_rows import inputs_of, skipped_row
 from chunkmeans.steps.resume.completion import completed
 from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.segment.batches import one_by_one
-from chunkmeans.steps.segment.one_image import plan_bundles, row_of, skipped, write_labels
+from chunkmeans.steps.segment.one_image import plan_bundles, write_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,10 @@ def label_member(
         with hearing():
             done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
             seconds = perf_counter() - begin
-            if not done.model.counts.any():
+            if not done.finished.model.counts.any():
                 job.output.store.delete(image_path(job.id))
-                return Ending(skipped(job, source, seconds), source.info.nbytes), None
-            row = row_of(job, source, done, seconds, pooled=True)
+                return Ending(skipped_row(job, source, seconds), source.info.nbytes), None
+            row = done.finished.row(inputs_of(job), seconds)
         return Ending(row, source.info.nbytes, mark=done.mark), done.written
     except ClusterError:
         raise

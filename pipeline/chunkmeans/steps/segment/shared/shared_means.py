@@ -21,20 +21,20 @@ from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import LARGEST
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.read.catalog import Row
-from chunkmeans.results.read.record import fingerprint
+from chunkmeans.results.read.record import settings_fingerprint
 from chunkmeans.results.store.plain_json import plain
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
+from chunkmeans.steps.resume.catalog_rows import skipped_row
+from chunkmeans.steps.resume.inventory import POOL, pool_of
 from chunkmeans.steps.resume.outcome import Ending, advanced, failed
 from chunkmeans.steps.resume.saved import Saved, subject_of
 from chunkmeans.steps.resume.saved_samples import SavedSamples
-from chunkmeans.steps.resume.what_holds import POOL, pool_of
 from chunkmeans.steps.segment.batches import one_by_one
 from chunkmeans.steps.segment.collect import collect_bundle, settled
 from chunkmeans.steps.segment.iterate import iterate
 from chunkmeans.steps.segment.label import merge_counted
-from chunkmeans.steps.segment.one_image import skipped
 from chunkmeans.steps.segment.phases import phase
 from chunkmeans.steps.segment.shared.members import Member, label_members, open_members
 
@@ -185,7 +185,7 @@ def pool_name(members: Sequence[Member]) -> str:
     """Return what names the pixels of these images, and how they are fitted."""
     settings = members[0].job.output.attributes.get("settings", {})
     images = ((m.job.id, m.source.fingerprint, plain(m.job.options.channels)) for m in members)
-    return pool_of(fingerprint(settings), members[0].job.initial_means, images)
+    return pool_of(settings_fingerprint(settings), members[0].job.initial_means, images)
 
 
 def in_pool(member: Member, pool: str) -> Member:
@@ -218,7 +218,7 @@ def gather(
         return [], None
     collected = settled(saved, watch)
     if not collected.pixels:
-        yield from (Ending(skipped(m.job, m.source, 0.0)) for m in members)
+        yield from (Ending(skipped_row(m.job, m.source, 0.0)) for m in members)
         return [], None
     return members, collected
 
