@@ -8,7 +8,7 @@ from chunkmeans.errors import ResultError
 from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.resume import completion as steps
-from chunkmeans.steps.resume.ledger import what_holds
+from chunkmeans.steps.resume.inventory import take_inventory
 from chunkmeans.steps.segment.many_images import segment_small
 
 from tests.steps.examples import jobs
@@ -69,7 +69,8 @@ def test_a_store_that_cannot_be_synced_fails_its_own_image_only(tmp_path, togeth
     assert not store.exists("images/image1.ome.zarr")
     assert open_segmented(store, found["image2"].store).complete
     # the disk's failure, not the image's: the next run tries it again
-    assert "image1" not in what_holds(store, all_jobs, "", "image", False).rows
+    found = take_inventory(store, all_jobs, "", pooled=False, retry_failed=False)
+    assert "image1" not in found.rows
 
 
 def test_what_cannot_even_be_deleted_is_not_complete(tmp_path, together, monkeypatch):

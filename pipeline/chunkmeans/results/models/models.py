@@ -19,7 +19,7 @@ from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, MODEL, Store, path_of
-from chunkmeans.results.store.versions import FORMAT
+from chunkmeans.results.store.versions import FORMAT, refuse_newer
 from chunkmeans.results.store.zarr_writer import ZarrArray, write_array
 from chunkmeans.retry import with_retries
 
@@ -38,7 +38,7 @@ def group_attributes(store: Store, path: str) -> dict[str, Any]:
     Raises
     ------
     ResultError
-        If there is no group, or its metadata is damaged.
+        If there is no group, its metadata is damaged, or it is of a newer format.
     """
     name = f"{path}/{METADATA}" if path else METADATA
     text = store.read_text(name)
@@ -49,6 +49,9 @@ def group_attributes(store: Store, path: str) -> dict[str, Any]:
         attributes: dict[str, Any] = document["attributes"]
     except (ValueError, KeyError, TypeError) as error:
         raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
+    own = attributes.get("chunkmeans")
+    if isinstance(own, dict) and "format" in own:
+        refuse_newer(own["format"], store.join(path))
     return attributes
 
 

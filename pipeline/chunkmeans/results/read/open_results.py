@@ -22,7 +22,6 @@ from chunkmeans.results.models.models import (
 from chunkmeans.results.read.catalog import Row, read_catalog
 from chunkmeans.results.read.record import RunRecord, read_record
 from chunkmeans.results.store.store import CATALOG, METADATA, RECORD, Store, image_path
-from chunkmeans.results.store.versions import refuse_newer
 from chunkmeans.results.write.labels import MEAN, mean_table
 
 if TYPE_CHECKING:
@@ -327,7 +326,6 @@ def open_segmented(store: Store, path: str, *, allow_incomplete: bool = False) -
     own = attributes.get("chunkmeans")
     if not isinstance(own, dict) or not {"format", "complete"} <= own.keys():
         raise ResultError(f"{where}: is a zarr group that chunkmeans did not write")
-    refuse_newer(own["format"], where)
     scales = len(attributes["ome"]["multiscales"][0]["datasets"]) if own["complete"] else 0
     image = SegmentedImage(store, path, own, scales)
     if not allow_incomplete:
