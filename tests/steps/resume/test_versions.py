@@ -108,7 +108,8 @@ def test_another_version_of_a_reader_concerns_what_it_read_and_nothing_else(
     Image.fromarray(picture("uint8", 3, (20, 21))).save(tmp_path / "in/photo.bmp")
     Image.fromarray(picture("uint8", 1, (20, 21))[..., 0]).save(tmp_path / "in/grey.bmp")
     (tmp_path / "in/broken.bmp").write_bytes(b"BM")
-    asked = config(tmp_path, images={"axes": None, "fingerprint": kind}, kmeans={"scope": scope})
+    kmeans = {"scope": scope, "init": "random"}
+    asked = config(tmp_path, images={"axes": None, "fingerprint": kind}, kmeans=kmeans)
     assert run(asked).counts["failed"] >= 1
     of_yesterday(Path(asked.results.path))
 
