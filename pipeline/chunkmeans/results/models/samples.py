@@ -23,7 +23,7 @@ from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Samples
 from chunkmeans.results.models.models import group_attributes, group_json
-from chunkmeans.results.store.packed_arrays import pack, unpack
+from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, SAMPLES, Store
 from chunkmeans.results.store.versions import FORMAT
@@ -84,8 +84,8 @@ def write_samples(store: Store, subject: str, covers: Covers, collected: Collect
         "covers": covered,
         "pixels": collected.pixels,
         "invalid": collected.invalid,
-        "lowest": pack(collected.lowest),
-        "highest": pack(collected.highest),
+        "lowest": pack_array(collected.lowest),
+        "highest": pack_array(collected.highest),
         "rest": None if collected.rest is None else _packed(collected.rest),
         "arrays": {name: [v.dtype.str, list(v.shape)] for name, v in arrays.items()},
     }
@@ -129,7 +129,7 @@ def read_samples(store: Store, part: SamplesPart) -> Collected:
             vectors, counts = (_read(store, part, name) for name in _AXES)
             samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
             rest = None if about["rest"] is None else _moments(about["rest"])
-            lowest, highest = unpack(about["lowest"]), unpack(about["highest"])
+            lowest, highest = unpack_array(about["lowest"]), unpack_array(about["highest"])
             collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise ResultError(f"{store.join(part.path)}: is damaged: {error!r}") from error
@@ -185,14 +185,14 @@ def _hash(value: Any, size: int) -> str:
 def _packed(rest: Moments) -> dict[str, Any]:
     return {
         "counts": rest.counts.tolist(),
-        "sums": {"exponent": rest.sums.exponent, "limbs": pack(rest.sums.limbs)},
-        "squares": {"exponent": rest.squares.exponent, "limbs": pack(rest.squares.limbs)},
+        "sums": {"exponent": rest.sums.exponent, "limbs": pack_array(rest.sums.limbs)},
+        "squares": {"exponent": rest.squares.exponent, "limbs": pack_array(rest.squares.limbs)},
     }
 
 
 def _moments(found: Mapping[str, Any]) -> Moments:
     sums, squares = (
-        Exact(unpack(found[name]["limbs"]), int(found[name]["exponent"]))
+        Exact(unpack_array(found[name]["limbs"]), int(found[name]["exponent"]))
         for name in ("sums", "squares")
     )
     return Moments(np.array(found["counts"], np.int64), sums, squares)

@@ -65,73 +65,72 @@ class RunRecord:
 
     def to_json(self) -> str:
         """Return the record as it stands in ``run.json``."""
-        document = {
-            "format": self.format,
-            "format_minor": self.format_minor,
-            "state": self.state,
-            "counts": self.counts,
-            "images": {
-                "named": self.images,
-                "pending": self.pending,
-                "ended": self.ended,
-                "others": self.others,
-            },
-            "problems": [{"id": name, "reason": reason} for name, reason in self.problems],
-            "totals": {"pixels": self.pixels, "bytes": self.nbytes, "seconds": self.seconds},
-            "memory": {"planned": self.memory_planned, "peak": self.memory_peak},
-            "inertia": self.inertia,
-            "iterations": self.iterations,
-            "residual": self.residual,
-            "fingerprint": self.fingerprint,
-            "versions": self.versions,
-            "settings": self.settings,
-            "config": _without_storage_options(plain(self.config)),
-        }
+        document: dict[str, Any] = {}
+        for name, place in _PLACES.items():
+            section, _, key = place.rpartition(".")
+            inside = document.setdefault(section, {}) if section else document
+            inside[key] = getattr(self, name)
+        document["problems"] = [{"id": name, "reason": reason} for name, reason in self.problems]
+        document["config"] = _without_storage_options(plain(self.config))
         return to_json(document, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, path: str = RECORD) -> "RunRecord":
-        """Return the record of a text; `path` is what errors name.
+        """Return the record of a text; `path` is what errors name. Unknown keys are passed over.
 
         Raises
         ------
         ResultError
-            If it is damaged, or of a newer format. Keys that are not known are passed over.
+            If it is damaged, or of a newer format.
         """
         try:
             data = json.loads(text)
             refuse_newer(data["format"], path)
-            totals, memory = data["totals"], data["memory"]
-            images = data.get("images", {})
-            return cls(
-                config=data["config"],
-                settings=data["settings"],
-                fingerprint=data["fingerprint"],
-                state=data["state"],
-                counts=data["counts"],
-                images=images.get("named", sum(data["counts"].values())),
-                pending=images.get("pending", 0),
-                ended=images.get("ended", 0),
-                others=images.get("others", 0),
-                problems=tuple((p["id"], p["reason"]) for p in data.get("problems", ())),
-                pixels=totals["pixels"],
-                nbytes=totals["bytes"],
-                seconds=totals["seconds"],
-                memory_planned=memory["planned"],
-                memory_peak=memory["peak"],
-                inertia=_number(data["inertia"]),
-                iterations=data["iterations"],
-                residual=_number(data["residual"]),
-                versions=data["versions"],
-                format=data["format"],
-                format_minor=data.get("format_minor", 0),
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            found: dict[str, Any] = {}
+            for name, place in _PLACES.items():
+                section, _, key = place.rpartition(".")
+                inside = data.get(section, {}) if section else data
+                if key in inside or name not in _BEFORE:
+                    found[name] = inside[key]
+                else:
+                    found[name] = _BEFORE[name]
+            found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
+            found |= {name: _number(found[name]) for name in ("inertia", "residual")}
+            return cls(**found)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResultError(
                 f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
                 "another results.path; if all beside it is of chunkmeans, delete that folder and "
                 "run again"
             ) from error
+
+
+_PLACES = {
+    "format": "format",
+    "format_minor": "format_minor",
+    "state": "state",
+    "counts": "counts",
+    "images": "images.named",
+    "pending": "images.pending",
+    "ended": "images.ended",
+    "others": "images.others",
+    "problems": "problems",
+    "pixels": "totals.pixels",
+    "nbytes": "totals.bytes",
+    "seconds": "totals.seconds",
+    "memory_planned": "memory.planned",
+    "memory_peak": "memory.peak",
+    "inertia": "inertia",
+    "iterations": "iterations",
+    "residual": "residual",
+    "fingerprint": "fingerprint",
+    "versions": "versions",
+    "settings": "settings",
+    "config": "config",
+}
+"""Where each field stands in ``run.json``, in this order."""
+_BEFORE: Mapping[str, Any] = {"format_minor": 0}
+"""Fields that came after the first format, and what a record without them means."""
 
 
 def write_record(store: Store, record: RunRecord) -> None:

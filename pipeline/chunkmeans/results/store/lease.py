@@ -35,7 +35,7 @@ from chunkmeans.retry import is_transient
 
 BEAT = 5.0
 """Seconds between two signs of life."""
-PATIENCE = 4
+BEATS_UNTIL_DEAD = 4
 """Beats without a sign of life after which a driver is taken for dead."""
 SETTLE = 0.5
 """Seconds after which one of two that started at once sees the other, where names are no lock."""
@@ -129,11 +129,11 @@ def holder(store: Store) -> Holder | None:
 
 
 def lives(store: Store, found: Holder, beat: float = BEAT) -> bool:
-    """Whether the driver that `found` names is alive; may watch it for `PATIENCE` beats."""
+    """Whether the driver that `found` names is alive; may watch it for `BEATS_UNTIL_DEAD` beats."""
     known = False if found == _DAMAGED else found.known_to_live()
     if known is not None:
         return known
-    until = monotonic() + PATIENCE * beat
+    until = monotonic() + BEATS_UNTIL_DEAD * beat
     pause = Event()
     while monotonic() < until:
         pause.wait(min(1.0, beat / 2))
@@ -228,7 +228,7 @@ class Lease:
         if self._lost:
             raise ResultError(
                 f"{self.store.path}: another run took over, as this one gave no sign of life for "
-                f"{PATIENCE * self.beat:g} seconds: {self._lost}"
+                f"{BEATS_UNTIL_DEAD * self.beat:g} seconds: {self._lost}"
             )
 
     def _live(self) -> None:

@@ -14,7 +14,7 @@ from chunkmeans.errors import ChunkmeansError
 from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.urls import filesystem
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ class Bucket:
 
         self._do(url, act)
 
-    def _do(self, url: str, act: Callable[[Any, str], Value]) -> Value:
-        def once() -> Value:
+    def _do(self, url: str, act: Callable[[Any, str], _Value]) -> _Value:
+        def once() -> _Value:
             try:
                 return act(*filesystem(url, self.storage_options))
             except (OSError, ChunkmeansError):

@@ -45,7 +45,9 @@ def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
         image = open_segmented(store, path, allow_incomplete=True)
         reason = with_retries(lambda: why_again(job, image))
         return (
-            Verdict(None, reason, path) if reason else Verdict(told(row_of(image, row, job), job))
+            Verdict(None, reason, path)
+            if reason
+            else Verdict(_with_manifest(row_of(image, row, job), job))
         )
     except ChunkmeansError as error:
         # for a transient error nothing tells that the result is not good
@@ -60,7 +62,7 @@ def verdict_of_row(job: Job, row: Row | None, retry_failed: bool) -> Verdict:
         return Verdict(None, "it failed, and is to be retried")
     reasons = (rule(job, row) for rule in _RULES)
     reason = next(filter(None, reasons), "")
-    return Verdict(None, reason) if reason else Verdict(told(row, job))
+    return Verdict(None, reason) if reason else Verdict(_with_manifest(row, job))
 
 
 def verdict_of_other(store: Store, name: str, row: Row | None) -> Verdict:
@@ -82,7 +84,7 @@ def row_of(image: SegmentedImage, row: Row | None, job: Job | None, name: str = 
     return stored_row(image, name if job is None else job.id, job)
 
 
-def told(row: Row, job: Job) -> Row:
+def _with_manifest(row: Row, job: Job) -> Row:
     """Return a row with what the manifest tells of its image now."""
     return replace(row, choice=job.choice, extra=job.manifest)
 
