@@ -1,6 +1,6 @@
-"""How far a fit is, in the output: one small file while it goes on, gone when it is labelled.
+"""How far a fit is: one small file while the fit is running, deleted when it is labelled.
 
-``fits/<subject>.json`` has a line that says of what fit it is, with a checksum of the second line,
+``fits/<subject>.json`` has a line that names the fit, with a checksum of the second line,
 which holds the history of the running start and of the best before it, and the last means.
 """
 

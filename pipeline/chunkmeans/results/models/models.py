@@ -68,7 +68,7 @@ def write_model(
 ) -> None:
     """Write the model of a group of images, None: of the collection, to ``model.zarr``.
 
-    `attributes` say what it was made of: ``pool``, which images; ``pixels``, of what kind.
+    `attributes` hold what it was made of: ``pool``, which images; ``pixels``, of what kind.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def has_model(store: Store, group: str | None = None) -> bool:
 
 
 def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
-    """Return what the stored model of a group says of itself; empty if there is none.
+    """Return the attributes of the stored model of a group; empty if there is none.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def model_names(store: Store) -> list[str | None]:
 def model_path(group: str | None) -> str:
     """Return where the model of a group, None: of the collection, lies.
 
-    A group's name is whatever a manifest says; it is kept among the attributes.
+    A group's name is any text of a manifest; it is kept among the attributes.
 
     >>> model_path("Slide 7/a")
     'model.zarr/groups/Slide_7_a-c0b46bc4f973d182'

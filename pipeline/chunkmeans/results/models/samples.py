@@ -1,6 +1,6 @@
 """Tables of pixels that were counted, in ``samples.zarr``: so that none is read for them twice.
 
-Of a subject (the collection, a group, a huge image) there are a few parts. Each says of which
+Of a subject (the collection, a group, a huge image) there are a few parts. Each names which
 images, or boxes of them, it is, and holds the distinct vectors of those with their counts; or,
 where pixels hardly repeat, a sketch of the vectors and the exact totals of all pixels. Never a
 pixel with its place. The group's own metadata comes last, so that half a part is none.

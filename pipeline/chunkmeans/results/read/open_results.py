@@ -210,7 +210,7 @@ class Run:
     def catalog(self) -> list[Row]:
         """A row per input, in the order of the inputs.
 
-        A row's `fractions` and `means` tell what each label is of the image; ``labels.csv`` beside
+        A row's `fractions` and `means` describe each label of the image; ``labels.csv`` beside
         the catalogue has the same in long form, for searches.
         """
         return read_catalog(self.store)
@@ -282,8 +282,8 @@ def open_run(
     storage_options
         Handed to fsspec, for a URL.
     allow_incomplete
-        Whether to show also images that the run has not finished; most of what they could tell
-        is refused then, image by image.
+        Whether to show also images that the run has not finished; most of their
+        properties are refused then, image by image.
 
     Raises
     ------

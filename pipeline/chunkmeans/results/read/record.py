@@ -37,7 +37,7 @@ class RunRecord:
     others: int = 0
     """Images of earlier runs in the catalogue, which this run does not name."""
     ended: int = 0
-    """Inputs that ended since the run began, to tell its rate by."""
+    """Inputs that ended since the run began, for its rate."""
     problems: tuple[tuple[str, str], ...] = ()
     """Id and reason of the images that failed last, the latest last."""
     pixels: int = 0

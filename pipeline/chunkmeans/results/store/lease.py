@@ -1,7 +1,7 @@
 """Who writes an output: one driver at a time, on whatever host, by one small file.
 
 A store need not know locks, appending or renaming, and clocks may differ. So a driver writes
-``lease.json`` again and again with a number that grows, and whoever finds such a file watches
+``lease.json`` again and again with a number that grows, and a driver that finds such a file watches
 whether the number does. Where the driver runs, or ran, on this very machine, its process is looked
 up instead, which needs no waiting.
 
@@ -46,13 +46,13 @@ _held: set[str] = set()
 
 @dataclass(frozen=True)
 class Holder:
-    """What ``lease.json`` says."""
+    """What ``lease.json`` holds."""
 
     id: str
     host: str
     pid: int
     born: float
-    """When the process began, by its own clock: tells it from a later one of the same number."""
+    """When the process began, by its own clock: a later one may have the same number."""
     machine: str
     """Names the machine since its last start, and the container; empty if that is not known."""
     since: str
@@ -82,7 +82,7 @@ class Holder:
         return self.machine == this_machine() != ""
 
     def known_to_live(self) -> bool | None:
-        """Whether the process is there; None if this machine cannot tell."""
+        """Whether the process is there; None if that is not known here."""
         if not self.of_this_machine():
             return None
         if self.pid == os.getpid():
@@ -109,12 +109,12 @@ def this_machine() -> str:
 
 
 def holder(store: Store) -> Holder | None:
-    """Return who holds the output, dead or alive; None if nobody does.
+    """Return the driver that holds the output, dead or alive; None if there is none.
 
     Raises
     ------
     ResultError
-        If the output does not answer: nobody may be taken for dead for that.
+        If the output does not answer: no driver may be taken for dead for that.
     """
     try:
         text = store.read_text(LEASE)
@@ -153,7 +153,7 @@ class Lease:
     store
         The output.
     progress
-        Called now and then: what others are told of this run.
+        Called now and then: the progress that others read.
     beat
         Seconds between two signs of life.
 

@@ -59,7 +59,7 @@ def _locked(folder: str) -> int | None:
     try:
         os.makedirs(folder, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # whoever writes there next will be told why
+    except OSError:  # the next write there raises the reason
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -45,7 +45,7 @@ class Bucket:
     def create(self, url: str, data: bytes) -> bool:
         """Write an object that is not there; False if it is.
 
-        Not every store can tell of two at once which was first: then both succeed.
+        Not every store knows which of two at once was first: then both succeed.
         """
 
         def act(system: Any, path: str) -> bool:
@@ -95,7 +95,7 @@ class Bucket:
                 system.rm_file(f"{path}/{first}")
             with suppress(FileNotFoundError):
                 system.rm(path, recursive=True)
-            if left := _below(system, path):  # s3fs does not tell what it was refused
+            if left := _below(system, path):  # s3fs does not report what it was refused
                 raise PermissionError(f"{len(left)} objects are still there, such as {left[0]}")
 
         self._do(url, act)

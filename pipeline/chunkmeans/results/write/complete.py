@@ -1,4 +1,4 @@
-"""The marks that say of images' stores that they are complete: set last, for several at once.
+"""Completion marks of images' stores: set last, for several stores at once.
 
 A disk writes its journal once for all that wait for it. So what is waited for is not one small
 store after the other, but those that a task has written, together.

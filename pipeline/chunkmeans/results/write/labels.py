@@ -44,7 +44,7 @@ _OWN_KEYS = frozenset({"format", "complete", "image", "model"})
 class LabelWriter:
     """Writes the labels of one image. Pickles; any number of tasks may write at a time.
 
-    Each task writes boxes of whole blocks, and nobody else touches those. Writing a box again
+    Each task writes boxes of whole blocks, and no other task touches those. Writing a box again
     writes the same objects again, whole, without looking at what was there.
     """
 

@@ -58,7 +58,7 @@ class Finished:
             raise _damaged(image, error) from error
 
     def row(self, inputs: Mapping[str, Any], seconds: float | None = None) -> Row:
-        """Return its row; `inputs` are the columns that tell of the input alone."""
+        """Return its row; `inputs` are the columns of the input alone (`inputs_of`)."""
         model, size = self.model, prod(self.shape)
         pixels = int(model.counts.sum())
         return Row(
@@ -83,7 +83,7 @@ class Finished:
 
 
 def inputs_of(what: Job | Row) -> dict[str, Any]:
-    """Return the columns of a row that tell of its input alone."""
+    """Return the columns of a row that are of its input alone."""
     extra = what.extra if isinstance(what, Row) else what.manifest
     return {"id": what.id, "source": what.source, "choice": what.choice, "extra": extra}
 

@@ -33,7 +33,7 @@ def completed(store: Store, written: Iterable[Ending]) -> Iterator[Ending]:
 
 
 def _together(store: Store, written: Sequence[Ending]) -> Iterator[Ending]:
-    """Set the marks of all; where that fails, one by one, so that only whose it is fails."""
+    """Set the marks of all; where that fails, one by one, so that one image fails alone."""
     try:
         complete(store, [ending.mark for ending in written if ending.mark is not None])
     except Exception:

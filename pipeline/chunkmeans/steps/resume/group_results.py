@@ -63,7 +63,7 @@ class GroupResults:
         return found
 
     def keep(self, model: Model, attributes: Mapping[str, Any]) -> None:
-        """Write the model; `attributes` say of which pool it is and of what pixels."""
+        """Write the model; `attributes` name its pool and its pixels."""
         write_model(self.book.store, self.group, model, attributes)
         if self.group is None:
             self.book.record_fit(model)

@@ -73,7 +73,7 @@ def inventory_of_groups(
     """Return what holds where images share means: all of a group, or nothing of it.
 
     Of a group that is not whole no store is stale yet: the images that can be read decide which
-    means it has, and so which labels go on being its own.
+    means it has, and so which labels stay its own.
     """
     named, others = _judged(store, rows, jobs, retry_failed)
     single, groups = _rows(named), defaultdict(list)
@@ -95,7 +95,7 @@ def inventory_of_groups(
 def _group_holds(
     store: Store, members: Sequence[Job], found: Mapping[str, Row], settings: str
 ) -> bool:
-    """Whether a group whose images all hold was labelled by the means of just these images."""
+    """Whether a group of which every image holds has the means of just these images."""
     labelled = [row.store for row in found.values() if row.store]
     if not labelled:
         return True  # nothing can be read, or nothing is there to be labelled
@@ -117,7 +117,7 @@ def pool_of(settings: str, init: str | None, images: Iterable[tuple[str, str, An
     init
         Hash of the means that the fit begins with; None if they are drawn.
     images
-        Of every image whose pixels are pooled: its id, its fingerprint, its channels.
+        Of every pooled image: its id, its fingerprint, its channels.
     """
     listed = sorted(to_json([name, mark, channels]) for name, mark, channels in images)
     begin = [settings] if init is None else [settings, init]
@@ -125,7 +125,7 @@ def pool_of(settings: str, init: str | None, images: Iterable[tuple[str, str, An
 
 
 def labelled_in(store: Store, path: str, pool: str) -> SegmentedImage | None:
-    """Return an image whose labels are complete and belong to this pool; None: it has no such."""
+    """Return an image whose labels are complete and belong to this pool; None: it has none."""
     try:
         image = open_segmented(store, path)
         return image if image.attributes.get(POOL) == pool else None

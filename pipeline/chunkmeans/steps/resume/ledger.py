@@ -1,9 +1,8 @@
 """The output of a run while it runs: what is done already, and what is added.
 
-The mark of an image's store, set last, after a sync to the disk, is what says that the image is
-done; see `chunkmeans.steps.resume.verdict`. The catalogue lists such marks, and what failed or
-was skipped. It is written again and again, as often as that takes a twentieth of the time at
-most, so that a run that is killed loses no result, and hardly a failure. The record says
+The mark of an image's store, set last, after a sync to the disk, makes an image done; see
+`chunkmeans.steps.resume.verdict`. The catalogue lists such marks, and what failed or was skipped.
+It is written again and again, as often as that takes a twentieth of the time at most, so that a run that is killed loses no result, and hardly a failure. The record says
 ``finished`` only at the very end.
 """
 
@@ -28,7 +27,7 @@ from chunkmeans.steps.resume.pace import SavePace
 SECONDS_BETWEEN_CATALOGUES = 2.0
 """At least."""
 LAST_PROBLEMS = 10
-"""Failures that the record tells of."""
+"""Failures that the record lists."""
 
 
 @dataclass
@@ -44,7 +43,7 @@ class Ledger:
     """Why images that had ended are done again, by id."""
     lease: Lease | None = None
     compared: bool = False
-    """Whether the rows found tell already which images repeat others: of a run that finished."""
+    """Whether the rows found name already which images repeat others: those of a finished run."""
     nbytes: int = 0
     """Decoded bytes of the images of this run."""
     problems: "deque[tuple[str, str]]" = field(default_factory=lambda: deque(maxlen=LAST_PROBLEMS))
@@ -112,7 +111,7 @@ class Ledger:
         return {"seconds": self.seconds, "ended": self._ended, **self.phase}
 
     def record_fit(self, model: Model) -> None:
-        """Let the record tell of the fit of all images."""
+        """Put the fit of all images into the record."""
         self.record = replace(
             self.record,
             inertia=model.inertia,

@@ -1,7 +1,7 @@
-"""Opening an output for a run: whose it is, what of it holds, what is to be done.
+"""Opening an output for a run: who owns it, what of it holds, what is to be done.
 
 One driver writes an output at a time (`chunkmeans.results.store.lease`). Under its lease the
-output is resumed, or cleared where it is to be overwritten; an inventory tells which results
+output is resumed, or cleared where it is to be overwritten; an inventory lists which results
 hold; everything else goes, the catalogue first; and a ledger with the rest to be done is handed
 on, whose record is closed however the run ends.
 
@@ -42,7 +42,7 @@ class Resume:
     retry_failed: bool = False
     """Images that failed are tried again though their files are the same."""
     settings: Mapping[str, Any] | None = None
-    """What decides a result; None: what the config says."""
+    """What decides a result; None: the config's."""
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def open_ledger(
 ) -> Iterator[Ledger]:
     """Open the output for a run and close its record, whatever happens in between.
 
-    The record tells the bytes that were `planned`, and what `peak` measured.
+    The record has the bytes that were `planned`, and what `peak` measured.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def _leave_what_holds(book: Ledger, found: Inventory, *, pooled: bool) -> None:
     again = {job.group for job in book.pending}
     if pooled and None not in again and has_model(store):
         book.record_fit(read_model(store))
-    if not store.exists(RECORD):  # first of all, as it says whose the rest is
+    if not store.exists(RECORD):  # first of all, as it makes the rest our output
         book.record_state()
     book.save()
     write_labels_table(store, book.ordered())

@@ -36,7 +36,7 @@ class Ending:
 
     @property
     def event(self) -> ImageFinished:
-        """What the watcher is told."""
+        """The event that the watcher gets."""
         row = self.row
         return ImageFinished(row.id, row.state, row.reason, row.seconds or 0.0, self.detail)
 
@@ -64,7 +64,7 @@ def failed(
 
 
 def reason_of(error: Exception) -> str:
-    """Return what a row says of an error, one line.
+    """Return the reason that a row gives for an error, one line.
 
     >>> reason_of(KeyError("width")), reason_of(ChunkmeansError("no such codec"))
     ("KeyError: 'width'", 'no such codec')
@@ -124,10 +124,10 @@ def limit_in(mark: str) -> str:
 
 
 def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str:
-    """Return what tells whether an image that failed has changed since; empty if nothing does.
+    """Return what changes when an image that failed does; empty if nothing is known to.
 
     Sizes and times of the files, or a hash of their bytes where the job wants that, as a broken
-    one tells nothing else of itself; and what the limit is that refused it.
+    one has nothing else to be known by; and what the limit is that refused it.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _is_older(path: str, begin: float) -> bool:
 
 
 def advanced(ending: Ending) -> Advanced:
-    """Return what an image that ended tells the watcher of the phase ``images``."""
+    """Return the progress of the phase ``images`` that an image which ended makes."""
     row = ending.row
     pixels = (row.pixels or 0) + (row.nodata or 0)
     return Advanced("images", "collection", pixels, ending.nbytes, seconds=row.seconds or 0.0)

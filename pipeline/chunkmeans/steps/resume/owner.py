@@ -62,7 +62,7 @@ def _foreign(store: Store, name: str) -> bool:
 
 
 def clear_output(store: Store) -> None:
-    """Delete what a run writes, and nothing else; its record last, as it says whose this is.
+    """Delete what a run writes, and nothing else; its record last, as it makes this our output.
 
     Tables of pixels stay: they are of the images alone, not of the settings. So does what a user
     put beside our logs and fits.

@@ -1,7 +1,7 @@
 """What a run that the whole engine works on leaves for the next one, besides its results.
 
-The means and the history of a fit that goes on, and what was collected of its pixels: a run that
-was killed goes on with both, another one with the same images begins with the latter.
+The means and the history of a running fit, and what was collected of its pixels: a run that was
+killed resumes with both, another one with the same images begins with the latter.
 """
 
 import re
@@ -24,12 +24,12 @@ GROUPS, IMAGES = "groups", "images"
 
 
 def subject_of(group: str | None) -> str:
-    """Return whose fit it is that images of a group share; None: of all images."""
+    """Return the subject of the fit that images of a group share; None: of all images."""
     return "collection" if group is None else f"{GROUPS}/{path_of(group)}"
 
 
 def subject_of_image(image: str) -> str:
-    """Return whose fit an image's own is."""
+    """Return the subject of an image's own fit."""
     return f"{IMAGES}/{path_of(image)}"
 
 
@@ -47,11 +47,11 @@ class SavedFit:
     store
         The output.
     subject
-        Whose fit it is.
+        What the fit is of.
     name
         Names the fit: the same text, the same samples and settings.
     watch
-        Is told where the fit goes on.
+        Gets a note of where the fit resumes.
     """
 
     def __init__(self, store: Store, subject: str, name: str, watch: Watcher) -> None:
@@ -63,12 +63,12 @@ class SavedFit:
         try:
             progress = read_fit(self.store, self.subject, self.name)
         except ResultError as error:
-            self.watch(Note(f"{error}; the fit begins anew", "warning"))
+            self.watch(Note(f"{error}; the fit starts again", "warning"))
             return None
         if progress is not None:
             begun = f"iteration {len(progress.running)} of start {len(progress.starts) + 1}"
             done = f"{len(progress.starts)} start{'s' * (len(progress.starts) != 1)} done"
-            self.watch(Note(f"the fit goes on after {begun if len(progress.running) else done}"))
+            self.watch(Note(f"the fit resumes after {begun if len(progress.running) else done}"))
         return progress
 
     def keep(self, progress: Progress) -> None:
@@ -92,9 +92,9 @@ class Saved:
     store
         The output.
     subject
-        Whose it is.
+        The collection, a group, or an image.
     watch
-        Is told what need not be done again.
+        Gets notes of what need not be done again.
     samples
         Whether what was collected is kept after the subject is done.
     most

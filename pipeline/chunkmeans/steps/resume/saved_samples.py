@@ -2,7 +2,7 @@
 
 Chunks are read in batches, and each batch's table is a part of ``samples.zarr``. A run takes over
 the parts whose images, and choices of pixels, are all its own, and reads the rest. A part that
-has an image which changed, or went, tells nothing of the others apart, so those are read again.
+has an image which changed, or went, has no table of the others alone, so those are read again.
 """
 
 from collections import Counter
@@ -56,9 +56,9 @@ class SavedSamples:
     store
         The output.
     subject
-        Whose parts they are.
+        What the parts are of.
     watch
-        Is told what need not be read again, and what is damaged.
+        Gets notes of what need not be read again, and of what is damaged.
     most
         Parts that are kept.
     """
@@ -185,9 +185,9 @@ class SavedSamples:
             self._covered.setdefault(name, []).extend(self._boxes(part, name))
 
     def _drop(self, path: str, why: str) -> None:
-        """Delete a part that cannot be used, and say so if something is wrong with it."""
+        """Delete a part that cannot be used, with a note if something is wrong with it."""
         if why:
-            self.watch(Note(f"{why}; what it told is read again", "warning"))
+            self.watch(Note(f"{why}; its pixels are read again", "warning"))
         self.store.delete(path)
 
     def _merged(self, parts: Iterable[SamplesPart]) -> Collected:
@@ -199,12 +199,12 @@ class SavedSamples:
         return (Box.whole(self._sources[name].info.shape),) if boxes is None else boxes
 
     def _covering(self, name: str, boxes: Iterable[Box]) -> tuple[Box, ...] | None:
-        """Return boxes of an image as a part says them."""
+        """Return boxes of an image as a part names them."""
         found = tuple(joined(boxes))
         return None if found == (Box.whole(self._sources[name].info.shape),) else found
 
     def _overlaps(self, part: SamplesPart) -> bool:
-        """Whether a part tells again what is known."""
+        """Whether a part covers pixels that are covered already."""
         return any(
             (box & known).size
             for name in part.covers.keys() & self._covered.keys()

@@ -39,7 +39,7 @@ class Verdict:
 
 
 def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
-    """Judge the store of a job's image, complete or not; `row` is what the catalogue says of it."""
+    """Judge the store of a job's image, complete or not; `row` is its row of the catalogue."""
     path = image_path(job.id)
     try:
         image = open_segmented(store, path, allow_incomplete=True)
@@ -50,12 +50,12 @@ def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
             else Verdict(_with_manifest(row_of(image, row, job), job))
         )
     except ChunkmeansError as error:
-        # for a transient error nothing tells that the result is not good
+        # a transient error is no proof that the result is bad
         return Verdict(None, str(error), "" if is_transient(error) else path)
 
 
 def verdict_of_row(job: Job, row: Row | None, retry_failed: bool) -> Verdict:
-    """Judge what the catalogue says of a job's image that has no store."""
+    """Judge the row of a job's image that has no store."""
     if row is None:
         return Verdict()
     if row.state == "failed" and retry_failed and not row.store:
@@ -85,7 +85,7 @@ def row_of(image: SegmentedImage, row: Row | None, job: Job | None, name: str = 
 
 
 def _with_manifest(row: Row, job: Job) -> Row:
-    """Return a row with what the manifest tells of its image now."""
+    """Return a row with the present columns of the manifest."""
     return replace(row, choice=job.choice, extra=job.manifest)
 
 
@@ -111,7 +111,7 @@ def why_again(job: Job, image: SegmentedImage) -> str:
 
 
 def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
-    """Return the first thing in which a result, by what it says it is made of, is another's."""
+    """Return the first thing in which the attributes of a result differ from its job."""
     source = made["source"]
     image, mask = _opened(job)
     now = fingerprint(image, mask, job.fingerprint)
@@ -163,7 +163,7 @@ def _other_input(job: Job, row: Row) -> str:
 
 
 def _other_failure(job: Job, before: str) -> str:
-    """Return why what failed as `before` says may not fail again."""
+    """Return why what failed with the fingerprint `before` may not fail again."""
     if not before:
         return "it failed for a reason that may have passed"
     limit = limit_in(before)
@@ -188,8 +188,8 @@ def changed(before: str, now: str) -> str:
     """Return what it means that two fingerprints of an input differ."""
     if now and before.startswith(CONTENT) != now.startswith(CONTENT):
         return (
-            "images.fingerprint is of another kind than it was, so that nothing tells whether the "
-            f"file changed: it was {before}, now {now}"
+            "images.fingerprint is of another kind than it was, so whether the file changed is not "
+            f"known: it was {before}, now {now}"
         )
     read_by = re.compile(rf"{READ_BY}(\S+ \d+)")
     if read_by.sub("", before) == read_by.sub("", now):
