@@ -2,8 +2,9 @@
 
 The mark of an image's store, set last, after a sync to the disk, makes an image done; see
 `chunkmeans.steps.resume.verdict`. The catalogue lists such marks, and what failed or was skipped.
-It is written again and again, as often as that takes a twentieth of the time at most, so that a run that is killed loses no result, and hardly a failure. The record says
-``finished`` only at the very end.
+It is written again and again, as often as that takes a twentieth of the time at most, so that a
+run that is killed loses no result, and hardly a failure. The record says ``finished`` only at the
+very end.
 """
 
 from collections import Counter, deque
