@@ -148,11 +148,9 @@ class SavedSamples:
         ResultError
             If the output cannot be written.
         """
-        boxes: dict[str, list[Box]] = {}
-        for chunk in chain.from_iterable(batch):
-            boxes.setdefault(self._marks[chunk.source.id], []).append(chunk.box)
-        covers = {name: self._covering(name, found) for name, found in boxes.items()}
-        self._take(write_samples(self.store, self.subject, covers, collected), collected)
+        chunks = chain.from_iterable(batch)
+        boxes = ((self._marks[chunk.source.id], chunk.box) for chunk in chunks)
+        self._take(self._written(boxes, collected), collected)
 
     def settle(self) -> None:
         """Make one of the smallest parts, where there are too many."""
@@ -161,15 +159,19 @@ class SavedSamples:
         ordered = sorted(self._parts.values(), key=lambda part: (part.pixels, part.path))
         few = ordered[: len(ordered) - self.most // 2]
         try:
-            merged = self._merged(few) if len(few) < len(ordered) else self.total
+            each = (read_samples(self.store, part) for part in few)
+            merged = reduce(Collected.merge, each) if len(few) < len(ordered) else self.total
         except ResultError:  # damaged since it was written: the total is not
             few, merged = ordered, self.total
-        boxes: dict[str, list[Box]] = {}
-        for part in few:
-            for name in part.covers:
-                boxes.setdefault(name, []).extend(self._boxes(part, name))
-        covers = {name: self._covering(name, found) for name, found in boxes.items()}
-        one = write_samples(self.store, self.subject, covers, merged)
+        one = self._written(
+            (
+                (name, box)
+                for part in few
+                for name in part.covers
+                for box in self._boxes(part, name)
+            ),
+            merged,
+        )
         for part in few:
             self.store.delete(self._parts.pop(part.path).path)
         self._parts[one.path] = one
@@ -190,18 +192,21 @@ class SavedSamples:
             self.watch(Note(f"{why}; its pixels are read again", "warning"))
         self.store.delete(path)
 
-    def _merged(self, parts: Iterable[SamplesPart]) -> Collected:
-        return reduce(Collected.merge, (read_samples(self.store, part) for part in parts))
-
     def _boxes(self, part: SamplesPart, name: str) -> tuple[Box, ...]:
         """Return what a part covers of an image."""
         boxes = part.covers[name]
         return (Box.whole(self._sources[name].info.shape),) if boxes is None else boxes
 
-    def _covering(self, name: str, boxes: Iterable[Box]) -> tuple[Box, ...] | None:
-        """Return boxes of an image as a part names them."""
-        found = tuple(joined(boxes))
-        return None if found == (Box.whole(self._sources[name].info.shape),) else found
+    def _written(self, boxes: Iterable[tuple[str, Box]], collected: Collected) -> SamplesPart:
+        """Write what was collected of some boxes, each with the mark of its image, as a part."""
+        by_image: dict[str, list[Box]] = {}
+        for name, box in boxes:
+            by_image.setdefault(name, []).append(box)
+        covers: dict[str, tuple[Box, ...] | None] = {}
+        for name, found in by_image.items():
+            whole, parts = Box.whole(self._sources[name].info.shape), tuple(joined(found))
+            covers[name] = None if parts == (whole,) else parts
+        return write_samples(self.store, self.subject, covers, collected)
 
     def _overlaps(self, part: SamplesPart) -> bool:
         """Whether a part covers pixels that are covered already."""
