@@ -16,7 +16,7 @@ from chunkmeans.results.store.store import IMAGES
 from chunkmeans.results.write.layout import plan_labels
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.sources.formats.npy import NpyImage
-from chunkmeans.steps.plan import memory
+from chunkmeans.steps.tuning import DEFAULT
 from distributed import LocalCluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -48,7 +48,7 @@ def ways(draw, *, raw=True):
         bundle=draw(st.sampled_from([1, 50, 10**9])),
         piece=draw(st.sampled_from([1, 7, 10**9])),
         small=draw(st.sampled_from([0, 0, 10**9])),
-        libraries=draw(st.sampled_from([0, memory.LIBRARIES])),
+        libraries=draw(st.sampled_from([0, DEFAULT.libraries])),
         **(draw(st.sampled_from([{}, {"table_bits": 0}, RAW])) if raw else {}),
     )
 

@@ -6,10 +6,10 @@ import numpy as np
 from chunkmeans import make_config
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.steps.chunk import open_input
-from chunkmeans.steps.plan import memory
 from chunkmeans.steps.plan.jobs import jobs_of
 
 from tests.test_exactness import picture
+from tests.ways import tuned
 
 MEANS = [[10.0], [90.0], [200.0]]
 
@@ -45,7 +45,4 @@ def source(array, axes="yxc", **how):
 
 def in_many_tasks(monkeypatch):
     """Cut even the smallest image into tasks of a shard each."""
-    for name in ("SMALL_PIXELS", "SMALL_AND_FEW_PIXELS"):
-        monkeypatch.setattr(memory, name, 0)
-    for name in ("CHUNK_PIXELS", "BUNDLE_PIXELS"):
-        monkeypatch.setattr(memory, name, 1)
+    tuned(monkeypatch, small_pixels=0, small_and_few_pixels=0, chunk_pixels=1, bundle_pixels=1)

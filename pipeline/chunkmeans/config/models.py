@@ -113,6 +113,8 @@ class Features(_Section):
     ] = "none"
     """What distances are measured in: none, standard (deviations), range, or weights, one per
     channel."""
+    use: tuple[str, ...] = ()
+    """Names of features that samples are made of pixels by, one after the other; installed ones."""
 
 
 class GivenMeans(_Section):
@@ -368,6 +370,8 @@ class Config(_Section):
             config[section]["storage_options"] = dict.fromkeys(options, HIDDEN)
         for name in ("options", "dask_config"):  # a password of ssh, a token of a gateway
             config["cluster"][name] = dict.fromkeys(config["cluster"][name], HIDDEN)
+        if not config["features"]["use"]:  # as in results from before there was this key
+            del config["features"]["use"]
         return config
 
     def settings(self) -> dict[str, Any]:

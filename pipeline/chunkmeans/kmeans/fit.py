@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,18 @@ FEW_NUMBERS = 2**10
 """Of the means for which turns are taken ahead."""
 
 
+class Scaling(Protocol):
+    """What weighs channels by all of their numbers; a frozen dataclass of JSON values."""
+
+    def weights(self, collected: Collected) -> Floats:
+        """Return what each channel is multiplied by in distances, (c,)."""
+        ...
+
+    def check(self, channels: int) -> None:
+        """Refuse so many channels, by a `ConfigError`, if they cannot be weighed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to fit; the names are those of the config."""
@@ -58,7 +70,8 @@ class Settings:
     max_iterations: int = 1000
     empty: Empty = "farthest"
     seed: int = 0
-    scale: Literal["none", "standard", "range"] | tuple[float, ...] = "none"
+    scale: Scaling | None = None
+    """How channels are weighed; None: each as it is."""
 
 
 class TablePixels:
@@ -279,11 +292,8 @@ def check_channels(settings: Settings, channels: int) -> None:
     ConfigError
         If there is not one number per channel.
     """
-    if isinstance(settings.scale, tuple) and len(settings.scale) != channels:
-        raise ConfigError(
-            f"features.scale: {len(settings.scale)} weights for {channels} channels; give one "
-            "weight per channel"
-        )
+    if settings.scale is not None:
+        settings.scale.check(channels)
     if not isinstance(settings.init, str):
         shape = np.shape(settings.init)
         if len(shape) != 2 or shape[1] != channels:
@@ -306,23 +316,10 @@ def initial_means(samples: Samples, settings: Settings, metric: Metric, restart:
 
 
 def metric_of(collected: Collected, settings: Settings) -> Metric:
-    """Return the metric that `settings.scale` asks for; a constant channel keeps weight 1.
-
-    A spread below the normal numbers counts as the least of them, so that weights are finite.
-    """
-    channels = len(collected.lowest)
-    if settings.scale == "none":
-        return Metric(np.ones(channels))
-    if settings.scale == "standard":
-        spread = collected.moments().deviations()[0]
-    elif settings.scale == "range":
-        lowest, highest = collected.lowest.tolist(), collected.highest.tolist()
-        spread = np.array([float(b - a) for a, b in zip(lowest, highest, strict=True)])
-    else:
-        return Metric(np.array(settings.scale, np.float64))
-    weights = np.ones(channels)
-    weights[spread > 0] = 1.0 / np.maximum(spread[spread > 0], np.finfo(np.float64).tiny)
-    return Metric(weights)
+    """Return the metric that `settings.scale` asks for."""
+    if settings.scale is None:
+        return Metric(np.ones(len(collected.lowest)))
+    return Metric(settings.scale.weights(collected))
 
 
 def _check_magnitude(numbers: Floats, what: str, advice: str) -> None:

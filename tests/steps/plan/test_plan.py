@@ -11,7 +11,7 @@ import pytest
 from chunkmeans import make_config, plan, run
 from chunkmeans.cli.commands import app
 from chunkmeans.engines.base import Size
-from chunkmeans.steps.job import Job, Output
+from chunkmeans.steps.job import Job, LabelOutput
 from chunkmeans.steps.plan.plan import SAMPLE, planned
 from typer.testing import CliRunner
 
@@ -152,7 +152,7 @@ def test_no_header_whatever_it_raises_is_the_plans_problem(tmp_path, monkeypatch
     def broken(output, source, k):
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(Output, "layout", broken)
+    monkeypatch.setattr(LabelOutput, "layout", broken)
     found = plan(config(tmp_path))
     assert found.problems == ()
     assert all("npy: RecursionError: too deep" in image.problem for image in found.images)

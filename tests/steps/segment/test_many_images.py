@@ -11,13 +11,13 @@ from chunkmeans.results.read.open_results import open_image
 from chunkmeans.results.store.store import Store
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.sources.warnings import MOST
-from chunkmeans.steps.plan import memory
 from chunkmeans.steps.plan.jobs import jobs_of
 from chunkmeans.steps.resume.outcome import row_of_store
 from chunkmeans.steps.segment.many_images import segment_images
 
 from tests.steps.examples import config, in_many_tasks, jobs
 from tests.steps.poison import poisoned
+from tests.ways import tuned
 
 
 def endings(jobs, engine, watch=ignore):
@@ -26,8 +26,7 @@ def endings(jobs, engine, watch=ignore):
 
 @pytest.mark.parametrize("small", [0, 140, 10**6], ids=["all large", "some", "all small"])
 def test_every_image_ends_once_whatever_its_size(tmp_path, monkeypatch, small):
-    monkeypatch.setattr(memory, "SMALL_PIXELS", small)
-    monkeypatch.setattr(memory, "SMALL_AND_FEW_PIXELS", small)
+    tuned(monkeypatch, small_pixels=small, small_and_few_pixels=small)
     all_jobs = jobs(tmp_path)
     seen = []
 
@@ -57,8 +56,7 @@ def test_an_image_that_cannot_be_opened_fails_and_the_others_are_done(tmp_path):
 
 @pytest.mark.parametrize("small", [0, 10**6], ids=["large", "small"])
 def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypatch, small):
-    monkeypatch.setattr(memory, "SMALL_PIXELS", small)
-    monkeypatch.setattr(memory, "SMALL_AND_FEW_PIXELS", small)
+    tuned(monkeypatch, small_pixels=small, small_and_few_pixels=small)
     all_jobs = jobs(tmp_path, 3)
     decode = NpyImage.decode
 

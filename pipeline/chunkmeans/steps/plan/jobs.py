@@ -10,6 +10,9 @@ import numpy as np
 from chunkmeans.config import Config
 from chunkmeans.config.models import EarlierResults, GivenMeans
 from chunkmeans.errors import ConfigError, ResultError
+from chunkmeans.features.base import Features
+from chunkmeans.features.registry import make_features
+from chunkmeans.features.scale import Scale
 from chunkmeans.features.validity import Nodata
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.model import Model
@@ -20,7 +23,7 @@ from chunkmeans.results.read.record import versions
 from chunkmeans.results.store.store import Store
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.find.collection import Entry, collect_entries
-from chunkmeans.steps.job import Job, Output
+from chunkmeans.steps.job import Job, LabelOutput
 
 
 def jobs_of(config: Config) -> list[Job]:
@@ -43,7 +46,8 @@ def jobs_of(config: Config) -> list[Job]:
                 "list the images in a manifest with a column `group`"
             )
     settings = means_of(config, entries)
-    shared, nodata = read_options(config), nodata_of(config)  # there may be a million jobs
+    # made once, as there may be a million jobs
+    shared, nodata, features = read_options(config), nodata_of(config), features_of(config)
     named = catalogue_names({name: None for entry in entries for name in entry.extra})
     return [
         Job(
@@ -59,6 +63,7 @@ def jobs_of(config: Config) -> list[Job]:
             if named
             else entry.extra,
             fingerprint=images.fingerprint,
+            features=features,
         )
         for entry in entries
     ]
@@ -140,15 +145,20 @@ def settings_of(config: Config) -> Settings:
         max_iterations=kmeans.max_iterations,
         empty=kmeans.empty,
         seed=kmeans.seed,
-        scale=config.features.scale,
+        scale=Features((*features_of(config).steps, Scale(config.features.scale))),
     )
 
 
-def output_of(config: Config) -> Output:
+def features_of(config: Config) -> Features:
+    """Return what samples are made of pixels by; raises a `ConfigError` if it is not known."""
+    return make_features(config.features.use)
+
+
+def output_of(config: Config) -> LabelOutput:
     """Return where and how labels are stored."""
     results = config.results
     attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions()}
-    return Output(
+    return LabelOutput(
         store_of(config),
         results.chunk,
         results.shard,

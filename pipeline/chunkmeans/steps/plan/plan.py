@@ -1,4 +1,4 @@
-"""What a run would do, told before it does it: headers are read, no pixel is decoded.
+"""The plan of a run: headers are read, no pixel is decoded.
 
 Of many images a sample is looked at. A header that is refused is what will become of that image,
 and no reason to refuse the run.
@@ -21,13 +21,11 @@ from chunkmeans.errors import ChunkmeansError, ConfigError, ResultError, SourceE
 from chunkmeans.events import Note, Watcher, ignore
 from chunkmeans.features.validity import common
 from chunkmeans.kmeans.fit import check_channels
-from chunkmeans.steps.job import Job
+from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.jobs import store_of
 from chunkmeans.steps.plan.memory import (
-    LIBRARIES,
     TooLittleMemory,
     driver_bytes,
-    most_pixels_of_a_task,
     plan_chunks,
     planned_bytes,
 )
@@ -82,7 +80,7 @@ class Plan:
     problems: tuple[str, ...]
     """Why the run would be refused; empty if it would not."""
     assumed: bool = False
-    """Whether nobody says what a worker has; `bound` is then what is free on this machine."""
+    """Whether what a worker has is not known; `bound` is then what is free on this machine."""
     unopened: int = 0
     """Images of the run beyond those looked at."""
     script: str = ""
@@ -101,7 +99,8 @@ def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Pla
         watch(Note(text, "warning"))
 
     size = engine_size(config.cluster, memory=config.memory, say=say)
-    most = most_pixels_of_a_task(len(jobs), size)
+    tuning = jobs[0].tuning
+    most = tuning.most_pixels_of_a_task(len(jobs), size)
     looked, refused = min(len(jobs), SAMPLE), []
     sample = [jobs[number * len(jobs) // looked] for number in range(looked)]
     found = looks_at(sample, partial(planned, size=size, most=most), config.kmeans.pooled)
@@ -123,7 +122,7 @@ def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Pla
         need=need,
         bound=size.memory,
         assumed=size.assumed,
-        driver_need=LIBRARIES + max((image.driver for image in images), default=0),
+        driver_need=tuning.libraries + max((image.driver for image in images), default=0),
         tasks=sum(image.chunks for image in images) * len(jobs) // max(1, looked),
         nbytes=sum(image.nbytes for image in images) * len(jobs) // max(1, looked),
         problems=tuple(dict.fromkeys(refused)),
@@ -184,20 +183,21 @@ def planned(
     """
     image = PlannedImage(job.id, job.path)
     tasks, bound = size.workers, size.memory * (size.workers + size.apart)
-    apart = LIBRARIES if size.apart else 0
+    apart = job.tuning.libraries if size.apart else 0
     try:
         source = job.look()
         info = source.info
         image = replace(
             image, axes=info.axes, shape=info.shape, channels=info.channels,
-            dtype=str(info.dtype), nbytes=info.nbytes,
+            dtype=str(info.dtype), nbytes=source.image.info.nbytes,
         )  # fmt: skip
         check_channels(job.settings, info.channels)
-        layout = job.output.layout(source, job.settings.k)
+        if dtype is not None:
+            source = replace(source, dtype=dtype)
+        layout = Opened(job, source).layout
         if info.pixels <= most:
             tasks, size = size.threads, size.of_one_task()
-        dtype = source.dtype if dtype is None else dtype
-        shape, need = plan_chunks(info, dtype, layout, size, job.output.mean_image)
+        shape, need = plan_chunks(source, layout, size, job.output.mean_image)
     except TooLittleMemory as error:
         return replace(image, need=error.need, problem=str(error)), error
     except ChunkmeansError as error:
@@ -206,12 +206,12 @@ def planned(
         reason = f"{job.path}: {type(error).__name__}: {error}"
         return replace(image, problem=reason), SourceError(reason)
     chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
-    driver = driver_bytes(info, dtype, layout) if tasks == size.workers else 0
+    driver = driver_bytes(source, layout) if tasks == size.workers else 0
     return replace(
         image,
         chunks=chunks,
         need=need.total,
-        planned=min(bound, planned_bytes(info, dtype, need, tasks) + (apart and apart + driver)),
+        planned=min(bound, planned_bytes(source, need, tasks) + (apart and apart + driver)),
         driver=driver,
     ), None
 
@@ -230,7 +230,8 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -
         Of the first image, if every one of them has such an error.
     """
     size = engine.size
-    look = partial(planned, size=size, most=most_pixels_of_a_task(len(jobs), size))
+    most = jobs[0].tuning.most_pixels_of_a_task(len(jobs), size)
+    look = partial(planned, size=size, most=most)
 
     def each(look: Callable[[Job], Look], some: Sequence[Job]) -> Iterable[Look]:
         looks = {o.item.id: o for o in engine.map(look, some, name="look")}

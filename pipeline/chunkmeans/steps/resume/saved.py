@@ -6,7 +6,7 @@ was killed goes on with both, another one with the same images begins with the l
 
 import re
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import asdict
 from time import monotonic
 
 from chunkmeans.errors import ResultError
@@ -115,8 +115,8 @@ class Saved:
 
     def fit(self, settings: Settings) -> SavedFit:
         """Return the fit of all that `samples` covers."""
-        asked = {field.name: getattr(settings, field.name) for field in fields(settings)}
-        return SavedFit(self.store, self.subject, mark([asked, self.samples.marks]), self.watch)
+        name = mark([asdict(settings), self.samples.marks])
+        return SavedFit(self.store, self.subject, name, self.watch)
 
     def finish(self) -> None:
         """Delete what is of no use once the subject is done."""

@@ -22,8 +22,7 @@ from chunkmeans.results.store.store import Store, image_path
 from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.registry import open_image
-from chunkmeans.steps.chunk import CONTENT
-from chunkmeans.steps.chunk import fingerprint as input_fingerprint
+from chunkmeans.steps.chunk import CONTENT, input_fingerprint
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.resume.outcome import failed_with, limit_in, row_of_store
 

@@ -1,0 +1,45 @@
+"""Which feature has which name.
+
+A feature is one line of `FEATURES`. Another package adds one by an entry point of the group
+``chunkmeans.features``, whose name is the feature's and whose value is its class. Nothing of a
+feature is imported before it is asked for.
+"""
+
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from chunkmeans.errors import ConfigError
+from chunkmeans.features.base import Feature, Features
+
+GROUP = "chunkmeans.features"
+FEATURES = {
+    "scale": "chunkmeans.features.scale:Scale",
+}
+OWN_KEYS = ("scale",)
+"""Features that have a key of their own in the config, with their parameters."""
+
+
+def make_features(names: Iterable[str]) -> Features:
+    """Return the chain of features of these names, each with its default parameters.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such feature, naming those that there are.
+    """
+    installed = {point.name: point for point in entry_points(group=GROUP)}
+    known = sorted({*FEATURES, *installed} - {*OWN_KEYS})
+    steps: list[Feature] = []
+    for name in names:
+        if name in OWN_KEYS:
+            raise ConfigError(f"features.use: {name!r} has a key of its own, features.{name}")
+        if name not in known:
+            there = f"known here: {', '.join(known)}" if known else "none is installed"
+            raise ConfigError(f"features.use: there is no feature {name!r}; {there}")
+        if name in installed:
+            steps.append(installed[name].load()())
+        else:
+            module, _, cls = FEATURES[name].partition(":")
+            steps.append(getattr(import_module(module), cls)())
+    return Features(tuple(steps))
