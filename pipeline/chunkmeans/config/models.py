@@ -113,7 +113,7 @@ class Features(_Section):
     ] = "none"
     """What distances are measured in: none, standard (deviations), range, or weights, one per
     channel."""
-    use: tuple[str, ...] = ()
+    use: Annotated[tuple[str, ...], BeforeValidator(values.names)] = ()
     """Names of features that samples are made of pixels by, one after the other; installed ones."""
 
 
