@@ -105,7 +105,8 @@ def image(engine: Engine, count: int) -> None:
     with TemporaryDirectory() as folder:
         output = LabelOutput(Store(folder), chunk=EDGE, shard=EDGE, pyramid="none")
         job = Job(source.id, "", None, ReadOptions(), None, Settings(k=3), output)
-        row, mark = segment_image(Opened(job, source), engine)
+        ending = segment_image(Opened(job, source), engine)
+        row, mark = ending.row, ending.mark
         complete(output.store, [mark] if mark else [])
     if row.state != "done" or row.pixels != source.info.pixels:
         raise RuntimeError(f"{row.state}, {row.pixels} of {source.info.pixels} pixels")

@@ -1,5 +1,6 @@
 """What the tests of the steps begin with: small images in a folder, and their jobs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from chunkmeans.steps.chunk import open_input
 from chunkmeans.steps.plan.jobs import jobs_of
 
 from tests.test_exactness import picture
-from tests.ways import tuned
 
 MEANS = [[10.0], [90.0], [200.0]]
 
@@ -43,6 +43,15 @@ def source(array, axes="yxc", **how):
     return open_input("array", MemoryImage(array, axes), **how)
 
 
-def in_many_tasks(monkeypatch):
-    """Cut even the smallest image into tasks of a shard each."""
-    tuned(monkeypatch, small_pixels=0, small_and_few_pixels=0, chunk_pixels=1, bundle_pixels=1)
+MANY_TASKS = {
+    "small_pixels": 0,
+    "small_and_few_pixels": 0,
+    "chunk_pixels": 1,
+    "bundle_pixels": 1,
+}
+"""Cut even the smallest image into tasks of a shard each."""
+
+
+def in_many_tasks(jobs):
+    """Return the jobs, cut into tasks of a shard each."""
+    return [replace(job, tuning=replace(job.tuning, **MANY_TASKS)) for job in jobs]

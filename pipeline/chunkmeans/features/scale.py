@@ -19,13 +19,13 @@ class Scale(Feature):
     by: Literal["none", "standard", "range"] | tuple[float, ...] = "none"
     """What distances are measured in: standard (deviations), range, or weights, one per channel."""
 
-    def weights(self, collected: Collected) -> Floats | None:
+    def weights(self, collected: Collected) -> Floats:
         """Return one over the spread of each channel, (c,); a constant channel keeps weight 1.
 
         A spread below the normal numbers counts as the least of them, so that weights are finite.
         """
         if self.by == "none":
-            return None
+            return np.ones(len(collected.lowest))
         if self.by == "standard":
             spread = collected.moments().deviations()[0]
         elif self.by == "range":

@@ -232,8 +232,7 @@ def fit(
         If pixels, weights or given means are too large to be squared, or a group is emptied that
         must not be.
     """
-    extreme = np.maximum(abs(collected.lowest.astype(float)), abs(collected.highest.astype(float)))
-    _check_magnitude(extreme, "a pixel", "set images.nodata if it stands for missing data")
+    extreme = check_magnitude(collected)
     check_channels(settings, len(collected.lowest))
     metric = metric_of(collected, settings)
     _check_magnitude(extreme * metric.weights, "a weighted pixel", "lower features.scale")
@@ -284,6 +283,20 @@ def _best(progress: Progress, metric: Metric) -> Fit:
     return Fit(means, numbers, metric, course, course.kept, tuple(progress.starts), progress.best)
 
 
+def check_magnitude(collected: Collected) -> Floats:
+    """Return the largest magnitude in each channel, (c,); refuse one too large to be squared.
+
+    Raises
+    ------
+    ChunkError
+        Naming it and the largest that is allowed.
+    """
+    ends = np.array([collected.lowest, collected.highest], np.float64)
+    _check_magnitude(ends, "a pixel", "set images.nodata if it stands for missing data")
+    extreme: Floats = np.abs(ends).max(axis=0)
+    return extreme
+
+
 def check_channels(settings: Settings, channels: int) -> None:
     """Refuse given means or weights that do not fit an image's channels.
 
@@ -324,8 +337,8 @@ def metric_of(collected: Collected, settings: Settings) -> Metric:
 
 def _check_magnitude(numbers: Floats, what: str, advice: str) -> None:
     """Refuse numbers whose squared differences would overflow a float64."""
-    extreme = float(np.abs(numbers).max())
-    if not extreme <= LARGEST:  # NaN is not either
+    extreme = float(numbers.flat[np.abs(numbers).argmax()])
+    if not abs(extreme) <= LARGEST:  # NaN is not either
         raise ChunkError(
             f"{what} holds {extreme:g}; squared distances are computed in float64 and need "
             f"numbers up to {LARGEST:g}: {advice}"

@@ -23,9 +23,9 @@ def job(tmp_path):
 
 def segmented(job):
     """Segment an image and complete its store; returns its row."""
-    row, mark = segment_image(Opened(job, job.open()), SerialEngine())
-    complete(job.output.store, [mark] if mark else [])
-    return row
+    ending = segment_image(Opened(job, job.open()), SerialEngine())
+    complete(job.output.store, [ending.mark] if ending.mark else [])
+    return ending.row
 
 
 def test_the_row_tells_what_the_store_holds(job):

@@ -1,10 +1,15 @@
-"""Batches of a few small images per task, and one by one where a task failed."""
+"""Batches of a few small images per task; one that fails costs no other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from time import perf_counter
 from typing import TypeVar
 
 from chunkmeans.engines.base import Engine, Outcome
+from chunkmeans.errors import ClusterError
+from chunkmeans.sources.warnings import hearing
+from chunkmeans.steps.job import Job
+from chunkmeans.steps.resume.outcome import Ending, failed
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -45,3 +50,18 @@ def batches_of(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, .
         size = max(min(most, LEAST_PER_TASK), min(most, share))
         yield tuple(things[start : start + size])
         start += size
+
+
+def guarded(job: Job, work: Callable[[], Result], *, again: bool = False) -> Result | Ending:
+    """Return what `work` on one image returns, or how the image failed: it never stops the others.
+
+    `again` says whether the next run tries it again though the file is the same.
+    """
+    begin = perf_counter()
+    try:
+        with hearing():
+            return work()
+    except ClusterError:  # the machines' fault, not the image's
+        raise
+    except Exception as error:
+        return failed(job, error, begin, again=again)

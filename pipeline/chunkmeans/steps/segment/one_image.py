@@ -26,6 +26,7 @@ from chunkmeans.sources.warnings import heard
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
+from chunkmeans.steps.resume.outcome import Ending
 from chunkmeans.steps.resume.saved import Saved
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import iterate
@@ -46,11 +47,8 @@ class Labelled:
 
 def segment_image(
     opened: Opened, engine: Engine, watch: Watcher = ignore, saved: Saved | None = None
-) -> tuple[Row, Mark | None]:
-    """Segment one image with means of its own.
-
-    Returns its row of the catalogue, and the mark that makes its store complete: to be set, if
-    there is one, before the row is true.
+) -> Ending:
+    """Segment one image with means of its own; returns how it ended, its mark still to be set.
 
     Parameters
     ----------
@@ -63,18 +61,18 @@ def segment_image(
         If the image cannot be read, segmented or written; nothing that looks complete is left.
     """
     begin = perf_counter()
-    job, source = opened.job, opened.source
+    job, source, nbytes = opened.job, opened.source, opened.source.image.info.nbytes
     scan = scan_of(opened, engine, watch, hold=True)
     try:
         collected = collect(scan, saved.samples if saved else None)
         if not collected.pixels:
-            return skipped(job, source, perf_counter() - begin), None
+            return Ending(skipped(job, source, perf_counter() - begin), nbytes)
         going = saved.fit(job.settings) if saved else None
         fit = iterate(scan, collected, job.settings, going)
         done = write_labels(opened, fit, collected, scan)
     finally:
         engine.release(source.id)
-    return row_of(job, source, done, perf_counter() - begin), done.mark
+    return Ending(row_of(job, source, done, perf_counter() - begin), nbytes, mark=done.mark)
 
 
 def scan_of(opened: Opened, engine: Engine, watch: Watcher, *, hold: bool) -> Scan:

@@ -124,14 +124,11 @@ def test_images_that_kill_their_workers_have_no_part_in_the_means(tmp_path, proc
     same_model(model, expected)
 
 
-def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
-    tmp_path, monkeypatch, processes
-):
+def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(tmp_path, processes):
     all_jobs = jobs(tmp_path, 3)
     all_jobs[1] = poisoned(all_jobs[1], "Doubtful")
     small, _ = pooled(all_jobs)
-    in_many_tasks(monkeypatch)
-    found, _ = pooled(all_jobs, processes)
+    found, _ = pooled(in_many_tasks(all_jobs), processes)
 
     assert [small[f"image{n}"].state for n in range(3)] == ["done", "warned", "done"]
     assert small["image1"].reason.startswith("a tag is odd; row 00 is grey; row 01 is grey; ")

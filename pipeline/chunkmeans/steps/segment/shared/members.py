@@ -6,16 +6,15 @@ from time import perf_counter
 
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.errors import ChunkmeansError, ClusterError
+from chunkmeans.errors import ChunkmeansError
 from chunkmeans.events import COLLECTION, PhaseFinished, PhaseStarted, Watcher, ignore
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import Fit
 from chunkmeans.results.store.store import image_path
-from chunkmeans.sources.warnings import hearing
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.resume.completion import completed
 from chunkmeans.steps.resume.outcome import Ending, advanced, failed
-from chunkmeans.steps.segment.batches import map_batches
+from chunkmeans.steps.segment.batches import guarded, map_batches
 from chunkmeans.steps.segment.one_image import row_of, scan_of, skipped, write_labels
 
 
@@ -36,15 +35,11 @@ def open_all(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, lis
 
 def open_batch(jobs: tuple[Job, ...]) -> tuple[Opened | Ending, ...]:
     """Open a few images, headers only: what one task does."""
-    return tuple(_open(job) for job in jobs)
+    return tuple(guarded(job, partial(_open, job)) for job in jobs)
 
 
-def _open(job: Job) -> Opened | Ending:
-    begin = perf_counter()
-    try:
-        return Opened(job, job.open())
-    except Exception as error:  # one bad image never stops the others
-        return failed(job, error, begin)
+def _open(job: Job) -> Opened:
+    return Opened(job, job.open())
 
 
 def fitting(
@@ -102,37 +97,28 @@ def label_each(
     members: Sequence[Opened], fit: Fit, engine: Engine, watch: Watcher
 ) -> Iterator[tuple[Ending, Moments | None]]:
     """Label images one after the other; yields how each ended, and its exact totals."""
-    totals: dict[str, Moments | None] = {}
+    totals: dict[str, Moments] = {}
 
     def written() -> Iterator[Ending]:
         for member in members:
-            ending, totals[member.job.id] = label_member(member, fit, engine, watch)
-            yield ending
+            work = partial(_label, member, fit, engine, watch, totals)
+            yield guarded(member.job, work, again=True)
 
     for ending in completed(members[0].job.output.store, written()):
-        yield ending, totals[ending.row.id] if ending.row.state != "failed" else None
+        yield ending, totals.get(ending.row.id) if ending.row.state != "failed" else None
 
 
-def label_member(
-    member: Opened, fit: Fit, engine: Engine, watch: Watcher
-) -> tuple[Ending, Moments | None]:
-    """Write the labels of one image by means that are there; never raises for the image.
-
-    Its mark is not set yet.
-    """
+def _label(
+    member: Opened, fit: Fit, engine: Engine, watch: Watcher, totals: dict[str, Moments]
+) -> Ending:
+    """Write the labels of one image by means that are there; its mark is not set yet."""
     begin = perf_counter()
-    job, source = member.job, member.source
-    try:
-        scan = scan_of(member, engine, watch, hold=False)
-        with hearing():
-            done = write_labels(member, fit, None, scan)
-            seconds = perf_counter() - begin
-            if not done.model.counts.any():
-                job.output.store.delete(image_path(job.id))
-                return Ending(skipped(job, source, seconds), source.image.info.nbytes), None
-            row = row_of(job, source, done, seconds, pooled=True)
-        return Ending(row, source.image.info.nbytes, mark=done.mark), done.written
-    except ClusterError:
-        raise
-    except Exception as error:  # one bad image never stops the others
-        return failed(job, error, begin, again=True), None
+    job, source, nbytes = member.job, member.source, member.source.image.info.nbytes
+    done = write_labels(member, fit, None, scan_of(member, engine, watch, hold=False))
+    seconds = perf_counter() - begin
+    if not done.model.counts.any():
+        job.output.store.delete(image_path(job.id))
+        return Ending(skipped(job, source, seconds), nbytes)
+    totals[job.id] = done.written
+    row = row_of(job, source, done, seconds, pooled=True)
+    return Ending(row, nbytes, mark=done.mark)

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from chunkmeans.engines.base import Engine, WorkerKilled
 from chunkmeans.engines.worker.attempt import attempt
-from chunkmeans.errors import ChunkmeansError, ClusterError, SourceError
+from chunkmeans.errors import ChunkError, ChunkmeansError, ClusterError, SourceError
 from chunkmeans.events import COLLECTION, Watcher
 from chunkmeans.features.validity import common
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import LARGEST
+from chunkmeans.kmeans.fit import check_magnitude
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.record import fingerprint
@@ -57,30 +57,26 @@ def gather_bundle(bundle: Bundle) -> Gathered:
 
     Where one fails, what was collected is of no use: the others are read again without it.
     """
-    outcome = attempt(collect_bundle, bundle)
-    if outcome.error is None and not _too_large(outcome.unwrap()):
+    outcome = attempt(_collect_usable, bundle)
+    if outcome.error is None:
         return Gathered(outcome.unwrap(), {})
     failures = {}
     for chunk in bundle:
-        single = attempt(collect_bundle, (chunk,))
-        if single.error is not None:
-            failures[chunk.source.id] = single.error
-        elif number := _too_large(single.unwrap()):
-            failures[chunk.source.id] = SourceError(
-                f"{chunk.source.image.path}: a pixel holds {number:g}; squared distances are "
-                f"computed in float64 and need numbers up to {LARGEST:g}: set images.nodata if "
-                "it stands for missing data"
-            )
+        error = attempt(_collect_usable, (chunk,)).error
+        if error is not None:
+            failures[chunk.source.id] = error
     return Gathered(None if failures else collect_bundle(bundle), failures)
 
 
-def _too_large(collected: Collected) -> float:
-    """Return a number of the pixels that no mean can be computed with; 0.0: there is none."""
-    if not collected.pixels:
-        return 0.0
-    ends = [*map(float, collected.lowest), *map(float, collected.highest)]
-    number = max(ends, key=abs)
-    return number if abs(number) > LARGEST else 0.0
+def _collect_usable(bundle: Bundle) -> Collected:
+    """Collect samples; raises for the first image if no mean can be computed with a number."""
+    collected = collect_bundle(bundle)
+    if collected.pixels:
+        try:
+            check_magnitude(collected)
+        except ChunkError as error:
+            raise SourceError(f"{bundle[0].source.image.path}: {error}") from error
+    return collected
 
 
 def read_through(bundle: Bundle) -> None:
@@ -284,14 +280,9 @@ def _read(
 
 def _changed(bundles: Sequence[Bundle]) -> Mapping[str, Exception]:
     """Return those images, by id, whose files are not any more what was to be read."""
-    changed: dict[str, Exception] = {}
     sources = {chunk.source.id: chunk.source for bundle in bundles for chunk in bundle}
-    for name, source in sources.items():
-        try:
-            source.check_unchanged()
-        except SourceError as error:
-            changed[name] = error
-    return changed
+    found = {name: attempt(Input.check_unchanged, source) for name, source in sources.items()}
+    return {name: outcome.error for name, outcome in found.items() if outcome.error is not None}
 
 
 def _gather(bundles: Sequence[Bundle], engine: Engine, finished: Finished) -> Gathered:
