@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -86,6 +86,11 @@ class Job:
         """A hash of the means that the fit begins with; None if they are drawn."""
         init = self.settings.init
         return None if isinstance(init, str) else sha256(np.array(init).tobytes()).hexdigest()[:32]
+
+    def with_attributes(self, **added: Any) -> Self:
+        """Return the same job, whose store carries more attributes."""
+        attributes = {**self.output.attributes, **added}
+        return replace(self, output=replace(self.output, attributes=attributes))
 
     def look(self) -> Input:
         """Open the image and its mask, headers only, whatever the kind of `fingerprint`.

@@ -1,7 +1,7 @@
 """From a config to the jobs of a run: what is segmented, how, and where it goes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from os.path import abspath
 from typing import Any
 
@@ -174,18 +174,10 @@ def store_of(config: Config) -> Store:
     return Store(config.results.path, config.results.storage_options)
 
 
-def read_options(config: Config, entry: Entry | None = None) -> ReadOptions:
-    """Return what to read of an image; its manifest's channels win."""
-    images = config.images
-    return ReadOptions(
-        series=images.series,
-        level=images.level,
-        axes=images.axes,
-        channels=entry.channels if entry and entry.channels else images.channels,
-        region=images.region,
-        limits=images.limits,
-        storage_options=images.storage_options,
-    )
+def read_options(config: Config) -> ReadOptions:
+    """Return what to read of every image whose manifest says nothing else; keys of one name."""
+    names = [field.name for field in fields(ReadOptions)]
+    return ReadOptions(**{name: getattr(config.images, name) for name in names})
 
 
 def nodata_of(config: Config) -> Nodata | None:

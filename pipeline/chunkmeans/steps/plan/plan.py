@@ -101,25 +101,22 @@ def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Pla
     size = engine_size(config.cluster, memory=config.memory, say=say)
     tuning = jobs[0].tuning
     most = tuning.most_pixels_of_a_task(len(jobs), size)
-    looked, refused = min(len(jobs), SAMPLE), []
+    looked = min(len(jobs), SAMPLE)
     sample = [jobs[number * len(jobs) // looked] for number in range(looked)]
     found = looks_at(sample, partial(planned, size=size, most=most), config.kmeans.pooled)
     images = [image for image, _ in found if image]
-    errors = [error for _, error in found]
-    unfit = [str(error) for error in errors if isinstance(error, ConfigError)]
-    if unfit and len(unfit) == looked:
-        refused += unfit
+    unfit = [str(error) for _, error in found if isinstance(error, ConfigError)]
+    refused = unfit if len(unfit) == looked else []
     try:
         refuse_other(store_of(config), config.settings())
     except ResultError as error:
         refused.append(str(error))
-    need = max((image.need for image in images), default=0)
     return Plan(
         images=tuple(images),
         engine=config.cluster.kind,
         workers=size.workers,
         threads=size.threads,
-        need=need,
+        need=max((image.need for image in images), default=0),
         bound=size.memory,
         assumed=size.assumed,
         driver_need=tuning.libraries + max((image.driver for image in images), default=0),
@@ -198,10 +195,9 @@ def planned(
         if info.pixels <= most:
             tasks, size = size.threads, size.of_one_task()
         shape, need = plan_chunks(source, layout, size, job.output.mean_image)
-    except TooLittleMemory as error:
-        return replace(image, need=error.need, problem=str(error)), error
     except ChunkmeansError as error:
-        return replace(image, problem=str(error)), error
+        need_of_it = error.need if isinstance(error, TooLittleMemory) else 0
+        return replace(image, need=need_of_it, problem=str(error)), error
     except Exception as error:  # one odd header never stops a plan
         reason = f"{job.path}: {type(error).__name__}: {error}"
         return replace(image, problem=reason), SourceError(reason)
@@ -238,8 +234,7 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -
         return [looks[job.id].value or (None, looks[job.id].error) for job in some]
 
     found = looks_at(jobs[:LOOKED_AT], look, pooled, each)
-    errors = [error for _, error in found]
-    first = errors[0] if errors else None
-    if isinstance(first, ConfigError) and all(isinstance(e, ConfigError) for e in errors):
-        raise first
+    unfit = [error for _, error in found if isinstance(error, ConfigError)]
+    if len(unfit) == len(found):
+        raise unfit[0]
     return max((image.planned for image, _ in found if image), default=0)

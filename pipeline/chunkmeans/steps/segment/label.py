@@ -1,6 +1,6 @@
 """Third step: read (or find held) every pixel again and write its label."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -42,15 +42,6 @@ class Labelling:
     """Means in the order of the labels, (k, c)."""
     table: NDArray[Any] | None = field(default=None, repr=False)
     """Label of every possible pixel, by its code, where that is quicker than distances."""
-
-    @classmethod
-    def by(cls, fit: Fit, dtype: np.dtype[Any]) -> "Labelling":
-        """Return how `fit` labels, as numbers of `dtype`."""
-        return cls(fit.means, fit.numbers.astype(dtype), fit.metric, fit.colours)
-
-    def with_table(self, dtype: np.dtype[Any]) -> "Labelling":
-        """Return the same with the table of pixels of `dtype`."""
-        return replace(self, table=look_up_table(self.means, self.metric, self.numbers, dtype))
 
     def write(self, values: Values, out: NDArray[Any]) -> None:
         """Write the labels of samples, (n, c) to (n,)."""
@@ -120,12 +111,13 @@ def label(
         If labels cannot be written.
     """
     complete = table if table is not None and table.complete else None
-    labelling = Labelling.by(fit, dtype)
+    numbers, by_code = fit.numbers.astype(dtype), None
     if complete is not None and isinstance(complete.vectors, Table):
         pixels, of = sum(c.pixels for bundle in scan.bundles for c in bundle), complete.vectors
         # the label of every possible pixel is worth making where half as many are to be labelled
         if pixels >= 2 ** (8 * of.dtype.itemsize * of.channels - 1):
-            labelling = labelling.with_table(of.dtype)
+            by_code = look_up_table(fit.means, fit.metric, numbers, of.dtype)
+    labelling = Labelling(fit.means, numbers, fit.metric, fit.colours, by_code)
     task = partial(label_bundle, labelling=labelling, canvas=canvas, count=complete is None)
     with scan.phase("label") as finished:
         counted = scan.map_reduce_with_warnings(task, merge_counted, "label", finished)

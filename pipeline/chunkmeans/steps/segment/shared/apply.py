@@ -1,7 +1,7 @@
 """New images labelled by means that were found before: no fit, one read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
@@ -137,20 +137,20 @@ def config_of(
     output: str,
     overrides: Sequence[str] = (),
     cluster: str | None = None,
-    storage_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    opening: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Config:
     """Return the config of labelling `images` as the model's run took its own, but whole.
 
-    `storage_options` are those of ``images`` and of ``results``.
+    `opening` has the storage options of ``images`` and of ``results``.
     """
     settings = saved.settings
     taken = {key: value for key, value in settings["images"].items() if key != "region"}
-    opening = {name: {"storage_options": options} for name, options in storage_options.items()}
+    by = {name: {"storage_options": options} for name, options in opening.items()}
     return make_config(
-        images={**taken, **opening.get("images", {}), "path": images},
+        images={**taken, **by.get("images", {}), "path": images},
         features=dict(settings["features"]),
         kmeans={**settings["kmeans"], "init": "random", "k": saved.model.k, "scope": "image"},
-        results={**settings["results"], **opening.get("results", {}), "path": output},
+        results={**settings["results"], **by.get("results", {}), "path": output},
         cluster=cluster,
         overrides=overrides,
     )
@@ -178,15 +178,7 @@ def fit_of(model: Model) -> Fit:
 
 def applied(jobs: Sequence[Job], saved: SavedModel) -> list[Job]:
     """Return the jobs with stores that say which model labelled them."""
-    return [
-        replace(
-            job,
-            output=replace(
-                job.output, attributes={**job.output.attributes, "applied": saved.record}
-            ),
-        )
-        for job in jobs
-    ]
+    return [job.with_attributes(applied=saved.record) for job in jobs]
 
 
 def label_images(

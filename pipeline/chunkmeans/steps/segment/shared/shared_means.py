@@ -7,6 +7,7 @@ cannot be read has no part in them: where one fails, the others are read again w
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import chain
 from typing import Any, Protocol
 
@@ -48,7 +49,7 @@ class Gathered:
     def merge(self, other: "Gathered") -> "Gathered":
         """Return what both parts together leave."""
         both = [c for c in (self.collected, other.collected) if c is not None]
-        collected = both[0].merge(both[1]) if len(both) == 2 else both[0] if both else None
+        collected = reduce(Collected.merge, both) if both else None
         return Gathered(collected, {**self.failures, **other.failures})
 
 
@@ -179,9 +180,7 @@ def pool_name(members: Sequence[Opened]) -> str:
 
 def in_pool(member: Opened, pool: str) -> Opened:
     """Return the image with a job that writes down to which pool its labels belong."""
-    output = member.job.output
-    kept = replace(output, attributes={**output.attributes, POOL: pool})
-    return replace(member, job=replace(member.job, output=kept))
+    return replace(member, job=member.job.with_attributes(**{POOL: pool}))
 
 
 def pixel_type(source: Input) -> dict[str, Any]:
