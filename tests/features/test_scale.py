@@ -1,14 +1,14 @@
 """The one feature of our own is a feature like any other."""
 
 import pytest
-from chunkmeans.features.scale import Scale
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.testing import FeatureTests
 
 
 class TestScale(FeatureTests):
     @pytest.fixture(params=["none", "standard", "range"])
     def feature(self, request):
-        return Scale(request.param)
+        return ChannelScale(request.param)
 
 
 class TestWeights(FeatureTests):
@@ -16,4 +16,4 @@ class TestWeights(FeatureTests):
 
     @pytest.fixture
     def feature(self):
-        return Scale((1.0, 0.25, 3.0))
+        return ChannelScale((1.0, 0.25, 3.0))

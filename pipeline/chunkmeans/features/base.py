@@ -83,7 +83,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureChain:
     """A chain of features, applied one after the other."""
 
     steps: tuple[Feature, ...] = ()

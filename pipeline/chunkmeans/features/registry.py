@@ -10,17 +10,17 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from chunkmeans.errors import ConfigError
-from chunkmeans.features.base import Feature, Features
+from chunkmeans.features.base import Feature, FeatureChain
 
-GROUP = "chunkmeans.features"
+_GROUP = "chunkmeans.features"
 FEATURES = {
-    "scale": "chunkmeans.features.scale:Scale",
+    "scale": "chunkmeans.features.scale:ChannelScale",
 }
-OWN_KEYS = ("scale",)
+_OWN_KEYS = ("scale",)
 """Features that have a key of their own in the config, with their parameters."""
 
 
-def make_features(names: Iterable[str]) -> Features:
+def make_features(names: Iterable[str]) -> FeatureChain:
     """Return the chain of features of these names, each with its default parameters.
 
     Raises
@@ -28,11 +28,11 @@ def make_features(names: Iterable[str]) -> Features:
     ConfigError
         If there is no such feature, naming those that there are.
     """
-    installed = {point.name: point for point in entry_points(group=GROUP)}
-    known = sorted({*FEATURES, *installed} - {*OWN_KEYS})
+    installed = {point.name: point for point in entry_points(group=_GROUP)}
+    known = sorted({*FEATURES, *installed} - {*_OWN_KEYS})
     steps: list[Feature] = []
     for name in names:
-        if name in OWN_KEYS:
+        if name in _OWN_KEYS:
             raise ConfigError(f"features.use: {name!r} has a key of its own, features.{name}")
         if name not in known:
             there = f"known here: {', '.join(known)}" if known else "none is installed"
@@ -42,4 +42,4 @@ def make_features(names: Iterable[str]) -> Features:
         else:
             module, _, cls = FEATURES[name].partition(":")
             steps.append(getattr(import_module(module), cls)())
-    return Features(tuple(steps))
+    return FeatureChain(tuple(steps))

@@ -12,7 +12,7 @@ from chunkmeans.kmeans.model import Floats
 
 
 @dataclass(frozen=True)
-class Scale(Feature):
+class ChannelScale(Feature):
     """Weights of the channels; numbers and means stay in the units of the image."""
 
     name: ClassVar[str] = "scale"

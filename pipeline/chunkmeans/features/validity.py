@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkmeans.errors import ConfigError
-from chunkmeans.features.base import Features, Mask
+from chunkmeans.features.base import FeatureChain, Mask
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import Pixels
 from chunkmeans.kmeans.samples import canonical
 
 Nodata = tuple[float | int, ...]
-NO_FEATURES = Features()
+NO_FEATURES = FeatureChain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def sample(
     nodata: Nodata,
     mask: Mask,
     dtype: np.dtype[Any],
-    features: Features = NO_FEATURES,
+    features: FeatureChain = NO_FEATURES,
     inner: Box | None = None,
 ) -> Sampled:
     """Return the valid samples of decoded pixels.

@@ -1,7 +1,7 @@
 """An image of the run as samples (`Input`), and a box of it, the unit of work (`Chunk`).
 
 Both pickle and are small: a task opens its image by path, and a worker keeps what it decoded while
-there is room (`hold`), so that the next phase need not read again.
+there is room (`cache_bytes`), so that the next phase need not read again.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from chunkmeans.config.models import Fingerprint, Limits
 from chunkmeans.engines.pixel_cache import found, held, held_if_room
 from chunkmeans.engines.worker.deadline import limited
 from chunkmeans.errors import SourceError
-from chunkmeans.features.base import Features
+from chunkmeans.features.base import FeatureChain
 from chunkmeans.features.validity import NO_FEATURES, Nodata, Sampled, sample
 from chunkmeans.image.grid import Box, pieces
 from chunkmeans.image.info import ImageInfo
@@ -44,9 +44,9 @@ class Input:
     dtype: np.dtype[Any]
     """Canonical type of its samples; in a collection, one for all images."""
     stamp: str = ""
-    """The same by size and time of change, which tell whether it changes while it is read; empty:
+    """The same by size and time of change, by which a change while it is read is noticed; empty:
     `fingerprint` is that."""
-    features: Features = NO_FEATURES
+    features: FeatureChain = NO_FEATURES
     """What its samples are made of its pixels by."""
     tuning: Tuning = field(default_factory=default_tuning, repr=False)
     """How it is cut."""
@@ -131,7 +131,7 @@ def open_input(
     image: Image,
     mask: Image | None = None,
     nodata: Nodata | None = None,
-    features: Features = NO_FEATURES,
+    features: FeatureChain = NO_FEATURES,
 ) -> Input:
     """Return an image as an input, its header read and its mask's shape checked.
 
@@ -165,8 +165,8 @@ class Chunk:
 
     source: Input
     box: Box
-    hold: int
-    """Bytes a worker process may hold of decoded pixels; 0: none."""
+    cache_bytes: int
+    """Bytes of decoded pixels that a worker process may keep; 0: none."""
     family: str
     """What is held together: the pixels of one fit."""
 
@@ -182,7 +182,7 @@ class Chunk:
         return self.box.size * info.channels * info.dtype.itemsize
 
     @property
-    def held_bytes(self) -> int:
+    def sample_nbytes(self) -> int:
         """Bytes of its samples, and of where they are."""
         return self.box.size * (self.source.info.channels * self.source.dtype.itemsize + 1)
 
@@ -197,14 +197,14 @@ class Chunk:
 
     def read(self) -> Iterator[tuple[Box, Sampled]]:
         """Yield the chunk's samples piece by piece: from what is held, or from the file."""
-        if self.held_bytes > self.hold:
+        if self.sample_nbytes > self.cache_bytes:
             yield from self._decode()
             return
         yield from held(
             self.key,
             lambda: tuple(self._decode()),
             nbytes=lambda parts: sum(sampled.nbytes for _, sampled in parts),
-            limit=self.hold,
+            limit=self.cache_bytes,
         )
 
     def trees(self, metric: Metric) -> tuple[Tree, ...]:
@@ -224,7 +224,7 @@ class Chunk:
             key,
             lambda: tuple(Tree.of(samples, metric) for samples in pieces),
             nbytes=sum(map(tree_bytes, pieces)),
-            limit=self.hold,
+            limit=self.cache_bytes,
         )
         return made or ()
 

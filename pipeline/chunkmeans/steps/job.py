@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from chunkmeans.config.models import Fingerprint
-from chunkmeans.features.base import Features
+from chunkmeans.features.base import FeatureChain
 from chunkmeans.features.validity import NO_FEATURES, Nodata
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.results.store.store import Store
@@ -33,7 +33,7 @@ class LabelOutput:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that every image's store carries: settings, versions."""
     samples: bool = True
-    """Whether tables of pixels are kept when they have served."""
+    """Whether tables of pixels stay in the output when the run is done."""
 
     def layout(self, source: Input, k: int) -> LabelLayout:
         """Return how the labels of an image are cut."""
@@ -58,8 +58,8 @@ class Job:
     manifest: Mapping[str, str] = field(default_factory=dict)
     """Columns of the image's manifest that its catalogue row carries."""
     fingerprint: Fingerprint = "stat"
-    """What tells whether it is still the same in another run."""
-    features: Features = NO_FEATURES
+    """By what another run knows whether it is still the same."""
+    features: FeatureChain = NO_FEATURES
     """What samples are made of its pixels by."""
     tuning: Tuning = field(default_factory=default_tuning)
     """How it is cut into tasks."""
@@ -75,7 +75,7 @@ class Job:
 
     @property
     def choice(self) -> str:
-        """What is taken of the input, as the catalogue tells it: mask, channels, group."""
+        """What is taken of the input, as the catalogue lists it: mask, channels, group."""
         channels = None if self.options.channels is None else list(self.options.channels)
         mask = None if self.mask is None else without_secrets(self.mask)
         named = {"mask": mask, "channels": channels, "group": self.group}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chunkmeans.features.base import Feature, Features
+from chunkmeans.features.base import Feature, FeatureChain
 from chunkmeans.features.validity import Sampled, sample
 from chunkmeans.image.grid import Box, split
 from chunkmeans.image.info import ImageInfo, Pixels
@@ -107,7 +107,7 @@ def _sampled(feature: Feature, values: NDArray[Any], valid: Any, box: Box) -> Sa
     """Return the samples of a box as a task makes them."""
     shape = values.shape[:-1]
     info = ImageInfo("tzyx"[-len(shape) :], shape, values.shape[-1], values.dtype, shape)
-    features = Features((feature,))
+    features = FeatureChain((feature,))
     wide = features.widened(box, info)
     pixels = Pixels(values[wide.slices], None if valid is None else valid[wide.slices])
     dtype = canonical(features.describe(info).dtype)

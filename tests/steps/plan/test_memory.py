@@ -65,12 +65,12 @@ def test_chunks_keep_to_the_bound_or_are_refused(info, mib, workers, threads, me
             plan_chunks(image, layout, size, mean_image)
         return
     shape, need = plan_chunks(image, layout, size, mean_image)
-    assert need.total + need.hold <= need.bound == size.memory
+    assert need.total + need.cache_bytes <= need.bound == size.memory
     tasks = once + threads * task_bytes(image, layout, shape, mean_image)
     assert need.tasks == max(tasks, driver)
     # each thread may hold a chunk in its hands while all that may be held is
     chunk = prod(shape) * (info.channels * canonical(info.dtype).itemsize + 1)
-    assert need.total + need.hold + threads * min(chunk, need.hold) <= need.bound
+    assert need.total + need.cache_bytes + threads * min(chunk, need.cache_bytes) <= need.bound
     for edge, block, side in zip(shape, layout.block, info.shape, strict=True):
         assert edge == side or edge % block == 0
 
@@ -148,7 +148,7 @@ def test_what_the_driver_needs_is_taken_from_the_workers_only_where_it_is_a_proc
         except ConfigError:
             assert mib < 1000
             continue
-        assert need.total + need.hold <= need.bound <= size.memory
+        assert need.total + need.cache_bytes <= need.bound <= size.memory
         assert workers * need.bound + driver <= (workers + 1) * size.memory
     with pytest.raises(ConfigError, match=r"has 54\d MiB beside the 90\d MiB of the driver"):
         plan_chunks(image, layout, Size(2, 2, 662 * MIB, apart=True), False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import ignore
-from chunkmeans.features.scale import Scale
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import fit_path, write_fit
@@ -103,7 +103,7 @@ def test_another_fit_has_another_name(tmp_path):
         Settings(3, seed=1, threshold=0.1),
         Settings(3, seed=1, max_iterations=7),
         Settings(3, seed=1, empty="keep"),
-        Settings(3, seed=1, scale=Scale("range")),
+        Settings(3, seed=1, scale=ChannelScale("range")),
     ]
     names = [name(settings, image) for settings in (usual, *other)]
     names.append(name(usual, source(picture("uint8", 1, (9, 8)))))

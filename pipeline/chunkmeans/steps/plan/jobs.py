@@ -10,9 +10,9 @@ import numpy as np
 from chunkmeans.config import Config
 from chunkmeans.config.models import EarlierResults, GivenMeans
 from chunkmeans.errors import ConfigError, ResultError
-from chunkmeans.features.base import Features
+from chunkmeans.features.base import FeatureChain
 from chunkmeans.features.registry import make_features
-from chunkmeans.features.scale import Scale
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.features.validity import Nodata
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.model import Model
@@ -94,6 +94,14 @@ def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
     settings, init = settings_of(config), config.kmeans.init
     if not isinstance(init, EarlierResults):
         return {entry.id: settings for entry in entries}
+    models = _found_models(config, init, entries)
+    return {name: _starting(settings, model, name) for name, model in models.items()}
+
+
+def _found_models(
+    config: Config, init: EarlierResults, entries: Sequence[Entry]
+) -> dict[str, Model]:
+    """Return the model of earlier results for each image, by id: pooled, of its group, its own."""
     if abspath(init.path) == abspath(config.results.path):
         raise ConfigError(
             f"kmeans.init.from: {init.path} is results.path itself; choose another results.path"
@@ -104,19 +112,21 @@ def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
         pooled = earlier.model if has_model(earlier.store) else None
     except ResultError as error:
         raise ConfigError(f"kmeans.init.from: {error}") from error
-    models = {entry.id: pooled or groups.get(entry.group or "") for entry in entries}
-    for name, model in models.items():
-        if model is None and name in earlier.images:
-            models[name] = earlier.images[name].model
-    without = [name for name, model in models.items() if model is None]
-    if without:
+    models = {}
+    for entry in entries:
+        model = pooled or groups.get(entry.group or "")
+        if model is None and entry.id in earlier.images:
+            model = earlier.images[entry.id].model
+        if model is not None:
+            models[entry.id] = model
+    if without := [entry.id for entry in entries if entry.id not in models]:
         known = list(earlier.images)
         raise ConfigError(
             f"kmeans.init.from: {init.path} has no means for {len(without)} images, "
             f"{without[0]!r} first; it has results of {len(known)}, such as "
             f"{', '.join(map(repr, known[:3]))}"
         )
-    return {name: _starting(settings, model, name) for name, model in models.items() if model}
+    return models
 
 
 def _starting(settings: Settings, model: Model, name: str) -> Settings:
@@ -145,11 +155,11 @@ def settings_of(config: Config) -> Settings:
         max_iterations=kmeans.max_iterations,
         empty=kmeans.empty,
         seed=kmeans.seed,
-        scale=Features((*features_of(config).steps, Scale(config.features.scale))),
+        scale=FeatureChain((*features_of(config).steps, ChannelScale(config.features.scale))),
     )
 
 
-def features_of(config: Config) -> Features:
+def features_of(config: Config) -> FeatureChain:
     """Return what samples are made of pixels by; raises a `ConfigError` if it is not known."""
     return make_features(config.features.use)
 

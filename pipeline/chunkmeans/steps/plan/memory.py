@@ -33,8 +33,8 @@ class Need:
     tasks: int
     """Of all its threads at their hungriest."""
     libraries: int
-    hold: int
-    """Left to hold decoded pixels between the steps."""
+    cache_bytes: int
+    """Left to keep decoded pixels between the steps."""
     bound: int
     """What the worker may use."""
 
@@ -197,14 +197,14 @@ def plan_chunks(
             need,
         )
     left = room - need
-    # a chunk is decoded before it is known whether there is room to hold it
+    # a chunk is decoded before it is known whether there is room to keep it
     decoded = prod(chunk) * (sample_bytes(source) + 1)
-    hold = max(left - threads * decoded, left // (threads + 1))
-    return chunk, Need(tasks, libraries, hold, room)
+    cache = max(left - threads * decoded, left // (threads + 1))
+    return chunk, Need(tasks, libraries, cache, room)
 
 
 def _stored(info: ImageInfo) -> str:
-    """Say how an image is stored, as far as it decides what decoding takes."""
+    """Return how an image is stored, in words, as far as it decides what decoding takes."""
     if info.undivided:
         return f"stored in one piece, which takes {_mib(info.undivided)} MiB to decode"
     return f"stored in pieces of {info.chunks}"
@@ -225,15 +225,15 @@ def _ways(info: ImageInfo, size: Size, threads: int, smallest: int) -> list[str]
 
 
 def planned_bytes(source: Input, need: Need, tasks: int) -> int:
-    """Bytes that so many workers, or tasks of an image each, will use with what they hold."""
+    """Bytes that so many workers, or tasks of an image each, will use with the pixels they keep."""
     held = int(source.info.pixels * (sample_bytes(source) + 1))
-    return tasks * (need.total + min(need.hold, held))
+    return tasks * (need.total + min(need.cache_bytes, held))
 
 
-def cut(source: Input, shape: tuple[int, ...], hold: int, family: str) -> list[Chunk]:
+def cut(source: Input, shape: tuple[int, ...], cache_bytes: int, family: str) -> list[Chunk]:
     """Return the chunks that partition an image."""
     whole = Box.whole(source.info.shape)
-    return [Chunk(source, box, hold, family) for box in split(whole, shape)]
+    return [Chunk(source, box, cache_bytes, family) for box in split(whole, shape)]
 
 
 def bundled(chunks: Iterable[Chunk], size: Size) -> list[Bundle]:

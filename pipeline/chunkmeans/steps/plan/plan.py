@@ -49,7 +49,7 @@ class PlannedImage:
     need: int = 0
     """Bytes a worker needs for it."""
     planned: int = 0
-    """Bytes of all workers, with what they hold of it, and of this process if it is another."""
+    """Bytes of all workers, with what they keep of it, and of this process if it is another."""
     driver: int = 0
     """Bytes this process needs for it beside its libraries."""
     problem: str = ""
@@ -103,7 +103,7 @@ def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Pla
     most = tuning.most_pixels_of_a_task(len(jobs), size)
     looked = min(len(jobs), SAMPLE)
     sample = [jobs[number * len(jobs) // looked] for number in range(looked)]
-    found = looks_at(sample, partial(planned, size=size, most=most), config.kmeans.pooled)
+    found = looks_at(sample, partial(plan_image, size=size, most=most), config.kmeans.pooled)
     images = [image for image, _ in found if image]
     unfit = [str(error) for _, error in found if isinstance(error, ConfigError)]
     refused = unfit if len(unfit) == looked else []
@@ -150,7 +150,7 @@ def looks_at(
     Parameters
     ----------
     look
-        `planned`, of a machine.
+        `plan_image`, of a machine.
     pooled
         Whether images, or those of a group, share their means.
     each
@@ -163,7 +163,7 @@ def looks_at(
             types[job.group].add(np.dtype(image.dtype))
     for group in [group for group, several in types.items() if len(several) > 1]:
         places = [i for i, job in enumerate(jobs) if job.group == group]
-        with suppress(ConfigError):  # no type holds all: the run says so
+        with suppress(ConfigError):  # no type holds all: the run fails by it
             wider = partial(look, dtype=common(sorted(types[group], key=str)))
             again = each(wider, [jobs[i] for i in places])
             for i, looked in zip(places, again, strict=True):
@@ -171,7 +171,7 @@ def looks_at(
     return found
 
 
-def planned(
+def plan_image(
     job: Job, size: Size, most: int, dtype: np.dtype[Any] | None = None
 ) -> tuple[PlannedImage, ChunkmeansError | None]:
     """Return what would become of one image, up to `most` pixels in one task, and its problem.
@@ -216,8 +216,8 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -
     """Refuse a run before its start where the config fits none of its first images.
 
     Looks at a few headers, where the images will be read: one that kills its process, or never
-    comes back, costs no more than itself. An image that cannot be read, or alone does not fit, is
-    its own failure and not the run's. Returns the bytes that workers and driver are planned to
+    comes back, costs no more than itself. An image that cannot be read, or does not fit by
+    itself, is its own failure and not the run's. Returns the bytes that workers and driver are planned to
     use for the hungriest of those images.
 
     Raises
@@ -227,7 +227,7 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -
     """
     size = engine.size
     most = jobs[0].tuning.most_pixels_of_a_task(len(jobs), size)
-    look = partial(planned, size=size, most=most)
+    look = partial(plan_image, size=size, most=most)
 
     def each(look: Callable[[Job], Look], some: Sequence[Job]) -> Iterable[Look]:
         looks = {o.item.id: o for o in engine.map(look, some, name="look")}

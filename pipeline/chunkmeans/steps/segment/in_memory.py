@@ -70,7 +70,7 @@ def segment_array(
     info = source.info
     layout = plan_labels(info, settings.k, pyramid="none")
     shape, need = plan_chunks(source, layout, engine.size, mean_image=False)
-    bundles = bundled(cut(source, shape, need.hold, source.id), engine.size)
+    bundles = bundled(cut(source, shape, need.cache_bytes, source.id), engine.size)
     scan = Scan(engine, source.id, bundles, watch)
     canvas = ArrayCanvas(np.zeros(info.shape, layout.dtype))
     try:

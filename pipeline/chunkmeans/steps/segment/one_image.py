@@ -62,24 +62,24 @@ def segment_image(
     """
     begin = perf_counter()
     job, source, nbytes = opened.job, opened.source, opened.source.image.info.nbytes
-    scan = scan_of(opened, engine, watch, hold=True)
+    scan = scan_of(opened, engine, watch, cached=True)
     try:
         collected = collect(scan, saved.samples if saved else None)
         if not collected.pixels:
             return Ending(skipped(job, source, perf_counter() - begin), nbytes)
-        going = saved.fit(job.settings) if saved else None
-        fit = iterate(scan, collected, job.settings, going)
+        so_far = saved.fit(job.settings) if saved else None
+        fit = iterate(scan, collected, job.settings, so_far)
         done = write_labels(opened, fit, collected, scan)
     finally:
         engine.release(source.id)
     return Ending(row_of(job, source, done, perf_counter() - begin), nbytes, mark=done.mark)
 
 
-def scan_of(opened: Opened, engine: Engine, watch: Watcher, *, hold: bool) -> Scan:
-    """Return the passes over an image, cut to the memory there is; with `hold`, held between."""
+def scan_of(opened: Opened, engine: Engine, watch: Watcher, *, cached: bool) -> Scan:
+    """Return the passes over an image, cut to the memory there is; with `cached`, kept between."""
     source, mean_image = opened.source, opened.job.output.mean_image
     shape, need = plan_chunks(source, opened.layout, engine.size, mean_image)
-    chunks = cut(source, shape, need.hold if hold else 0, source.id)
+    chunks = cut(source, shape, need.cache_bytes if cached else 0, source.id)
     return Scan(engine, source.id, bundled(chunks, engine.size), watch)
 
 

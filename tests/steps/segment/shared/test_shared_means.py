@@ -12,11 +12,11 @@ from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.engines.worker import attempt as attempts
 from chunkmeans.errors import ChunkError, ClusterError, ConfigError, ResultError
 from chunkmeans.events import ignore
-from chunkmeans.features.scale import Scale
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.image.grid import Box
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps.chunk import Chunk
-from chunkmeans.steps.plan.plan import looks_at, planned
+from chunkmeans.steps.plan.plan import looks_at, plan_image
 from chunkmeans.steps.segment.collect import collect_bundle
 from chunkmeans.steps.segment.shared import members, shared_means
 from chunkmeans.steps.segment.shared.shared_means import Gathered, segment_collection
@@ -254,7 +254,7 @@ def test_images_are_planned_in_the_type_that_all_are_worked_on_in(tmp_path):
         np.save(job.path, picture("uint8", 1, (1500, 1500)))
     np.save(all_jobs[2].path, picture("float64", 1, (20, 20)))
     size = Size(1, 1, 300 * 2**20)
-    looks = looks_at(all_jobs, partial(planned, size=size, most=0), pooled=True)
+    looks = looks_at(all_jobs, partial(plan_image, size=size, most=0), pooled=True)
     rows, _ = pooled(all_jobs, SerialEngine(memory=size.memory))
 
     assert [bool(image.problem) for image, _ in looks] == [True, True, False]
@@ -277,10 +277,10 @@ def with_settings(folder, **changed):
     ("make", "said"),
     [
         (mixed, "the collection mixes pixels of type int64 and float64"),
-        (partial(with_settings, scale=Scale((1.0, 2.0))), "2 weights for 1 channels"),
+        (partial(with_settings, scale=ChannelScale((1.0, 2.0))), "2 weights for 1 channels"),
         (partial(with_settings, init=np.ones((3, 2))), "given means have 2 channels"),
         (partial(with_settings, init=np.array([[1.0], [2.0], [1e4]]), empty="error"), "no sample"),
-        (partial(with_settings, scale=Scale((1e200,))), "a weighted pixel holds"),
+        (partial(with_settings, scale=ChannelScale((1e200,))), "a weighted pixel holds"),
     ],
 )
 def test_what_concerns_all_images_fails_each_with_the_reason_once(tmp_path, make, said):
@@ -294,7 +294,7 @@ def test_what_concerns_all_images_fails_each_with_the_reason_once(tmp_path, make
 
 
 def test_an_image_that_failed_before_keeps_its_own_reason(tmp_path):
-    all_jobs = with_settings(tmp_path, scale=Scale((1.0, 2.0)))
+    all_jobs = with_settings(tmp_path, scale=ChannelScale((1.0, 2.0)))
     (tmp_path / "in" / "image2.npy").write_bytes(b"nothing")
     found, _ = pooled(all_jobs)
     assert "image2.npy" in found["image2"].reason

@@ -50,7 +50,7 @@ class SavedModel:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What results say of the model that labelled them."""
+        """What results record of the model that labelled them."""
         return {"model": for_the_record(self.path), "digest": self.digest}
 
     def refuse_other(self, member: Opened) -> None:
@@ -121,7 +121,7 @@ def saved_model(
 
 
 def _which(run: Run, models: Mapping[str, Model], group: str | None) -> str:
-    """Say which model is meant, or might be."""
+    """Return which model is meant, or might be, in words."""
     if models:
         known = ", ".join(map(repr, models))
         asked = "has several models" if group is None else f"has no model of group {group!r}"

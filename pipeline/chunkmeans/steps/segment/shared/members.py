@@ -114,7 +114,7 @@ def _label(
     """Write the labels of one image by means that are there; its mark is not set yet."""
     begin = perf_counter()
     job, source, nbytes = member.job, member.source, member.source.image.info.nbytes
-    done = write_labels(member, fit, None, scan_of(member, engine, watch, hold=False))
+    done = write_labels(member, fit, None, scan_of(member, engine, watch, cached=False))
     seconds = perf_counter() - begin
     if not done.model.counts.any():
         job.output.store.delete(image_path(job.id))

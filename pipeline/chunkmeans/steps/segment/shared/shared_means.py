@@ -54,7 +54,7 @@ class Gathered:
 
 
 def gather_bundle(bundle: Bundle) -> Gathered:
-    """Collect the samples of a few chunks, noting the images that fail: what one task does.
+    """Collect the samples of a few chunks, with the images that fail: what one task does.
 
     Where one fails, what was collected is of no use: the others are read again without it.
     """
@@ -184,7 +184,7 @@ def in_pool(member: Opened, pool: str) -> Opened:
 
 
 def pixel_type(source: Input) -> dict[str, Any]:
-    """Return what a model says of the pixels that it is of."""
+    """Return what a model records of the pixels that it is of."""
     return {"dtype": str(source.dtype), "channels": source.info.channels}
 
 
@@ -251,7 +251,7 @@ def _chunks(member: Opened, engine: Engine) -> list[Chunk]:
     """Return the chunks of an image; raises a `ConfigError` if the memory is too small for it."""
     source, mean_image = member.source, member.job.output.mean_image
     shape, need = plan_chunks(source, member.layout, engine.size, mean_image)
-    return cut(source, shape, need.hold, COLLECTION)
+    return cut(source, shape, need.cache_bytes, COLLECTION)
 
 
 def _read(
@@ -285,7 +285,7 @@ def _changed(bundles: Sequence[Bundle]) -> Mapping[str, Exception]:
 
 
 def _gather(bundles: Sequence[Bundle], engine: Engine, finished: Finished) -> Gathered:
-    """Read a few bundles; where an image kills its worker, find out which."""
+    """Read a few bundles; where an image kills its worker, one by one."""
     try:
         return engine.map_reduce(
             gather_bundle, bundles, Gathered.merge, name="collect", watch=finished
