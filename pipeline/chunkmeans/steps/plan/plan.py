@@ -217,8 +217,8 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -
 
     Looks at a few headers, where the images will be read: one that kills its process, or never
     comes back, costs no more than itself. An image that cannot be read, or does not fit by
-    itself, is its own failure and not the run's. Returns the bytes that workers and driver are planned to
-    use for the hungriest of those images.
+    itself, is its own failure and not the run's. Returns the bytes that workers and driver are
+    planned to use for the hungriest of those images.
 
     Raises
     ------
