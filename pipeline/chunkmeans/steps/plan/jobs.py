@@ -142,19 +142,15 @@ def _starting(settings: Settings, model: Model, name: str) -> Settings:
 def settings_of(config: Config) -> Settings:
     """Return how to fit; the means of earlier results are not looked up here."""
     kmeans = config.kmeans
-    init = kmeans.init
+    init: Any = kmeans.init
+    if isinstance(init, GivenMeans):
+        init = np.array(init.means)
+    elif isinstance(init, EarlierResults):
+        init = "random"
+    named = ("k", "restarts", "threshold", "max_iterations", "empty", "seed")
     return Settings(
-        k=kmeans.k,
-        init=np.array(init.means)
-        if isinstance(init, GivenMeans)
-        else "random"
-        if isinstance(init, EarlierResults)
-        else init,
-        restarts=kmeans.restarts,
-        threshold=kmeans.threshold,
-        max_iterations=kmeans.max_iterations,
-        empty=kmeans.empty,
-        seed=kmeans.seed,
+        **{name: getattr(kmeans, name) for name in named},
+        init=init,
         scale=FeatureChain((*features_of(config).steps, ChannelScale(config.features.scale))),
     )
 
@@ -168,15 +164,9 @@ def output_of(config: Config) -> LabelOutput:
     """Return where and how labels are stored."""
     results = config.results
     attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions()}
-    return LabelOutput(
-        store_of(config),
-        results.chunk,
-        results.shard,
-        results.pyramid,
-        results.mean_image,
-        attributes,
-        results.samples,
-    )
+    named = ("chunk", "shard", "pyramid", "mean_image", "samples")
+    keys = {name: getattr(results, name) for name in named}
+    return LabelOutput(store_of(config), attributes=attributes, **keys)
 
 
 def store_of(config: Config) -> Store:

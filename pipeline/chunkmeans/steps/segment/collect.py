@@ -53,7 +53,7 @@ def collect(scan: Scan, saved: SavedSamples | None = None) -> Collected:
 
 
 def _collected(scan: Scan, finished: Finished) -> Collected:
-    return scan.map_reduce_with_warnings(collect_bundle, Collected.merge, "collect", finished)
+    return scan.map_reduce(collect_bundle, Collected.merge, "collect", finished)
 
 
 def settled(saved: SavedSamples, watch: Watcher) -> Collected:

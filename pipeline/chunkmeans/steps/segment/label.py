@@ -120,7 +120,7 @@ def label(
     labelling = Labelling(fit.means, numbers, fit.metric, fit.colours, by_code)
     task = partial(label_bundle, labelling=labelling, canvas=canvas, count=complete is None)
     with scan.phase("label") as finished:
-        counted = scan.map_reduce_with_warnings(task, merge_counted, "label", finished)
+        counted = scan.map_reduce(task, merge_counted, "label", finished)
     if complete is not None:
         return TablePixels(complete.samples(), fit.metric).moments(fit.means)
     if counted is None:

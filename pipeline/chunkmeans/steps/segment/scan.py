@@ -52,27 +52,15 @@ class Scan:
         name: str,
         watch: Finished | None = None,
     ) -> Value:
-        """Return what `task` leaves of all bundles, merged."""
-        merged: Value = self.engine.map_reduce(
-            task, self.bundles, merge, name=name, near=bundle_key, watch=watch
-        )
-        return merged
-
-    def map_reduce_with_warnings(
-        self,
-        task: Callable[[Bundle], Value],
-        merge: Callable[[Value, Value], Value],
-        name: str,
-        watch: Finished,
-    ) -> Value:
-        """Return the same, with the warnings of the tasks as if they had run in this thread.
+        """Return what `task` leaves of all bundles, merged, its warnings as if it had run here.
 
         They come merged with the values, which a worker does: no message of their own, and no
         more bytes than the warnings of one image may have.
         """
-        found: Warned[Value] = self.map_reduce(
-            partial(_with_warnings, task), partial(_merged, merge), name, watch
-        )
+        found: Warned[Value] = self.engine.map_reduce(
+            partial(_with_warnings, task), self.bundles, partial(_merged, merge),
+            name=name, near=bundle_key, watch=watch,
+        )  # fmt: skip
         hear(found[1])
         return found[0]
 

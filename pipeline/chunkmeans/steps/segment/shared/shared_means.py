@@ -151,9 +151,11 @@ def _segment(
         return
     pool = pool_name(members)
     before = results.begin(pool, (member.job for member in members))
-    members = [in_pool(member, pool) for member in members]
+    # every store records to which pool its labels belong
+    members = [replace(m, job=m.job.with_attributes(**{POOL: pool})) for m in members]
     settings = members[0].job.settings
-    scan = Scan(engine, COLLECTION, _bundles(members, engine), watch)
+    chunks = chain.from_iterable(_chunks(member, engine) for member in members)
+    scan = Scan(engine, COLLECTION, bundled(chunks, engine.size), watch)
     fit = iterate(scan, collected, settings, saved.fit(settings))
     engine.release(COLLECTION)  # labelling reads image by image, in chunks of another shape
     total: Moments | None = None
@@ -176,11 +178,6 @@ def pool_name(members: Sequence[Opened]) -> str:
     settings = members[0].job.output.attributes.get("settings", {})
     images = ((m.job.id, m.source.fingerprint, plain(m.job.options.channels)) for m in members)
     return pool_of(fingerprint(settings), members[0].job.initial_means, images)
-
-
-def in_pool(member: Opened, pool: str) -> Opened:
-    """Return the image with a job that writes down to which pool its labels belong."""
-    return replace(member, job=member.job.with_attributes(**{POOL: pool}))
 
 
 def pixel_type(source: Input) -> dict[str, Any]:
@@ -239,12 +236,6 @@ def _of_one_type(members: Sequence[Opened]) -> list[Opened]:
         return []
     dtype = common([member.source.info.dtype for member in members])
     return [replace(m, source=replace(m.source, dtype=dtype)) for m in members]
-
-
-def _bundles(members: Sequence[Opened], engine: Engine) -> list[Bundle]:
-    """Return the chunks of all images, in bundles."""
-    each = (_chunks(member, engine) for member in members)
-    return bundled(chain.from_iterable(each), engine.size)
 
 
 def _chunks(member: Opened, engine: Engine) -> list[Chunk]:
