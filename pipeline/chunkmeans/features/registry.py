@@ -6,8 +6,7 @@ feature is imported before it is asked for.
 """
 
 from collections.abc import Iterable
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from chunkmeans.errors import ConfigError
 from chunkmeans.features.base import Feature, FeatureChain
@@ -28,8 +27,9 @@ def make_features(names: Iterable[str]) -> FeatureChain:
     ConfigError
         If there is no such feature, naming those that there are.
     """
-    installed = {point.name: point for point in entry_points(group=_GROUP)}
-    known = sorted({*FEATURES, *installed} - {*_OWN_KEYS})
+    own = [EntryPoint(name, place, _GROUP) for name, place in FEATURES.items()]
+    points = {point.name: point for point in (*own, *entry_points(group=_GROUP))}
+    known = sorted(points.keys() - {*_OWN_KEYS})
     steps: list[Feature] = []
     for name in names:
         if name in _OWN_KEYS:
@@ -37,9 +37,5 @@ def make_features(names: Iterable[str]) -> FeatureChain:
         if name not in known:
             there = f"known here: {', '.join(known)}" if known else "none is installed"
             raise ConfigError(f"features.use: there is no feature {name!r}; {there}")
-        if name in installed:
-            steps.append(installed[name].load()())
-        else:
-            module, _, cls = FEATURES[name].partition(":")
-            steps.append(getattr(import_module(module), cls)())
+        steps.append(points[name].load()())
     return FeatureChain(tuple(steps))
