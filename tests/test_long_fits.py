@@ -585,12 +585,13 @@ def test_small_images_leave_neither_samples_nor_fits(folder):
 
 RUN = """
 import sys
-from chunkmeans.steps.plan import memory
-from chunkmeans.steps.resume import pace, saved, saved_samples
-memory.SMALL_PIXELS = memory.SMALL_AND_FEW_PIXELS = 0
-memory.CHUNK_PIXELS, memory.BUNDLE_PIXELS = 2**10, 2**10
+from chunkmeans.steps import tuning
+from chunkmeans.steps.resume import saved
+tuning.DEFAULT = tuning.Tuning(
+    small_pixels=0, small_and_few_pixels=0, chunk_pixels=2**10, bundle_pixels=2**10,
+    tasks_per_thread=2,
+)
 saved.SECONDS_BETWEEN_FITS = 0.0
-saved_samples.TASKS_PER_THREAD = 2
 from chunkmeans.kmeans import fit
 turn = fit.TablePixels.sums
 def slow(self, means):

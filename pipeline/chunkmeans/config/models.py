@@ -17,7 +17,7 @@ from pydantic import (
 
 from chunkmeans.config import values
 from chunkmeans.config.positions import shown
-from chunkmeans.config.settings import NO_SETTING, settings_in
+from chunkmeans.config.settings import NO_SETTING, Added, settings_in
 from chunkmeans.secrets import HIDDEN, for_the_record
 
 Edges = int | tuple[int, ...]
@@ -120,6 +120,8 @@ class Features(_Section):
     ] = "none"
     """What distances are measured in: none, standard (deviations), range, or weights, one per
     channel."""
+    use: Annotated[tuple[str, ...], BeforeValidator(values.names), Added(())] = ()
+    """Names of installed features that samples are made of pixels by, one after the other."""
 
 
 class GivenMeans(_Section):

@@ -7,12 +7,14 @@ import pytest
 
 if TYPE_CHECKING:
     from chunkmeans.testing.exporters import ExporterTests
+    from chunkmeans.testing.features import FeatureTests
 
-__all__ = ["ExporterTests"]
+__all__ = ["ExporterTests", "FeatureTests"]
 
 # Imported when first asked for: each needs what its seam needs.
 _HOMES = {
     "ExporterTests": "chunkmeans.testing.exporters",
+    "FeatureTests": "chunkmeans.testing.features",
 }
 pytest.register_assert_rewrite(*set(_HOMES.values()))  # so that failures show both values
 

@@ -9,14 +9,14 @@ from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.resume import completion as steps
 from chunkmeans.steps.resume.inventory import take_inventory
-from chunkmeans.steps.segment.many_images import segment_small
+from chunkmeans.steps.segment.many_images import segment_batch
 
 from tests.steps.examples import jobs
 
 
 def rows(all_jobs):
     """Segment images in one task; return their rows by id."""
-    found = segment_small(tuple(all_jobs), memory=2**30, most=2**20).endings
+    found = segment_batch(tuple(all_jobs), memory=2**30, most=2**20).endings
     assert all(ending.mark is None for ending in found)
     return {ending.row.id: ending.row for ending in found}
 

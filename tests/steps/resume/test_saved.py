@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import ignore
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import fit_path, write_fit
@@ -15,13 +16,16 @@ from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.resume import pace
 from chunkmeans.steps.resume import saved as module
 from chunkmeans.steps.resume.saved import Saved, SavedFit, subject_of, subject_of_image, sweep
-from chunkmeans.steps.resume.saved_samples import LEAST_SHARE, TASKS_PER_THREAD, SavedSamples
+from chunkmeans.steps.resume.saved_samples import LEAST_SHARE, SavedSamples
 from chunkmeans.steps.segment.collect import collect
+from chunkmeans.steps.segment.scan import Scan
+from chunkmeans.steps.tuning import DEFAULT
 
 from tests.kmeans.examples import collect as collected_of
 from tests.kmeans.examples import column
 from tests.steps.examples import source
 from tests.test_exactness import picture
+from tests.ways import tuned
 
 
 class Clock:
@@ -73,11 +77,11 @@ def test_a_batch_keeps_threads_busy_and_grows_with_what_was_read():
     batches = list(samples.batches(bundles, threads=2))
     assert [bundle for batch in batches for bundle in batch] == bundles
     sizes = [len(batch) for batch in batches]
-    assert min(sizes) >= 2 * TASKS_PER_THREAD
+    assert min(sizes) >= 2 * DEFAULT.tasks_per_thread
     before = np.cumsum([0, *sizes[:-1]])
     grown = zip(sizes[:-1], before[:-1], strict=True)  # the last takes what is left
     assert all(size >= n // LEAST_SHARE for size, n in grown)
-    assert sizes[0] == 2 * TASKS_PER_THREAD < sizes[-2]
+    assert sizes[0] == 2 * DEFAULT.tasks_per_thread < sizes[-2]
     assert len(list(samples.batches(bundles, threads=64))) == 1
     assert list(samples.batches([], threads=2)) == []
 
@@ -100,7 +104,7 @@ def test_another_fit_has_another_name(tmp_path):
         Settings(3, seed=1, threshold=0.1),
         Settings(3, seed=1, max_iterations=7),
         Settings(3, seed=1, empty="keep"),
-        Settings(3, seed=1, scale="range"),
+        Settings(3, seed=1, scale=ChannelScale("range")),
     ]
     names = [name(settings, image) for settings in (usual, *other)]
     names.append(name(usual, source(picture("uint8", 1, (9, 8)))))
@@ -136,14 +140,15 @@ def test_where_nothing_was_saved_there_is_nothing_to_sweep(tmp_path):
 
 @pytest.mark.parametrize("edge", [3, 8, 100])
 def test_a_table_from_parts_is_the_table(tmp_path, monkeypatch, edge):
-    monkeypatch.setattr("chunkmeans.steps.resume.saved_samples.TASKS_PER_THREAD", 1)
+    tuned(monkeypatch, tasks_per_thread=1)
     image, store = source(picture("uint16", 1, (19, 14), levels=25)), Store(str(tmp_path))
     engine = SerialEngine()
     bundles = bundled(list(cut(image, (edge, edge), 0, "array")), engine.size)
-    whole = collect(engine, bundles, "array", ignore)
+    scan = Scan(engine, "array", bundles)
+    whole = collect(scan)
     for _ in range(2):
         samples = SavedSamples(store, "images/x", ignore, most=1)
-        found = collect(engine, bundles, "array", ignore, samples)
+        found = collect(scan, samples)
         assert np.array_equal(found.samples().values, whole.samples().values)
         assert np.array_equal(found.samples().counts, whole.samples().counts)
         assert len(find_samples(store, "images/x")[0]) == 1

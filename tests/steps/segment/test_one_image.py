@@ -9,6 +9,7 @@ from chunkmeans import ChunkmeansError
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.write.complete import complete
+from chunkmeans.steps.job import Opened
 from chunkmeans.steps.segment.one_image import segment_image
 
 from tests.judge import assert_equal_to_oracle
@@ -22,9 +23,9 @@ def job(tmp_path):
 
 def segmented(job):
     """Segment an image and complete its store; returns its row."""
-    row, mark = segment_image(job, job.open(), SerialEngine())
-    complete(job.output.store, [mark] if mark else [])
-    return row
+    ending = segment_image(Opened(job, job.open()), SerialEngine())
+    complete(job.output.store, [ending.mark] if ending.mark else [])
+    return ending.row
 
 
 def test_the_row_tells_what_the_store_holds(job):

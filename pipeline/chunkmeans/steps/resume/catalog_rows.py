@@ -22,7 +22,7 @@ from chunkmeans.steps.job import Job
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedImage:
     """An image that has labels, as the catalogue describes it."""
 
     shape: tuple[int, ...]
@@ -105,8 +105,8 @@ def stored_row(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
     """
     try:
         if job is not None:
-            return Finished.stored(image).row(inputs_of(job))
-        return Finished.stored(image).row({"id": name, "source": str(image.source["path"])})
+            return FinishedImage.stored(image).row(inputs_of(job))
+        return FinishedImage.stored(image).row({"id": name, "source": str(image.source["path"])})
     except (KeyError, TypeError, IndexError) as error:
         raise _damaged(image, error) from error
 

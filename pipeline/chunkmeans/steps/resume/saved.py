@@ -6,7 +6,7 @@ killed resumes with both, another one with the same images begins with the latte
 
 import re
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import asdict
 
 from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
@@ -115,10 +115,8 @@ class Saved:
 
     def fit(self, settings: Settings) -> SavedFit:
         """Return the fit of all that `samples` covers."""
-        asked = {field.name: getattr(settings, field.name) for field in fields(settings)}
-        return SavedFit(
-            self.store, self.subject, content_mark([asked, self.samples.marks]), self.watch
-        )
+        name = content_mark([asdict(settings), self.samples.marks])
+        return SavedFit(self.store, self.subject, name, self.watch)
 
     def finish(self) -> None:
         """Delete what is of no use once the subject is done."""

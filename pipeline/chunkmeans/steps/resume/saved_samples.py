@@ -26,8 +26,6 @@ from chunkmeans.results.read.record import content_mark
 from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
 
-TASKS_PER_THREAD = 16
-"""A batch gives each thread so many tasks, at least: at its end some wait for the others."""
 LEAST_SHARE = 16
 """A batch is not smaller than this part of what was read before: their number stays small."""
 MOST_SAVED_PARTS = 64
@@ -127,7 +125,10 @@ class SavedSamples:
 
     def batches(self, bundles: Sequence[Bundle], threads: int) -> Iterator[list[Bundle]]:
         """Yield consecutive bundles that are read, and saved, together."""
-        least, known = TASKS_PER_THREAD * threads, self._pixels()
+        if not bundles:
+            return
+        tuning = bundles[0][0].source.tuning
+        least, known = tuning.tasks_per_thread * threads, self._pixels()
         batch: list[Bundle] = []
         pixels = 0
         for number, bundle in enumerate(bundles, 1):

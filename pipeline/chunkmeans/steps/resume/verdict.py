@@ -20,7 +20,7 @@ from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.base import Image
 from chunkmeans.sources.registry import open_image
-from chunkmeans.steps.chunk import CONTENT, READ_BY, fingerprint
+from chunkmeans.steps.chunk import CONTENT, READ_BY, input_fingerprint
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.resume.catalog_rows import stored_row
 from chunkmeans.steps.resume.outcome import failed_with, limit_in
@@ -114,7 +114,7 @@ def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
     """Return the first thing in which the attributes of a result differ from its job."""
     source = made["source"]
     image, mask = _opened(job)
-    now = fingerprint(image, mask, job.fingerprint)
+    now = input_fingerprint(image, mask, job.fingerprint)
     if source["path"] == without_secrets(image.path) and source["fingerprint"] != now:
         return changed(source["fingerprint"], now)
     masked = None if mask is None else without_secrets(mask.path)
@@ -201,7 +201,7 @@ def changed(before: str, now: str) -> str:
 def _fingerprint(job: Job) -> str:
     """Return what the input of a job is now; empty if it cannot be opened."""
     try:
-        return with_retries(lambda: fingerprint(*_opened(job), job.fingerprint))
+        return with_retries(lambda: input_fingerprint(*_opened(job), job.fingerprint))
     except ChunkmeansError:
         return ""
 
