@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from chunkmeans import make_config, open_run, run
 from chunkmeans.events import Iterated, Note, PhaseFinished, PhaseStarted
-from chunkmeans.results.store import versions
+from chunkmeans.results.store import pace, versions
 from chunkmeans.results.store.store import FITS, SAMPLES, Store
 from chunkmeans.sources.formats.npy import NpyImage
-from chunkmeans.steps.resume import pace, saved, saved_samples
+from chunkmeans.steps.resume import saved, saved_samples
 
 from tests.judge import same_model
 from tests.kills import killed_by, written
@@ -61,7 +61,7 @@ def each_saved(monkeypatch):
 @pytest.fixture
 def each_task(monkeypatch):
     """Every task is a batch of its own."""
-    monkeypatch.setattr(saved_samples, "TASKS_PER_THREAD", 1)
+    tuned(monkeypatch, tasks_per_thread=1)
     monkeypatch.setattr(saved_samples, "LEAST_SHARE", 2**62)
 
 
@@ -392,7 +392,7 @@ def test_what_was_counted_is_no_longer_said_to_be_read_again(folder):
 def test_a_part_of_an_image_that_is_not_as_it_was_is_collected_anew(
     folder, each_task, monkeypatch, what
 ):
-    monkeypatch.setattr(saved_samples, "TASKS_PER_THREAD", 2)
+    tuned(monkeypatch, tasks_per_thread=2)
     way = Way(small=0, chunk=10**9)  # an image is a task, two are a part
     ran(way, scope="collection")
     assert len(list(Path("out", SAMPLES, "collection").glob("*/zarr.json"))) == 2

@@ -38,7 +38,7 @@ from chunkmeans.steps.plan.jobs import (
 )
 from chunkmeans.steps.plan.plan import Plan, plan_of, refuse_hopeless
 from chunkmeans.steps.resume.duplicates import BUDGET
-from chunkmeans.steps.resume.group_results import GroupResults
+from chunkmeans.steps.resume.group_results import LedgerGroup
 from chunkmeans.steps.resume.ledger import Ledger
 from chunkmeans.steps.resume.opening import Resume, open_ledger
 from chunkmeans.steps.resume.outcome import Ending
@@ -351,7 +351,7 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
     for job in book.pending:
         groups[job.group].append(job)
     for group, jobs in groups.items():
-        for ending in segment_collection(jobs, engine, watch, GroupResults(book, group)):
+        for ending in segment_collection(jobs, engine, watch, LedgerGroup(book, group)):
             enter(ending, book, watch)
 
 

@@ -11,9 +11,10 @@ from chunkmeans.engines.machine import PeakMemory
 from chunkmeans.events import Advanced, Iterated, PhaseStarted
 from chunkmeans.results.read.catalog import Row, read_catalog
 from chunkmeans.results.read.record import read_record
+from chunkmeans.results.store import pace
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.plan.jobs import jobs_of
-from chunkmeans.steps.resume import inventory, pace
+from chunkmeans.steps.resume import inventory
 from chunkmeans.steps.resume import ledger as module
 from chunkmeans.steps.resume.opening import Resume, open_ledger
 

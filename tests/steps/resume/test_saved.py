@@ -11,9 +11,9 @@ from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import fit_path, write_fit
 from chunkmeans.results.models.samples import find_samples, write_samples
+from chunkmeans.results.store import pace
 from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.steps.plan.memory import bundled, cut
-from chunkmeans.steps.resume import pace
 from chunkmeans.steps.resume import saved as module
 from chunkmeans.steps.resume.saved import Saved, SavedFit, subject_of, subject_of_image, sweep
 from chunkmeans.steps.resume.saved_samples import LEAST_SHARE, SavedSamples

@@ -17,7 +17,7 @@ from chunkmeans.steps.resume.ledger import Ledger
 
 
 @dataclass(frozen=True)
-class GroupResults:
+class LedgerGroup:
     """Results of a group of images in the output of a ledger."""
 
     book: Ledger

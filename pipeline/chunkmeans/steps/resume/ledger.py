@@ -20,10 +20,10 @@ from chunkmeans.results.read.catalog import Row, write_catalog, write_labels_tab
 from chunkmeans.results.read.record import RunRecord, State, write_record
 from chunkmeans.results.read.rows import Rows
 from chunkmeans.results.store.lease import Lease
+from chunkmeans.results.store.pace import SavePace
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.resume.duplicates import mark_duplicates
-from chunkmeans.steps.resume.pace import SavePace
 
 SECONDS_BETWEEN_CATALOGUES = 2.0
 """At least."""

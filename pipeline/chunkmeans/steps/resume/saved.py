@@ -14,8 +14,8 @@ from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
 from chunkmeans.results.read.record import content_mark
+from chunkmeans.results.store.pace import SavePace
 from chunkmeans.results.store.store import FITS, SAMPLES, Store, path_of
-from chunkmeans.steps.resume.pace import SavePace
 from chunkmeans.steps.resume.saved_samples import MOST_SAVED_PARTS, SavedSamples
 
 SECONDS_BETWEEN_FITS = 1.0
