@@ -24,6 +24,7 @@ from tests.outputs import save_four
 from tests.places import PYTHONPATH
 from tests.test_agreement import RAW, Way, rows
 from tests.test_exactness import picture
+from tests.ways import tuned
 
 TABLE = Way(small=0, chunk=256, bundle=1)
 PIXELS = Way(small=0, chunk=256, bundle=1, **RAW)
