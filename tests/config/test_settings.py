@@ -3,7 +3,8 @@
 from typing import Annotated
 
 import pytest
-from chunkmeans.config import Config, KMeans, make_config
+from chunkmeans.config import Config, make_config
+from chunkmeans.config.models import KMeans
 from chunkmeans.config.settings import NO_SETTING, Added, keys_added_later, settings_in
 from chunkmeans.results.read import record
 from chunkmeans.results.read.record import differences, settings_fingerprint
