@@ -190,15 +190,9 @@ def _run(
         planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)
         peak = stack.enter_context(PeakMemory())
         opened = ledger(
-            config,
-            jobs,
-            engine,
-            options.overwrite,
-            peak,
-            planned=planned,
-            retry_failed=options.retry_failed,
-            settings=options.settings,
-        )
+            config, jobs, engine, options.overwrite, peak, planned=planned,
+            retry_failed=options.retry_failed, settings=options.settings,
+        )  # fmt: skip
         book = stack.enter_context(opened)
         log = stack.enter_context(Log(store_of(config)))
         watch = both(watch, both(log, book.watch))
