@@ -14,9 +14,9 @@ from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.kmeans.counting.collect import Collector
 from chunkmeans.kmeans.samples import canonical
 
-SHAPES = [(1, 1), (9, 14), (4, 6, 7)]
+_SHAPES = [(1, 1), (9, 14), (4, 6, 7)]
 """Pixels along each axis: one pixel, a picture, a volume."""
-EDGES = [1, 3, 100]
+_EDGES = [1, 3, 100]
 """Of the boxes that an image is cut into."""
 
 
@@ -33,7 +33,7 @@ class FeatureTests:
         """Return the feature under test; to be overridden."""
         raise NotImplementedError("a class of tests gives the fixture feature")
 
-    @pytest.fixture(params=SHAPES, ids=str)
+    @pytest.fixture(params=_SHAPES, ids=str)
     def shape(self, request: pytest.FixtureRequest) -> tuple[int, ...]:
         """Return the shape of the image, without channels."""
         shape: tuple[int, ...] = request.param
@@ -77,7 +77,7 @@ class FeatureTests:
             np.testing.assert_array_equal(feature.transform(values, None), first)
             np.testing.assert_array_equal(feature.transform(np.asfortranarray(values), None), first)
 
-    @pytest.mark.parametrize("edge", EDGES)
+    @pytest.mark.parametrize("edge", _EDGES)
     @pytest.mark.parametrize("masked", [False, True], ids=["all valid", "some valid"])
     def test_any_chunking_gives_the_same_bits(
         self, feature: Feature, shape: tuple[int, ...], edge: int, masked: bool
