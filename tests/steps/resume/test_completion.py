@@ -16,7 +16,7 @@ from tests.steps.examples import jobs
 
 def rows(all_jobs):
     """Segment images in one task; return their rows by id."""
-    found = segment_batch(tuple(all_jobs), memory=2**30, most=2**20).endings
+    found = segment_batch(tuple(all_jobs), memory=2**30, most=2**20)
     assert all(ending.mark is None for ending in found)
     return {ending.row.id: ending.row for ending in found}
 
