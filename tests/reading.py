@@ -14,9 +14,9 @@ import numpy as np
 from chunkmeans.engines.base import Size
 from chunkmeans.errors import ChunkmeansError
 from chunkmeans.image.grid import Box, pieces, split
-from chunkmeans.kmeans.samples import canonical
 from chunkmeans.results.write.layout import plan_labels
 from chunkmeans.sources import open_image
+from chunkmeans.steps.chunk import open_input
 from chunkmeans.steps.plan.memory import plan_chunks
 
 MEMORY = 2**30
@@ -49,9 +49,9 @@ def read(path: str) -> Read:
     try:
         image = open_image(path)
         info = image.info
-        image.fingerprint()
         layout = plan_labels(info, 3)
-        chunk, _ = plan_chunks(info, canonical(info.dtype), layout, Size(1, 1, MEMORY), False)
+        source = open_input(path, image)
+        chunk, _ = plan_chunks(source, layout, Size(1, 1, MEMORY), False)
         for _, box in zip(range(CHUNKS), split(Box.whole(info.shape), chunk), strict=False):
             for part in pieces(box, info.chunks, 2**22):
                 pixels = image.read(part)

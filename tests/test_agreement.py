@@ -11,12 +11,13 @@ import pytest
 from chunkmeans import make_config, open_run, run, segment
 from chunkmeans.engines.base import Size
 from chunkmeans.kmeans.counting import sketch
-from chunkmeans.kmeans.samples import canonical
 from chunkmeans.results.store.store import IMAGES
 from chunkmeans.results.write.layout import plan_labels
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.sources.formats.npy import NpyImage
-from chunkmeans.steps.plan import memory
+from chunkmeans.steps.chunk import open_input
+from chunkmeans.steps.plan.memory import plan_chunks
+from chunkmeans.steps.tuning import DEFAULT
 from distributed import LocalCluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -48,7 +49,7 @@ def ways(draw, *, raw=True):
         bundle=draw(st.sampled_from([1, 50, 10**9])),
         piece=draw(st.sampled_from([1, 7, 10**9])),
         small=draw(st.sampled_from([0, 0, 10**9])),
-        libraries=draw(st.sampled_from([0, memory.LIBRARIES])),
+        libraries=draw(st.sampled_from([0, DEFAULT.libraries])),
         **(draw(st.sampled_from([{}, {"table_bits": 0}, RAW])) if raw else {}),
     )
 
@@ -249,13 +250,10 @@ def test_pixels_that_are_held_are_read_once_and_give_the_same(tmp_path, monkeypa
 
 def least(way):
     """Return bytes that the tasks of `picture("float32", 2, (40, 40))` need, and hardly more."""
-    info = MemoryImage(picture("float32", 2, (40, 40)), "yxc").info
     with way.taken():
-        layout = plan_labels(info, 4, chunk=4, shard=8)
-        size = Size(1, 1, 2**40)
-        return memory.plan_chunks(info, canonical(info.dtype), layout, size, mean_image=True)[
-            1
-        ].tasks
+        source = open_input("image", MemoryImage(picture("float32", 2, (40, 40)), "yxc"))
+    layout = plan_labels(source.info, 4, chunk=4, shard=8)
+    return plan_chunks(source, layout, Size(1, 1, 2**40), mean_image=True)[1].tasks
 
 
 def test_what_a_worker_held_of_another_run_is_not_taken_for_this_one(tmp_path, clusters):

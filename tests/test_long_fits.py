@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from chunkmeans import make_config, open_run, run
 from chunkmeans.events import Iterated, Note, PhaseFinished, PhaseStarted
-from chunkmeans.results.read import record
+from chunkmeans.results.store import pace, versions
 from chunkmeans.results.store.store import FITS, SAMPLES, Store
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps.resume import saved, saved_samples
@@ -24,6 +24,7 @@ from tests.outputs import save_four
 from tests.places import PYTHONPATH
 from tests.test_agreement import RAW, Way, rows
 from tests.test_exactness import picture
+from tests.ways import tuned
 
 TABLE = Way(small=0, chunk=256, bundle=1)
 PIXELS = Way(small=0, chunk=256, bundle=1, **RAW)
@@ -54,15 +55,15 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def each_saved(monkeypatch):
     """Every iteration is saved, though it takes no time."""
-    monkeypatch.setattr(saved, "SECONDS_BETWEEN_SAVES", 0.0)
-    monkeypatch.setattr(saved, "PAUSES", 0)
+    monkeypatch.setattr(saved, "SECONDS_BETWEEN_FITS", 0.0)
+    monkeypatch.setattr(pace, "PAUSE_PER_SAVE", 0)
 
 
 @pytest.fixture
 def each_task(monkeypatch):
     """Every task is a batch of its own."""
-    monkeypatch.setattr(saved_samples, "TASKS_PER_THREAD", 1)
-    monkeypatch.setattr(saved_samples, "SHARE", 2**62)
+    tuned(monkeypatch, tasks_per_thread=1)
+    monkeypatch.setattr(saved_samples, "LEAST_SHARE", 2**62)
 
 
 class Stop(KeyboardInterrupt):
@@ -249,7 +250,7 @@ def test_another_version_of_the_algorithm_takes_nothing_over(
     folder, each_saved, monkeypatch, scope
 ):
     assert stopped(Iterated, 3, scope=scope)
-    monkeypatch.setattr(record, "ALGORITHM_VERSION", record.ALGORITHM_VERSION + 1)
+    monkeypatch.setattr(versions, "ALGORITHM_VERSION", versions.ALGORITHM_VERSION + 1)
     clean = ran(out="clean", scope=scope)
     again = ran(overwrite=True, scope=scope)
     assert again.iterations == clean.iterations
@@ -285,16 +286,16 @@ def test_what_was_collected_before_a_stop_is_not_collected_again(folder, each_ta
     for number in range(1, len(parts), 5):
         Store("out").delete("")
         watch = Watch()
-        write_part, written_parts = saved_samples.write_part, []
+        write_samples, written_parts = saved_samples.write_samples, []
 
-        def writes(*args, plain=write_part, done=written_parts, number=number):
+        def writes(*args, plain=write_samples, done=written_parts, number=number):
             if len(done) == number:
                 raise Stop
             done.append(plain(*args))
             return done[-1]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(saved_samples, "write_part", writes)
+            patch.setattr(saved_samples, "write_samples", writes)
             try:
                 ran(way, watch, scope=scope, kmeans=kmeans)
             except Stop:
@@ -320,7 +321,7 @@ def test_other_starts_read_nothing_to_collect_it_again(folder, scope, kmeans):
     clean = ran(out="clean", scope=scope, kmeans=kmeans)
     assert again.collected == set()
     assert clean.collected == {"a", "b", "c", "d"}
-    assert "pixels were collected by a run before" in again.notes
+    assert "pixels were collected by a previous run" in again.notes
     same_results()
 
 
@@ -359,7 +360,7 @@ def test_a_folder_that_grew_is_collected_as_far_as_it_is_new(folder):
 
 
 def test_a_folder_that_grew_again_and_again_has_few_parts(folder, monkeypatch):
-    monkeypatch.setattr(saved, "MOST_PARTS", 4)
+    monkeypatch.setattr(saved, "MOST_SAVED_PARTS", 4)
     monkeypatch.setattr(saved.SavedSamples.__init__, "__defaults__", (4,))
     monkeypatch.setattr(saved.Saved.__init__, "__kwdefaults__", {"most": 4})
     for i in range(12):
@@ -392,7 +393,7 @@ def test_what_was_counted_is_no_longer_said_to_be_read_again(folder):
 def test_a_part_of_an_image_that_is_not_as_it_was_is_collected_anew(
     folder, each_task, monkeypatch, what
 ):
-    monkeypatch.setattr(saved_samples, "TASKS_PER_THREAD", 2)
+    tuned(monkeypatch, tasks_per_thread=2)
     way = Way(small=0, chunk=10**9)  # an image is a task, two are a part
     ran(way, scope="collection")
     assert len(list(Path("out", SAMPLES, "collection").glob("*/zarr.json"))) == 2
@@ -482,16 +483,16 @@ def test_an_image_that_is_listed_twice_counts_twice(folder):
 def test_chunks_that_are_cut_otherwise_find_what_was_collected(folder, each_task):
     """Memory decides how a huge image is cut, and there may be another amount of it."""
     kmeans = {"init": {"means": MEANS}}
-    write_part, done = saved_samples.write_part, []
+    write_samples, done = saved_samples.write_samples, []
 
     def writes(*args):
         if len(done) == 7:
             raise Stop
-        done.append(write_part(*args))
+        done.append(write_samples(*args))
         return done[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saved_samples, "write_part", writes)
+        patch.setattr(saved_samples, "write_samples", writes)
         with pytest.raises(Stop):
             ran(scope="collection", kmeans=kmeans)
     ran(Way(small=0, chunk=512, bundle=700), scope="collection", kmeans=kmeans)
@@ -585,12 +586,13 @@ def test_small_images_leave_neither_samples_nor_fits(folder):
 
 RUN = """
 import sys
-from chunkmeans.steps.plan import memory
-from chunkmeans.steps.resume import saved, saved_samples
-memory.SMALL_PIXELS = memory.SMALL_AND_FEW_PIXELS = 0
-memory.CHUNK_PIXELS, memory.BUNDLE_PIXELS = 2**10, 2**10
-saved.SECONDS_BETWEEN_SAVES = 0.0
-saved_samples.TASKS_PER_THREAD = 2
+from chunkmeans.steps import tuning
+from chunkmeans.steps.resume import saved
+tuning.DEFAULT = tuning.Tuning(
+    small_pixels=0, small_and_few_pixels=0, chunk_pixels=2**10, bundle_pixels=2**10,
+    tasks_per_thread=2,
+)
+saved.SECONDS_BETWEEN_FITS = 0.0
 from chunkmeans.kmeans import fit
 turn = fit.TablePixels.sums
 def slow(self, means):

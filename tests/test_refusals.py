@@ -55,13 +55,16 @@ def test_other_settings_are_refused_by_name_unless_they_may_overwrite(yaml):
     assert {image.model.k for image in open_run("out").images.values()} == {4}
 
 
-def test_results_of_another_version_of_the_algorithm_are_refused(yaml, monkeypatch):
+def test_results_of_another_version_of_the_algorithm_are_made_again_and_it_is_said(
+    yaml, monkeypatch
+):
     assert call("run", yaml)[0] == 0
-    monkeypatch.setattr("chunkmeans.results.read.record.ALGORITHM_VERSION", 10**6)
+    monkeypatch.setattr("chunkmeans.results.store.versions.ALGORITHM_VERSION", 10**6)
     code, said = call("run", yaml)
 
-    assert code == 2
-    assert "the algorithm of this version of chunkmeans is another one" in said
+    assert code == 0
+    assert "segmenting 4 images of the previous run again: 4 because it was computed by" in said
+    assert "version 1 of the algorithm, now 1000000" in said
 
 
 def test_where_and_by_whom_it_is_computed_is_no_setting(yaml):

@@ -254,7 +254,7 @@ def test_what_a_limit_refused_is_tried_again_under_another_limit_and_not_before(
 
     assert run(config(scope=scope, images={"limits": {"pixels": 3000}})).counts == {"done": 4}
     log = Path("out/logs/run.jsonl").read_text()
-    assert "b is done again: images.limits.pixels changed: " in log
+    assert "b is segmented again: images.limits.pixels changed: " in log
     run(config("clean", scope))
     assert written("out") == written("clean")
 
@@ -275,10 +275,12 @@ def test_the_log_says_why_images_are_done_again(folder):
     run(config(), watch=told.append)
 
     log = Path("out/logs/run.jsonl").read_text()
-    assert "b is done again: the file changed: it was" in log
-    assert "c is done again: its store is gone" in log
-    assert "a is done again" not in log
-    assert any("2 images of the run before" in getattr(e, "text", "") for e in told)
+    assert "b is segmented again: the file changed: it was" in log
+    assert "c is segmented again: its store is gone" in log
+    assert "a is segmented again" not in log
+    assert any(
+        "segmenting 2 images of the previous run again" in getattr(e, "text", "") for e in told
+    )
 
 
 # -- one driver, and no litter --------------------------------------------------------------------
@@ -300,7 +302,7 @@ def test_what_a_killed_run_left_half_made_is_swept(folder, scope):
     assert written("out") == written("clean")
     assert not list(Path("out").rglob("*.partial"))
     assert not Path("out", LEASE).exists()
-    assert any("ended without a word" in getattr(event, "text", "") for event in told)
+    assert any("the previous run was killed" in getattr(event, "text", "") for event in told)
 
 
 def test_a_second_run_on_the_same_output_is_refused_while_the_first_lives(folder):

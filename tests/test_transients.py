@@ -15,7 +15,7 @@ import zarr
 from chunkmeans import make_config, open_run, run
 from chunkmeans.cli.failures import reporting_failures
 from chunkmeans.errors import ChunkmeansError
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store import lease
 from chunkmeans.results.store.lease import holder
 from chunkmeans.results.store.store import Store, image_path
@@ -125,7 +125,7 @@ def refuse_marks_without_data(out):
     store = Store(f"told://{out}")
     for name in store.image_names():
         try:
-            image = open_image(store, image_path(name), allow_incomplete=True)
+            image = open_segmented(store, image_path(name), allow_incomplete=True)
         except ChunkmeansError:
             continue  # it was not even begun
         if image.complete:

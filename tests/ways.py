@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from chunkmeans.kmeans.counting import colours, sketch
-from chunkmeans.steps import chunk
-from chunkmeans.steps.plan import memory
+from chunkmeans.steps import tuning
+from chunkmeans.steps.tuning import DEFAULT
+
+
+def tuned(monkeypatch, **numbers):
+    """Make all jobs with these numbers of `Tuning`."""
+    monkeypatch.setattr(tuning, "DEFAULT", replace(tuning.DEFAULT, **numbers))
 
 
 @dataclass(frozen=True)
@@ -16,32 +21,34 @@ class Way:
 
     cluster: str = "serial"
     """``serial``, or the number of a shared Dask cluster's workers."""
-    chunk: int = memory.CHUNK_PIXELS
+    chunk: int = DEFAULT.chunk_pixels
     """Pixels of a chunk, at most, unless one shard has more."""
-    bundle: int = memory.BUNDLE_PIXELS
+    bundle: int = DEFAULT.bundle_pixels
     """Pixels of a task."""
-    piece: int = memory.PIECE
+    piece: int = DEFAULT.piece_pixels
     """Pixels decoded at a time."""
-    small: int = memory.SMALL_PIXELS
+    small: int = DEFAULT.small_pixels
     """Up to here an image is one task."""
     table_bits: int = colours.TABLE_BITS
     """Integer vectors up to this width are counted in a table."""
     vectors: int = sketch.LIMIT
     """Distinct vectors kept, at most; beyond, every iteration goes over the pixels."""
-    libraries: int = memory.LIBRARIES
+    libraries: int = DEFAULT.libraries
     """Bytes a worker is thought to need: with all of them there is nowhere to hold pixels."""
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Set the planner's numbers."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(memory, "CHUNK_PIXELS", self.chunk)
-            patch.setattr(memory, "BUNDLE_PIXELS", self.bundle)
-            patch.setattr(memory, "SMALL_PIXELS", self.small)
-            patch.setattr(memory, "SMALL_AND_FEW_PIXELS", self.small)
-            patch.setattr(memory, "PIECE", self.piece)
-            patch.setattr(memory, "LIBRARIES", self.libraries)
-            patch.setattr(chunk, "PIECE", self.piece)
+            tuned(
+                patch,
+                chunk_pixels=self.chunk,
+                bundle_pixels=self.bundle,
+                small_pixels=self.small,
+                small_and_few_pixels=self.small,
+                piece_pixels=self.piece,
+                libraries=self.libraries,
+            )
             patch.setattr(colours, "TABLE_BITS", self.table_bits)
             patch.setattr(sketch, "LIMIT", self.vectors)
             if self.vectors < sketch.SKETCH:

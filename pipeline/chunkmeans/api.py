@@ -3,7 +3,7 @@
 Reads like the README; the steps hold the logic.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,7 +19,7 @@ from chunkmeans.engines.dask.report_file import refuse_place
 from chunkmeans.engines.machine import PeakMemory, cores
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
-from chunkmeans.events import Note, RunFinished, RunStarted, Watcher, ignore
+from chunkmeans.events import Note, RunFinished, RunStarted, Watcher, both, ignore
 from chunkmeans.results.export import Exported, export_images
 from chunkmeans.results.read.open_results import Run, open_run
 from chunkmeans.results.read.record import RunRecord
@@ -28,14 +28,22 @@ from chunkmeans.sources import Image, ReadOptions, open_image
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.steps.chunk import open_input
 from chunkmeans.steps.job import Job
-from chunkmeans.steps.plan.jobs import jobs_of, nodata_of, read_options, settings_of, store_of
+from chunkmeans.steps.plan.jobs import (
+    features_of,
+    jobs_of,
+    nodata_of,
+    read_options,
+    settings_of,
+    store_of,
+)
 from chunkmeans.steps.plan.plan import Plan, plan_of, refuse_hopeless
 from chunkmeans.steps.resume.duplicates import BUDGET
-from chunkmeans.steps.resume.ledger import Ledger, ledger
+from chunkmeans.steps.resume.group_results import LedgerGroup
+from chunkmeans.steps.resume.ledger import Ledger
+from chunkmeans.steps.resume.opening import Resume, open_ledger
 from chunkmeans.steps.resume.outcome import Ending
 from chunkmeans.steps.segment.in_memory import Segmentation, segment_array
 from chunkmeans.steps.segment.many_images import segment_images
-from chunkmeans.steps.segment.phases import both
 from chunkmeans.steps.segment.shared.apply import applied, config_of, label_images, saved_model
 from chunkmeans.steps.segment.shared.shared_means import segment_collection
 
@@ -48,7 +56,7 @@ def run(
     performance_report: str | None = None,
     watch: Watcher = ignore,
 ) -> RunRecord:
-    """Segment everything that a config names; the same call goes on where one was stopped.
+    """Segment everything that a config names; the same call resumes one that was stopped.
 
     Parameters
     ----------
@@ -62,7 +70,7 @@ def run(
     performance_report
         File of HTML that Dask writes: what every worker did when, and what was sent.
     watch
-        Told of everything that happens.
+        Called with each event of the run (`chunkmeans.events`).
 
     Returns
     -------
@@ -80,17 +88,11 @@ def run(
         If the machines are not there.
     """
     segment = segment_each if config.kmeans.scope == "image" else segment_pooled
-    return _run(
-        config,
-        jobs_of(config),
-        segment,
-        overwrite,
-        retry_failed,
-        watch,
-        performance_report=performance_report,
-    )
+    resume = Resume(overwrite, retry_failed)
+    return _run(config, jobs_of(config), segment, watch, resume, performance_report)
 
 
+# public: each argument is one thing a user may ask for, by keyword
 def apply(
     model: str | Config,
     images: str | Sequence[str],
@@ -150,55 +152,43 @@ def apply(
 
     def label(book: Ledger, engine: Engine, watch: Watcher) -> None:
         for ending in label_images(book.pending, saved, engine, watch):
-            note(ending, book, watch)
+            enter(ending, book, watch)
 
     settings = {**config.settings(), "applied": saved.digest}
-    jobs = applied(jobs_of(config), saved)
-    return _run(config, jobs, label, overwrite, retry_failed, watch, settings)
+    jobs, resume = applied(jobs_of(config), saved), Resume(overwrite, retry_failed, settings)
+    return _run(config, jobs, label, watch, resume)
 
 
 def _run(
     config: Config,
     jobs: list[Job],
     segment: Callable[[Ledger, Engine, Watcher], None],
-    overwrite: bool,
-    retry_failed: bool,
     watch: Watcher,
-    settings: Mapping[str, Any] | None = None,
-    performance_report: str | None = None,
+    resume: Resume,
+    report: str | None = None,
 ) -> RunRecord:
     """Open machines and output, do what is pending, and close them."""
 
-    def say(text: str) -> None:
+    def warn(text: str) -> None:
         watch(Note(text, "warning"))
 
-    if performance_report is not None:
-        refuse_place(performance_report)
+    if report is not None:
+        refuse_place(report)
     with ExitStack() as stack:
-        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory, notify=say))
-        if performance_report is not None:
-            stack.enter_context(engine.reported(performance_report))
+        engine = stack.enter_context(open_engine(config.cluster, memory=config.memory, notify=warn))
+        if report is not None:
+            stack.enter_context(engine.reported(report))
         planned = refuse_hopeless(jobs, engine, config.kmeans.pooled)
         peak = stack.enter_context(PeakMemory())
-        opened = ledger(
-            config,
-            jobs,
-            engine,
-            overwrite,
-            peak,
-            planned=planned,
-            retry_failed=retry_failed,
-            settings=settings,
-        )
-        book = stack.enter_context(opened)
+        book = stack.enter_context(open_ledger(config, jobs, peak, resume, planned))
         log = stack.enter_context(Log(store_of(config)))
         watch = both(watch, both(log, book.watch))
-        tell_why(book, log, watch)
+        report_redone(book, log, watch)
         if engine.dashboard:
             watch(Note(f"dashboard: {engine.dashboard}"))
         watch(RunStarted(len(jobs), len(book.pending)))
         segment(book, engine, watch)
-        tell_not_compared(book.compare(), watch)
+        report_not_compared(book.compare(), watch)
         watch(RunFinished(book.counts(), book.seconds))
     return book.record
 
@@ -206,7 +196,7 @@ def _run(
 def plan(config: Config, *, watch: Watcher = ignore) -> Plan:
     """Return what a run would read, compute and need, without doing it.
 
-    `watch` is told of what a scheduler that runs already is waited for.
+    `watch` gets a note where a scheduler that runs already is waited for.
     """
     return plan_of(config, jobs_of(config), watch)
 
@@ -256,6 +246,7 @@ def export(
     return list(export_images(run, images, to, fspath(folder), level=level, overwrite=overwrite))
 
 
+# public: each argument is one thing a user may ask for, by keyword
 def segment(
     image: Any,
     k: int | None = None,
@@ -289,7 +280,7 @@ def segment(
     mask
         A path or an array of the image's shape; a pixel counts where it is not zero.
     watch
-        Told of everything that happens.
+        Called with each event of the run (`chunkmeans.events`).
     **kmeans
         Further keys of the config's section ``kmeans``: restarts, threshold, max_iterations,
         empty, seed.
@@ -336,7 +327,8 @@ def segment(
     )
     options = read_options(config)
     masks = None if mask is None else _opened(mask, replace(options, channels=None, axes=None))
-    source = open_input("array", _opened(image, options), masks, nodata_of(config))
+    opened = _opened(image, options)
+    source = open_input("array", opened, masks, nodata_of(config), features_of(config))
     with SerialEngine(threads=cores(), memory=config.memory) as engine:
         return segment_array(source, settings_of(config), engine, watch)
 
@@ -350,7 +342,7 @@ def _opened(image: Any, options: ReadOptions) -> Image:
 def segment_each(book: Ledger, engine: Engine, watch: Watcher) -> None:
     """Segment each image with means of its own."""
     for ending in segment_images(book.pending, engine, watch):
-        note(ending, book, watch)
+        enter(ending, book, watch)
 
 
 def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
@@ -359,23 +351,25 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
     for job in book.pending:
         groups[job.group].append(job)
     for group, jobs in groups.items():
-        for ending in segment_collection(jobs, engine, watch, book.shared(group)):
-            note(ending, book, watch)
+        for ending in segment_collection(jobs, engine, watch, LedgerGroup(book, group)):
+            enter(ending, book, watch)
 
 
-def tell_why(book: Ledger, log: Log, watch: Watcher) -> None:
-    """Tell why images that had ended are done again: how many, and each of them in the log."""
+def report_redone(book: Ledger, log: Log, watch: Watcher) -> None:
+    """Report why images that had ended are segmented again: how many, and each in the log."""
     if book.lease is not None and book.lease.before is not None:
-        watch(Note(f"the run before ended without a word ({book.lease.before}); going on"))
+        watch(Note(f"the previous run was killed ({book.lease.before}); resuming"))
     if book.why:
         images = f"{len(book.why):,} image{'s' * (len(book.why) != 1)}"
-        watch(Note(f"{images} of the run before to be done again; the log says why"))
+        ((reason, number),) = Counter(book.why.values()).most_common(1)
+        most = f": {number:,} because {reason}" if number > 1 else ""
+        watch(Note(f"segmenting {images} of the previous run again{most}; the log has all reasons"))
     for name, reason in book.why.items():
-        log(Note(f"{name} is done again: {reason}"))
+        log(Note(f"{name} is segmented again: {reason}"))
 
 
-def tell_not_compared(images: int, watch: Watcher) -> None:
-    """Tell how many images have no `duplicate_of` only because nobody looked."""
+def report_not_compared(images: int, watch: Watcher) -> None:
+    """Report how many images have no `duplicate_of` only because they were not compared."""
     if images:
         watch(
             Note(
@@ -386,7 +380,7 @@ def tell_not_compared(images: int, watch: Watcher) -> None:
         )
 
 
-def note(ending: Ending, book: Ledger, watch: Watcher) -> None:
-    """Enter how an input ended into the catalogue and tell the watcher."""
+def enter(ending: Ending, book: Ledger, watch: Watcher) -> None:
+    """Enter how an input ended into the catalogue and report it."""
     book.add(ending.row, ending.nbytes)
     watch(ending.event)

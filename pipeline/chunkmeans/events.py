@@ -1,10 +1,13 @@
-"""What a run tells whoever watches it. Values only: a watcher is any function of one event.
+"""The events of a run. Values only: a watcher is any function of one event.
 
 Progress bars, plain lines and the log file are three watchers of the same events.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+COLLECTION = "collection"
+"""The subject of events that are of all images; an image's are under its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class PhaseStarted:
 
     phase: str
     subject: str
-    """Id of the image, or ``collection``."""
+    """Id of the image, or `COLLECTION`."""
     pixels: int
     """Pixels to come in this phase; of ``images``, of all its images."""
     units: int
@@ -124,3 +127,13 @@ Watcher = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """Watch nothing."""
+
+
+def both(first: Watcher, second: Watcher) -> Watcher:
+    """Return a watcher that passes each event to two."""
+
+    def watch(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return watch

@@ -34,6 +34,7 @@ from chunkmeans.sources.base import Image
 from chunkmeans.steps.chunk import open_input
 from chunkmeans.steps.plan.memory import cut
 from chunkmeans.steps.segment.iterate import ChunkPixels
+from chunkmeans.steps.segment.scan import Scan
 
 from tests.benchmarks.report import commit, machine, package_versions
 from tests.benchmarks.scale import seconds_of
@@ -142,9 +143,8 @@ def passes(engine: Engine, chunks: int) -> Callable[..., list[float]]:
     bundles = [(chunk,) for chunk in cut(source, (EDGE, EDGE), HOLD, source.id)]
     means = np.random.default_rng(0).uniform(0, 2**16, (MEANS, CHANNELS))
     told = [ignore]
-    pixels = ChunkPixels(
-        engine, bundles, Metric(np.ones(CHANNELS)), source.id, lambda event: told[0](event)
-    )
+    scan = Scan(engine, source.id, bundles, lambda event: told[0](event))
+    pixels = ChunkPixels(scan, Metric(np.ones(CHANNELS)))
 
     def go(number: int, watch: Callable[[Event], None] = ignore) -> list[float]:
         told[0], times = watch, []

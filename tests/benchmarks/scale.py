@@ -22,7 +22,6 @@ import psutil
 from chunkmeans.engines import open_engine
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.events import ignore
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.kmeans.fit import Settings
@@ -30,10 +29,11 @@ from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.complete import complete
 from chunkmeans.sources.base import Image, ReadOptions
 from chunkmeans.steps.chunk import Input, open_input
-from chunkmeans.steps.job import Job, Output
+from chunkmeans.steps.job import Job, LabelOutput, Opened
 from chunkmeans.steps.plan.memory import cut
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.one_image import segment_image
+from chunkmeans.steps.segment.scan import Scan
 
 ROOT = Path(__file__).parents[2]
 EDGE = 64
@@ -93,7 +93,7 @@ def tasks(engine: Engine, count: int) -> None:
     """Collect an image's samples with a task per chunk, as a pass without bundles."""
     source = image_of(count)
     bundles = [(chunk,) for chunk in cut(source, (EDGE, EDGE), 0, source.id)]
-    collected = collect(engine, bundles, source.id, ignore)
+    collected = collect(Scan(engine, source.id, bundles))
     engine.release(source.id)
     if len(bundles) != count or collected.pixels != source.info.pixels:
         raise RuntimeError(f"{collected.pixels} of {source.info.pixels} pixels were collected")
@@ -103,9 +103,10 @@ def image(engine: Engine, count: int) -> None:
     """Segment an image from its plan to its finished store, bundled as ever."""
     source = image_of(count)
     with TemporaryDirectory() as folder:
-        output = Output(Store(folder), chunk=EDGE, shard=EDGE, pyramid="none")
+        output = LabelOutput(Store(folder), chunk=EDGE, shard=EDGE, pyramid="none")
         job = Job(source.id, "", None, ReadOptions(), None, Settings(k=3), output)
-        row, mark = segment_image(job, source, engine)
+        ending = segment_image(Opened(job, source), engine)
+        row, mark = ending.row, ending.mark
         complete(output.store, [mark] if mark else [])
     if row.state != "done" or row.pixels != source.info.pixels:
         raise RuntimeError(f"{row.state}, {row.pixels} of {source.info.pixels} pixels")

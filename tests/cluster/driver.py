@@ -5,7 +5,7 @@ import signal
 import sys
 
 from chunkmeans import api, cli
-from chunkmeans.steps.segment.phases import both
+from chunkmeans.events import both
 
 from tests.ways import Way
 

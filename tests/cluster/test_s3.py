@@ -15,12 +15,12 @@ import tifffile
 from chunkmeans import ResultError, apply, load_config, make_config, open_run, run
 from chunkmeans.cli.commands import app
 from chunkmeans.image.grid import Box
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.lease import Lease, holder
 from chunkmeans.results.store.object_store import Bucket
 from chunkmeans.results.store.store import Store, image_path
 from chunkmeans.sources import ReadOptions
-from chunkmeans.sources import open_image as open_source
+from chunkmeans.sources import open_segmented as open_source
 from chunkmeans.sources.files.paths import local
 from chunkmeans.steps.plan.jobs import jobs_of
 from typer.testing import CliRunner
@@ -161,7 +161,7 @@ def test_a_killed_run_on_s3_goes_on_to_the_same_bytes(s3, four, here, place, sco
     if killed:
         assert holder(store) is not None
     for name in store.image_names():
-        image = open_image(store, image_path(name), allow_incomplete=True)
+        image = open_segmented(store, image_path(name), allow_incomplete=True)
         if image.complete:
             image.check(read=True)
     assert run(make_config(**asked)).counts == {"done": 4}
@@ -298,8 +298,8 @@ def test_a_changed_image_is_done_again_and_no_other(s3, four, here, place):
     assert after["a"] == before["a"]
     assert after["b"] != before["b"]
     log = "".join(store.read_text(f"logs/{name}") for name in store.names("logs"))
-    assert "b is done again: the file changed" in log
-    assert "a is done again" not in log
+    assert "b is segmented again: the file changed" in log
+    assert "a is segmented again" not in log
 
 
 # -- one driver -----------------------------------------------------------------------------------

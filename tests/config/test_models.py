@@ -31,7 +31,7 @@ def test_every_key_has_its_default_but_three(write):
             "fingerprint": "stat",
             "limits": {"piece": 2**31, "pixels": 2**44, "pages": 2**18, "seconds": 600.0},
         },
-        "features": {"scale": "none"},
+        "features": {"scale": "none", "use": []},
         "kmeans": {
             "k": 4,
             "scope": "image",

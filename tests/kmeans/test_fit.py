@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 import pytest
 from chunkmeans.errors import ChunkError, ConfigError
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.kmeans import fit as module
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import (
@@ -64,7 +65,7 @@ class TestAgainstBruteForce:
             "max_iterations": data.draw(st.sampled_from([1, 2, 8])),
         }
         expected = oracle.lloyd(values, means, weights=weights, **options)
-        scale = "none" if weights is None else tuple(weights.tolist())
+        scale = None if weights is None else ChannelScale(tuple(weights.tolist()))
         found = fitted(values, given_settings(means, scale=scale, **options))
         labels = labels_of(found, values)
         assert labels.tolist() == oracle.labels(values, expected).tolist()
@@ -247,7 +248,7 @@ class TestScale:
                 spread = sqrt(float(total / len(numbers)))
             if spread > 0:
                 weights[channel] = 1.0 / max(spread, np.finfo(float).tiny)
-        found = fitted(values, Settings(k, scale=scale, max_iterations=4))
+        found = fitted(values, Settings(k, scale=ChannelScale(scale), max_iterations=4))
         assert found.metric.weights.tolist() == weights.tolist()
         start = random_means(collect(values).seeds(), k, Draws(0, 0))
         expected = oracle.lloyd(values, start, weights=weights, max_iterations=4)
@@ -258,18 +259,20 @@ class TestScale:
     @pytest.mark.parametrize("scale", ["standard", "range"])
     def test_a_constant_channel_keeps_weight_1(self, scale):
         values = np.array([[5, 0], [5, 4]], np.uint8)
-        weights = metric_of(collect(values), Settings(2, scale=scale)).weights
+        weights = metric_of(collect(values), Settings(2, scale=ChannelScale(scale))).weights
         assert weights.tolist() == [1.0, 0.5 if scale == "standard" else 0.25]
 
     @pytest.mark.parametrize("dtype", ["i8", "u8"])
     def test_the_range_of_wide_integers_does_not_wrap(self, dtype):
         info = np.iinfo(dtype)
         collected = collect(column(info.min, info.max, dtype=dtype))
-        assert metric_of(collected, Settings(2, scale="range")).weights.tolist() == [2.0**-64]
+        assert metric_of(collected, Settings(2, scale=ChannelScale("range"))).weights.tolist() == [
+            2.0**-64
+        ]
 
     def test_a_denormal_range_has_a_finite_weight(self):
         values = column(0.0, 5e-324, 1e-323, dtype="f8")
-        found = fitted(values, given_settings([[0], [1e-323]], scale="range"))
+        found = fitted(values, given_settings([[0], [1e-323]], scale=ChannelScale("range")))
         assert np.isfinite(found.metric.weights).all()
         assert np.isfinite(model_of(found, values).inertia)
 
@@ -284,17 +287,17 @@ class TestRefusals:
 
     def test_weights_of_other_channels(self):
         with pytest.raises(ConfigError, match=r"features\.scale: 2 weights for 1 channels; give"):
-            fitted(column(1, 2), Settings(1, scale=(1.0, 2.0)))
+            fitted(column(1, 2), Settings(1, scale=ChannelScale((1.0, 2.0))))
 
     @pytest.mark.parametrize("number", [2 * LARGEST, -1e300, np.finfo(float).max])
     @pytest.mark.parametrize("scale", ["none", "standard", "range"])
     def test_numbers_whose_squares_overflow(self, number, scale):
         with pytest.raises(ChunkError, match=r"a pixel holds \S+; .* 1e\+140: set images\.nodata"):
-            fitted(column(0, number, dtype="f8"), Settings(2, scale=scale))
+            fitted(column(0, number, dtype="f8"), Settings(2, scale=ChannelScale(scale)))
 
     def test_weights_that_make_them_overflow(self):
         with pytest.raises(ChunkError, match=r"a weighted pixel holds 2e\+140; .*features\.scale"):
-            fitted(column(1, 2), Settings(1, scale=(1e140,)))
+            fitted(column(1, 2), Settings(1, scale=ChannelScale((1e140,))))
 
     @pytest.mark.parametrize("mean", [1e200, np.nan, np.inf])
     def test_given_means_that_make_them_overflow(self, mean):
@@ -304,7 +307,7 @@ class TestRefusals:
     @pytest.mark.parametrize("scale", ["none", "standard", "range"])
     def test_the_largest_numbers_that_are_not_refused_stay_finite(self, scale):
         values = column(-LARGEST, LARGEST, LARGEST, 0.0, dtype="f8")
-        model = model_of(fitted(values, Settings(2, scale=scale)), values)
+        model = model_of(fitted(values, Settings(2, scale=ChannelScale(scale))), values)
         for numbers in (model.means, model.deviations, model.residuals, model.inertias):
             assert np.isfinite(numbers).all()
         assert np.finfo(float).max > 4 * LARGEST**2 * 65535 * 2.0**60

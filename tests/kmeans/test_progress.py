@@ -5,6 +5,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 from chunkmeans.errors import ChunkError
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.kmeans.fit import Settings, TablePixels, fit
 from chunkmeans.kmeans.model import Iteration, Start
 from chunkmeans.kmeans.progress import Course, Progress
@@ -49,7 +50,7 @@ def same(a, b):
         max_iterations=st.sampled_from([1, 3, 20]),
         threshold=st.sampled_from([0.0, 2.0]),
         empty=st.sampled_from(["farthest", "keep"]),
-        scale=st.sampled_from(["none", "standard"]),
+        scale=st.sampled_from([None, ChannelScale("standard")]),
     ),
     st.data(),
 )

@@ -1,12 +1,12 @@
 """What the tests of the steps begin with: small images in a folder, and their jobs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from chunkmeans import make_config
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.steps.chunk import open_input
-from chunkmeans.steps.plan import memory
 from chunkmeans.steps.plan.jobs import jobs_of
 
 from tests.test_exactness import picture
@@ -43,9 +43,15 @@ def source(array, axes="yxc", **how):
     return open_input("array", MemoryImage(array, axes), **how)
 
 
-def in_many_tasks(monkeypatch):
-    """Cut even the smallest image into tasks of a shard each."""
-    for name in ("SMALL_PIXELS", "SMALL_AND_FEW_PIXELS"):
-        monkeypatch.setattr(memory, name, 0)
-    for name in ("CHUNK_PIXELS", "BUNDLE_PIXELS"):
-        monkeypatch.setattr(memory, name, 1)
+MANY_TASKS = {
+    "small_pixels": 0,
+    "small_and_few_pixels": 0,
+    "chunk_pixels": 1,
+    "bundle_pixels": 1,
+}
+"""Cut even the smallest image into tasks of a shard each."""
+
+
+def in_many_tasks(jobs):
+    """Return the jobs, cut into tasks of a shard each."""
+    return [replace(job, tuning=replace(job.tuning, **MANY_TASKS)) for job in jobs]

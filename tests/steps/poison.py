@@ -49,8 +49,8 @@ class Poisoned(Job):
 
     kind: str = ""
 
-    def open(self):
-        source = super().open()
+    def look(self):
+        source = super().look()
         return replace(source, image=globals()[self.kind](self.path, self.options))
 
 
@@ -58,7 +58,7 @@ class Poisoned(Job):
 class DeadlyJob(Job):
     """A job whose image kills when it is opened."""
 
-    def open(self):
+    def look(self):
         os._exit(1)
 
 

@@ -9,13 +9,13 @@ from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.image.grid import Box
 from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.sources.array import MemoryImage
-from chunkmeans.steps import chunk as module
 from chunkmeans.steps.chunk import Chunk, open_input
 from chunkmeans.steps.plan.memory import cut
 from chunkmeans.steps.segment.iterate import sum_bundle
 
 from tests.steps.examples import source
 from tests.test_exactness import picture, some_means
+from tests.ways import tuned
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def whole(image, hold=0):
 
 @pytest.mark.parametrize("piece", [1, 10, 37, 10**6])
 def test_pieces_give_every_valid_pixel_of_a_chunk_once_in_its_place(monkeypatch, piece):
-    monkeypatch.setattr(module, "PIECE", piece)
+    tuned(monkeypatch, piece_pixels=piece)
     array = picture("int16", 2, (12, 9), levels=9)
     array[3, 2:7] = 5
     chunk = Chunk(source(array, nodata=(5,)), Box((2, 1), (11, 8)), 0, "array")

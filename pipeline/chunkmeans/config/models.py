@@ -17,6 +17,7 @@ from pydantic import (
 
 from chunkmeans.config import values
 from chunkmeans.config.positions import shown
+from chunkmeans.config.settings import NO_SETTING, Added, settings_in
 from chunkmeans.secrets import HIDDEN, for_the_record
 
 Edges = int | tuple[int, ...]
@@ -76,10 +77,11 @@ class Images(_Section):
         tuple[str, ...],
         BeforeValidator(values.locations),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1}]}),
+        NO_SETTING,
     ]
     """File, folder, glob, list of these, manifest.csv, URL, or
     ``package://skimage/data/coins.png``; relative to the current folder."""
-    storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    storage_options: Annotated[dict[str, Any], NO_SETTING] = Field(default_factory=dict, repr=False)
     """Handed to fsspec; never written to results or logs."""
     series: int = Field(0, ge=0)
     """Of a file with several images, which, from 0."""
@@ -102,11 +104,11 @@ class Images(_Section):
     per channel (any channel equals its own); null: that of the file."""
     mask: Annotated[str | None, _or_null(values.location)] = None
     """Path or pattern of masks; a pixel counts where its mask is not zero."""
-    fingerprint: Fingerprint = "stat"
+    fingerprint: Annotated[Fingerprint, NO_SETTING] = "stat"
     """How an image is recognised as the one that was segmented: stat (its size and time of
     change, or what an object store has for them) or content (a hash of all its bytes, which reads
     every file once more, also of images that are done)."""
-    limits: Annotated[Limits, _EMPTY_IF_NULL] = Field(default_factory=Limits)
+    limits: Annotated[Limits, _EMPTY_IF_NULL, NO_SETTING] = Field(default_factory=Limits)
     """What a header may promise, and a decoder may take."""
 
 
@@ -118,6 +120,8 @@ class Features(_Section):
     ] = "none"
     """What distances are measured in: none, standard (deviations), range, or weights, one per
     channel."""
+    use: Annotated[tuple[str, ...], BeforeValidator(values.names), Added(())] = ()
+    """Names of installed features that samples are made of pixels by, one after the other."""
 
 
 class GivenMeans(_Section):
@@ -203,9 +207,9 @@ class KMeans(_Section):
 class Results(_Section):
     """Where results go and how they are stored."""
 
-    path: Annotated[str, BeforeValidator(values.location)]
+    path: Annotated[str, BeforeValidator(values.location), NO_SETTING]
     """Folder or URL; relative to the current folder."""
-    storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    storage_options: Annotated[dict[str, Any], NO_SETTING] = Field(default_factory=dict, repr=False)
     """Handed to fsspec; never written to results or logs."""
     chunk: Annotated[Edges | None, _or_null(values.edges)] = None
     """Edge of a zarr chunk of labels in pixels, or one per axis; null: 512 in 2-D, 64 in 3-D."""
@@ -219,7 +223,7 @@ class Results(_Section):
     """How smaller levels are made: the most frequent label, the nearest pixel, or not at all."""
     mean_image: bool = False
     """Whether to write each image with its pixels replaced by their label's mean as well."""
-    samples: bool = True
+    samples: Annotated[bool, NO_SETTING] = True
     """Whether to keep tables of pixels, so that another k, or more images, need not read again."""
 
     @field_validator("shard")
@@ -322,10 +326,11 @@ class Config(_Section):
         int | None,
         _or_null(values.parse_bytes),
         WithJsonSchema({"type": ["integer", "string", "null"], "examples": ["8GiB", "500MB"]}),
+        NO_SETTING,
     ] = None
     """Bytes the whole run may use on this machine, or each worker of a cluster; null: a share of
     what is free."""
-    cluster: Cluster
+    cluster: Annotated[Cluster, NO_SETTING]
     """Which machines compute; a text names a file of this section, a kind, or a scheduler that
     runs: its address or its JSON file."""
 
@@ -374,14 +379,6 @@ class Config(_Section):
     def settings(self) -> dict[str, Any]:
         """Return what decides a result, as JSON values; results of equal settings may be mixed.
 
-        Without where things lie (``images.path``, ``results.path``: an input has a fingerprint of
-        its own, of either kind), what opens them (storage options), what is refused (limits), what
-        is kept for later (samples) and what computes (memory, cluster).
+        Without every key that is marked with `NO_SETTING`; an input has a fingerprint of its own.
         """
-        config = self.resolved()
-        for section in ("images", "results"):
-            del config[section]["path"], config[section]["storage_options"]
-        del config["images"]["limits"], config["images"]["fingerprint"]
-        del config["results"]["samples"]
-        del config["memory"], config["cluster"]
-        return config
+        return settings_in(Config, self.resolved())

@@ -158,6 +158,14 @@ def _pixel(value: Any) -> float | int:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def names(value: Any) -> tuple[str, ...]:
+    """Return a name, or several."""
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not all(isinstance(n, str) and n for n in found):
+        raise ValueError(f"must be a list of names, found {shown(value)}")
+    return tuple(found)
+
+
 def scale(value: Any) -> str | tuple[float, ...]:
     """Return the name of a scaling, or a weight per channel."""
     if isinstance(value, str) and value in {"none", "standard", "range"}:

@@ -1,1 +1,1 @@
-"""From decoded pixels to samples."""
+"""From decoded pixels to samples: features, their registry, and which pixels count."""

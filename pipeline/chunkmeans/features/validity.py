@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkmeans.errors import ConfigError
+from chunkmeans.features.base import FeatureChain, Mask
+from chunkmeans.image.grid import Box
 from chunkmeans.image.info import Pixels
 from chunkmeans.kmeans.samples import canonical
 
 Nodata = tuple[float | int, ...]
+NO_FEATURES = FeatureChain()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Sampled:
 
     values: NDArray[Any]
     """Valid pixels in C order, (n, c), contiguous, canonical dtype."""
-    valid: NDArray[np.bool_] | None
+    valid: Mask
     """Where they are, of the box's shape; None: everywhere."""
     shape: tuple[int, ...]
     """Of the box."""
@@ -43,8 +46,10 @@ class Sampled:
 def sample(
     pixels: Pixels,
     nodata: Nodata,
-    mask: NDArray[np.bool_] | None,
+    mask: Mask,
     dtype: np.dtype[Any],
+    features: FeatureChain = NO_FEATURES,
+    inner: Box | None = None,
 ) -> Sampled:
     """Return the valid samples of decoded pixels.
 
@@ -58,20 +63,34 @@ def sample(
         Where a mask of its own says that pixels count, of the box's shape; None: everywhere.
     dtype
         Canonical type that every value fits into.
+    features
+        What samples are made of pixels by.
+    inner
+        The pixels without their halo, a box of the box; None: all of them.
     """
     values = pixels.values
-    shape = values.shape[:-1]
     valid = _both(pixels.valid, mask)
     if nodata:
         valid = _both(valid, ~is_nodata(values, nodata))
-    if values.dtype.kind == "f":
-        finite = np.isfinite(values)
-        if not finite.all():
-            valid = _both(valid, finite.all(axis=-1))
+    valid = _both(valid, _finite(values))
+    if features.steps:
+        values = features.transform(values, valid)
+        # a feature may have no answer where the pixel has one: a ratio of two zeros
+        valid = _both(valid, _finite(values))
+    if inner is not None:
+        values, valid = values[inner.slices], None if valid is None else valid[inner.slices]
     if valid is not None and valid.all():
         valid = None
     chosen = values.reshape(-1, values.shape[-1]) if valid is None else values[valid]
-    return Sampled(np.ascontiguousarray(chosen, dtype), valid, shape)
+    return Sampled(np.ascontiguousarray(chosen, dtype), valid, values.shape[:-1])
+
+
+def _finite(values: NDArray[Any]) -> Mask:
+    """Return where all channels are finite; None: everywhere."""
+    if values.dtype.kind != "f":
+        return None
+    finite = np.isfinite(values)
+    return None if finite.all() else finite.all(axis=-1)
 
 
 def is_nodata(values: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_]:
@@ -102,7 +121,7 @@ def is_nodata(values: NDArray[Any], nodata: Nodata) -> NDArray[np.bool_]:
     return found
 
 
-def _both(a: NDArray[np.bool_] | None, b: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+def _both(a: Mask, b: Mask) -> Mask:
     """Return where both hold; None holds everywhere."""
     if a is None or b is None:
         return a if b is None else b

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,18 @@ FEW_NUMBERS = 2**10
 """Of the means for which turns are taken ahead."""
 
 
+class Scaling(Protocol):
+    """What weighs channels by all of their numbers; a frozen dataclass of JSON values."""
+
+    def weights(self, collected: Collected) -> Floats:
+        """Return what each channel is multiplied by in distances, (c,)."""
+        ...
+
+    def check(self, channels: int) -> None:
+        """Refuse so many channels, by a `ConfigError`, if they cannot be weighed."""
+        ...
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to fit; the names are those of the config."""
@@ -58,7 +70,8 @@ class Settings:
     max_iterations: int = 1000
     empty: Empty = "farthest"
     seed: int = 0
-    scale: Literal["none", "standard", "range"] | tuple[float, ...] = "none"
+    scale: Scaling | None = None
+    """How channels are weighed; None: each as it is."""
 
 
 class TablePixels:
@@ -219,8 +232,7 @@ def fit(
         If pixels, weights or given means are too large to be squared, or a group is emptied that
         must not be.
     """
-    extreme = np.maximum(abs(collected.lowest.astype(float)), abs(collected.highest.astype(float)))
-    _check_magnitude(extreme, "a pixel", "set images.nodata if it stands for missing data")
+    extreme = check_magnitude(collected)
     check_channels(settings, len(collected.lowest))
     metric = metric_of(collected, settings)
     _check_magnitude(extreme * metric.weights, "a weighted pixel", "lower features.scale")
@@ -271,6 +283,20 @@ def _best(progress: Progress, metric: Metric) -> Fit:
     return Fit(means, numbers, metric, course, course.kept, tuple(progress.starts), progress.best)
 
 
+def check_magnitude(collected: Collected) -> Floats:
+    """Return the largest magnitude in each channel, (c,); refuse one too large to be squared.
+
+    Raises
+    ------
+    ChunkError
+        Naming it and the largest that is allowed.
+    """
+    ends = np.array([collected.lowest, collected.highest], np.float64)
+    _check_magnitude(ends, "a pixel", "set images.nodata if it stands for missing data")
+    extreme: Floats = np.abs(ends).max(axis=0)
+    return extreme
+
+
 def check_channels(settings: Settings, channels: int) -> None:
     """Refuse given means or weights that do not fit an image's channels.
 
@@ -279,11 +305,8 @@ def check_channels(settings: Settings, channels: int) -> None:
     ConfigError
         If there is not one number per channel.
     """
-    if isinstance(settings.scale, tuple) and len(settings.scale) != channels:
-        raise ConfigError(
-            f"features.scale: {len(settings.scale)} weights for {channels} channels; give one "
-            "weight per channel"
-        )
+    if settings.scale is not None:
+        settings.scale.check(channels)
     if not isinstance(settings.init, str):
         shape = np.shape(settings.init)
         if len(shape) != 2 or shape[1] != channels:
@@ -306,29 +329,16 @@ def initial_means(samples: Samples, settings: Settings, metric: Metric, restart:
 
 
 def metric_of(collected: Collected, settings: Settings) -> Metric:
-    """Return the metric that `settings.scale` asks for; a constant channel keeps weight 1.
-
-    A spread below the normal numbers counts as the least of them, so that weights are finite.
-    """
-    channels = len(collected.lowest)
-    if settings.scale == "none":
-        return Metric(np.ones(channels))
-    if settings.scale == "standard":
-        spread = collected.moments().deviations()[0]
-    elif settings.scale == "range":
-        lowest, highest = collected.lowest.tolist(), collected.highest.tolist()
-        spread = np.array([float(b - a) for a, b in zip(lowest, highest, strict=True)])
-    else:
-        return Metric(np.array(settings.scale, np.float64))
-    weights = np.ones(channels)
-    weights[spread > 0] = 1.0 / np.maximum(spread[spread > 0], np.finfo(np.float64).tiny)
-    return Metric(weights)
+    """Return the metric that `settings.scale` asks for."""
+    if settings.scale is None:
+        return Metric(np.ones(len(collected.lowest)))
+    return Metric(settings.scale.weights(collected))
 
 
 def _check_magnitude(numbers: Floats, what: str, advice: str) -> None:
     """Refuse numbers whose squared differences would overflow a float64."""
-    extreme = float(np.abs(numbers).max())
-    if not extreme <= LARGEST:  # NaN is not either
+    extreme = float(numbers.flat[np.abs(numbers).argmax()])
+    if not abs(extreme) <= LARGEST:  # NaN is not either
         raise ChunkError(
             f"{what} holds {extreme:g}; squared distances are computed in float64 and need "
             f"numbers up to {LARGEST:g}: {advice}"

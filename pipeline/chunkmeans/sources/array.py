@@ -35,6 +35,8 @@ class MemoryImage(Image):
         What to read of it; `axes` of the options is used if `axes` is not given.
     """
 
+    reader = "array 1"
+
     def __init__(
         self,
         array: Any,

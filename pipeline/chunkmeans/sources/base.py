@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from chunkmeans.config.models import Limits
 from chunkmeans.errors import ChunkmeansError, LimitError, SourceError
@@ -49,6 +49,10 @@ class Image(ABC):
     Opening is lazy: nothing is read before `info` or `read`. An image pickles to its path, its
     options and its info, never to an open file. `read` may be called by several threads.
     """
+
+    reader: ClassVar[str] = "reader 1"
+    """What reads it, one word and a version, which is raised when the same file gives other pixels
+    than before: results of those that it read are then made again, and no others."""
 
     def __init__(self, path: str, options: ReadOptions | None = None) -> None:
         self.path = path

@@ -1,12 +1,12 @@
-"""The unit of work: a box of one image, and how a task reads it.
+"""An image of the run as samples (`Input`), and a box of it, the unit of work (`Chunk`).
 
-Everything here pickles and is small: a task opens its image by path, and a worker keeps what it
-decoded while there is room (`hold`), so that the next phase need not read again.
+Both pickle and are small: a task opens its image by path, and a worker keeps what it decoded while
+there is room (`cache_bytes`), so that the next phase need not read again.
 """
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ from chunkmeans.config.models import Fingerprint, Limits
 from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.engines.worker.deadline import limited
 from chunkmeans.errors import SourceError
-from chunkmeans.features.validity import Nodata, Sampled, sample
+from chunkmeans.features.base import FeatureChain
+from chunkmeans.features.validity import NO_FEATURES, Nodata, Sampled, sample
 from chunkmeans.image.grid import Box, pieces
 from chunkmeans.image.info import ImageInfo
 from chunkmeans.kmeans.compiled.tree import Tree, tree_bytes
@@ -25,9 +26,7 @@ from chunkmeans.retry import with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.base import Image
 from chunkmeans.sources.files.content_hash import content_of
-
-PIECE = 2**20
-"""Pixels decoded at a time, about."""
+from chunkmeans.steps.tuning import Tuning, default_tuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +44,42 @@ class Input:
     dtype: np.dtype[Any]
     """Canonical type of its samples; in a collection, one for all images."""
     stamp: str = ""
-    """The same by size and time of change, which tell whether it changes while it is read; empty:
+    """The same by size and time of change, by which a change while it is read is noticed; empty:
     `fingerprint` is that."""
+    features: FeatureChain = NO_FEATURES
+    """What its samples are made of its pixels by."""
+    tuning: Tuning = field(default_factory=default_tuning, repr=False)
+    """How it is cut."""
 
     @property
     def info(self) -> ImageInfo:
-        """What the image is."""
-        return self.image.info
+        """What its samples are, their channels and type before all; of pixels: `image.info`."""
+        return self.features.describe(self.image.info)
 
     @property
     def identity(self) -> str:
         """Names what `read` returns: the same text, the same samples."""
         image, mask = self.image, self.mask
         read = f"{image.path} {image.options} {mask and mask.path} {self.nodata} {self.dtype}"
-        return f"{read} {self.fingerprint}"
+        features = f" {self.features}" if self.features.steps else ""
+        return f"{read}{features} {self.fingerprint}"
 
     def read(self, box: Box) -> Sampled:
         """Return the valid samples of a box; in a worker, no longer than `images.limits` allows."""
         with in_time(self.image.path, f"cannot be read at {box}", self.image.options.limits):
-            mask = None if self.mask is None else self.mask.read(box).values
-            pixels = self.image.read(box)
+            # a feature of a neighbourhood is the same in any box that comes with its halo
+            wide = self.features.widened(box, self.image.info)
+            mask = None if self.mask is None else self.mask.read(wide).values
+            pixels = self.image.read(wide)
         valid = None if mask is None else (mask != 0).any(axis=-1)
-        return sample(pixels, self.nodata, valid, self.dtype)
+        inner = None if wide == box else box.within(wide.start)
+        return sample(pixels, self.nodata, valid, self.dtype, self.features, inner)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the image, and its mask, are those that were opened."""
+        now = with_retries(lambda: input_fingerprint(self.image, self.mask))
+        return now == (self.stamp or self.fingerprint)
 
     def check_unchanged(self) -> None:
         """Refuse to mix old and new pixels.
@@ -76,8 +89,7 @@ class Input:
         SourceError
             If the image, or its mask, is not the one that was planned.
         """
-        now = with_retries(lambda: fingerprint(self.image, self.mask))
-        if now != (self.stamp or self.fingerprint):
+        if not self.is_unchanged:
             raise SourceError(
                 f"{self.image.path}: the file changed while it was being segmented; run again "
                 "when it is written completely"
@@ -100,12 +112,24 @@ CONTENT = "content "
 """How a fingerprint begins that is of the content; what follows is the image's, then the mask's."""
 
 
-def fingerprint(image: Image, mask: Image | None, by: Fingerprint = "stat") -> str:
-    """Return a text that changes when the image or its mask does; `by` their content reads both."""
+READ_BY = " read by "
+"""What comes before the reader in a fingerprint; it is named from its second version on."""
+
+
+def input_fingerprint(image: Image, mask: Image | None, by: Fingerprint = "stat") -> str:
+    """Return a text that changes when the image or its mask does; `by` their content reads both.
+
+    It changes, too, when the version of their readers does: then the same bytes mean other pixels.
+    """
     images = (image,) if mask is None else (image, mask)
     if by == "stat":
-        return " mask ".join(one.fingerprint() for one in images)
-    return CONTENT + " mask ".join(_hashed(one) for one in images)
+        return " mask ".join(one.fingerprint() + read_by(one) for one in images)
+    return CONTENT + " mask ".join(_hashed(one) + read_by(one) for one in images)
+
+
+def read_by(image: Image) -> str:
+    """Return what a fingerprint says of the reader; nothing of a first version."""
+    return "" if image.reader.endswith(" 1") else READ_BY + image.reader
 
 
 def _hashed(image: Image) -> str:
@@ -119,11 +143,11 @@ def open_input(
     image: Image,
     mask: Image | None = None,
     nodata: Nodata | None = None,
-    by: Fingerprint = "stat",
+    features: FeatureChain = NO_FEATURES,
 ) -> Input:
     """Return an image as an input, its header read and its mask's shape checked.
 
-    With `by` content its files are read through once for their fingerprint.
+    Its fingerprint is that of sizes and times of change; `Job.identify` gives the other kind.
 
     Raises
     ------
@@ -142,9 +166,9 @@ def open_input(
             f"{info.channels} channels; give one number, or one per channel"
         )
     valid_rule = info.nodata if nodata is None else nodata
-    stamp = fingerprint(image, mask)  # first: what changes from here on is noticed
-    mark = stamp if by == "stat" else fingerprint(image, mask, by)
-    return Input(name, image, mask, valid_rule, mark, canonical(info.dtype), stamp)
+    stamp = input_fingerprint(image, mask)
+    dtype = canonical(features.describe(info).dtype)
+    return Input(name, image, mask, valid_rule, stamp, dtype, stamp, features)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -153,8 +177,8 @@ class Chunk:
 
     source: Input
     box: Box
-    hold: int
-    """Bytes a worker process may hold of decoded pixels; 0: none."""
+    cache_bytes: int
+    """Bytes of decoded pixels that a worker process may keep; 0: none."""
     family: str
     """What is held together: the pixels of one fit."""
 
@@ -166,11 +190,11 @@ class Chunk:
     @property
     def nbytes(self) -> int:
         """Bytes of its decoded pixels."""
-        info = self.source.info
+        info = self.source.image.info
         return self.box.size * info.channels * info.dtype.itemsize
 
     @property
-    def held_bytes(self) -> int:
+    def sample_nbytes(self) -> int:
         """Bytes of its samples, and of where they are."""
         return self.box.size * (self.source.info.channels * self.source.dtype.itemsize + 1)
 
@@ -185,14 +209,14 @@ class Chunk:
 
     def read(self) -> Iterator[tuple[Box, Sampled]]:
         """Yield the chunk's samples piece by piece: from what is held, or from the file."""
-        if self.held_bytes > self.hold:
+        if self.sample_nbytes > self.cache_bytes:
             yield from self._decode()
             return
         yield from PIXEL_CACHE.get_or_load(
             self.key,
             lambda: tuple(self._decode()),
             nbytes=lambda parts: sum(sampled.nbytes for _, sampled in parts),
-            limit=self.hold,
+            limit=self.cache_bytes,
         )
 
     def trees(self, metric: Metric) -> tuple[Tree, ...]:
@@ -212,12 +236,12 @@ class Chunk:
             key,
             lambda: tuple(Tree.of(samples, metric) for samples in pieces),
             nbytes=sum(map(tree_bytes, pieces)),
-            limit=self.hold,
+            limit=self.cache_bytes,
         )
         return made or ()
 
     def _decode(self) -> Iterator[tuple[Box, Sampled]]:
-        for box in pieces(self.box, self.source.info.chunks, PIECE):
+        for box in pieces(self.box, self.source.info.chunks, self.source.tuning.piece_pixels):
             yield box, self.source.read(box)
 
 

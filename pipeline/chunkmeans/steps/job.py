@@ -1,14 +1,15 @@
-"""A job: what it takes to segment one image, before it is opened."""
+"""A job: what it takes to segment one image, before and after it is opened."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from chunkmeans.config.models import Fingerprint
-from chunkmeans.features.validity import Nodata
+from chunkmeans.features.base import FeatureChain
+from chunkmeans.features.validity import NO_FEATURES, Nodata
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.layout import LabelLayout, Pyramid, plan_labels
@@ -16,11 +17,12 @@ from chunkmeans.retry import with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.registry import open_image
-from chunkmeans.steps.chunk import Input, in_time, open_input
+from chunkmeans.steps.chunk import Input, in_time, input_fingerprint, open_input
+from chunkmeans.steps.tuning import Tuning, default_tuning
 
 
 @dataclass(frozen=True)
-class Output:
+class LabelOutput:
     """Where and how labels are stored; names are those of the config."""
 
     store: Store
@@ -31,7 +33,7 @@ class Output:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that every image's store carries: settings, versions."""
     samples: bool = True
-    """Whether tables of pixels are kept when they have served."""
+    """Whether tables of pixels stay in the output when the run is done."""
 
     def layout(self, source: Input, k: int) -> LabelLayout:
         """Return how the labels of an image are cut."""
@@ -50,13 +52,17 @@ class Job:
     nodata: Nodata | None
     """From the config; None: what the file says."""
     settings: Settings
-    output: Output
+    output: LabelOutput
     group: str | None = None
     """Which group of a collection it belongs to, from a manifest."""
     manifest: Mapping[str, str] = field(default_factory=dict)
     """Columns of the image's manifest that its catalogue row carries."""
     fingerprint: Fingerprint = "stat"
-    """What tells whether it is still the same in another run."""
+    """By what another run knows whether it is still the same."""
+    features: FeatureChain = NO_FEATURES
+    """What samples are made of its pixels by."""
+    tuning: Tuning = field(default_factory=default_tuning)
+    """How it is cut into tasks."""
 
     def __repr__(self) -> str:
         # errors of the engine show it
@@ -69,7 +75,7 @@ class Job:
 
     @property
     def choice(self) -> str:
-        """What is taken of the input, as the catalogue tells it: mask, channels, group."""
+        """What is taken of the input, as the catalogue lists it: mask, channels, group."""
         channels = None if self.options.channels is None else list(self.options.channels)
         mask = None if self.mask is None else without_secrets(self.mask)
         named = {"mask": mask, "channels": channels, "group": self.group}
@@ -81,6 +87,11 @@ class Job:
         init = self.settings.init
         return None if isinstance(init, str) else sha256(np.array(init).tobytes()).hexdigest()[:32]
 
+    def with_attributes(self, **added: Any) -> Self:
+        """Return the same job, whose store carries more attributes."""
+        attributes = {**self.output.attributes, **added}
+        return replace(self, output=replace(self.output, attributes=attributes))
+
     def look(self) -> Input:
         """Open the image and its mask, headers only, whatever the kind of `fingerprint`.
 
@@ -89,16 +100,7 @@ class Job:
         SourceError
             If that fails or they do not fit each other.
         """
-        return self._opened("stat")
 
-    def open(self) -> Input:
-        """Open the image and its mask to be segmented; errors as of `look`.
-
-        Reads headers, and all of both files where the fingerprint is that of the content.
-        """
-        return self._opened(self.fingerprint)
-
-    def _opened(self, by: Fingerprint) -> Input:
         def opened() -> Input:
             mask = None
             with in_time(self.path, "cannot be opened", self.options.limits):
@@ -108,6 +110,35 @@ class Job:
                     whole = replace(self.options, channels=None, axes=None, series=0)
                     mask = open_image(self.mask, whole)
                     mask.info  # noqa: B018
-            return open_input(self.id, image, mask, self.nodata, by)
+            return open_input(self.id, image, mask, self.nodata, self.features)
 
-        return with_retries(opened)
+        return replace(with_retries(opened), tuning=self.tuning)
+
+    def identify(self, source: Input) -> Input:
+        """Return what `look` opened with the kind of fingerprint that results keep.
+
+        Reads all of the files where that is the hash of their content; the stamp is older than the
+        hash, so that a change while they are read is noticed.
+        """
+        if self.fingerprint == "stat":
+            return source
+        image, mask = source.image, source.mask
+        mark = with_retries(lambda: input_fingerprint(image, mask, self.fingerprint))
+        return replace(source, fingerprint=mark)
+
+    def open(self) -> Input:
+        """Open the image and its mask to be segmented; errors as of `look`."""
+        return self.identify(self.look())
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A job with its image opened; pickles, so that no other task reads the header for it."""
+
+    job: Job
+    source: Input
+
+    @property
+    def layout(self) -> LabelLayout:
+        """How its labels are cut."""
+        return self.job.output.layout(self.source, self.job.settings.k)

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from chunkmeans.testing.clusters import ClusterKindTests
     from chunkmeans.testing.engines import EngineTests
     from chunkmeans.testing.exporters import ExporterTests
+    from chunkmeans.testing.features import FeatureTests
     from chunkmeans.testing.sources import FileSourceTests, SourceTests
 
 __all__ = [
     "ClusterKindTests",
     "EngineTests",
     "ExporterTests",
+    "FeatureTests",
     "FileSourceTests",
     "SourceTests",
 ]
@@ -24,6 +26,7 @@ _HOMES = {
     "ClusterKindTests": "chunkmeans.testing.clusters",
     "EngineTests": "chunkmeans.testing.engines",
     "ExporterTests": "chunkmeans.testing.exporters",
+    "FeatureTests": "chunkmeans.testing.features",
     "FileSourceTests": "chunkmeans.testing.sources",
     "SourceTests": "chunkmeans.testing.sources",
 }

@@ -12,7 +12,7 @@ from chunkmeans.results.models.models import (
     read_model,
     write_model,
 )
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,7 +106,7 @@ def test_an_image_keeps_a_large_model_as_arrays_and_nobody_notices(any_store, k)
     writer = begin(any_store, image_info((40, 30)), k)
     write_all(writer, labels)
     finish(writer, fit, {})
-    image = open_image(any_store, "images/a.ome.zarr")
+    image = open_segmented(any_store, "images/a.ome.zarr")
     assert numbers(fit) > 65_536
     assert image.attributes["model"] == {"stored": "model"}
     assert "model/means/zarr.json" in any_store.files("images/a.ome.zarr")
@@ -115,7 +115,7 @@ def test_an_image_keeps_a_large_model_as_arrays_and_nobody_notices(any_store, k)
 
 def test_an_image_keeps_a_small_model_in_its_attributes(any_store):
     fit = finished(any_store, image_info((40, 30)), image_labels((40, 30)))
-    image = open_image(any_store, "images/a.ome.zarr")
+    image = open_segmented(any_store, "images/a.ome.zarr")
     assert image.attributes["model"]["means"] == fit.means.tolist()
     assert_same_model(image.model, fit)
 

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box
-from chunkmeans.results.models.samples import delete_samples, find_parts, read_part, write_part
+from chunkmeans.results.models.samples import (
+    delete_samples,
+    find_samples,
+    read_samples,
+    write_samples,
+)
 from chunkmeans.results.store.store import SAMPLES, Store
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,12 +24,12 @@ COVERS = {"a": None, "b": (Box((0, 2), (4, 6)), Box((4, 0), (5, 6)))}
 
 def again(store, collected, covers=COVERS):
     """Save what was collected, and return it as it is found."""
-    write_part(store, "collection", covers, collected)
-    (part,), damaged = find_parts(store, "collection")
+    write_samples(store, "collection", covers, collected)
+    (part,), damaged = find_samples(store, "collection")
     assert not damaged
     assert part.covers == covers
     assert part.pixels == collected.pixels
-    return read_part(store, part)
+    return read_samples(store, part)
 
 
 def equal(a, b):
@@ -60,14 +65,14 @@ def test_counts_of_any_size_are_kept(tmp_path):
 def test_parts_of_several_subjects_lie_apart(tmp_path):
     store = Store(str(tmp_path))
     for subject in ("collection", "groups/x", "images/x"):
-        write_part(store, subject, {subject: None}, collect(column(1, 2)))
+        write_samples(store, subject, {subject: None}, collect(column(1, 2)))
     for subject in ("collection", "groups/x", "images/x"):
-        (part,), _ = find_parts(store, subject)
+        (part,), _ = find_samples(store, subject)
         assert part.covers == {subject: None}
     delete_samples(store, "groups/x")
-    assert find_parts(store, "groups/x") == ([], {})
-    assert len(find_parts(store, "images/x")[0]) == 1
-    assert find_parts(store, "nothing") == ([], {})
+    assert find_samples(store, "groups/x") == ([], {})
+    assert len(find_samples(store, "images/x")[0]) == 1
+    assert find_samples(store, "nothing") == ([], {})
 
 
 def test_a_part_says_nothing_until_it_is_whole(tmp_path, monkeypatch):
@@ -84,18 +89,18 @@ def test_a_part_says_nothing_until_it_is_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(Store, "write_lines", stops)
     write = (store, "collection", COVERS, collect(column(1, 2)))
     with pytest.raises(KeyboardInterrupt):
-        write_part(*write)
+        write_samples(*write)
     monkeypatch.undo()
-    found, damaged = find_parts(store, "collection")
+    found, damaged = find_samples(store, "collection")
     assert not found
     assert list(damaged.values()) == [""]  # named, to be deleted without a word
-    write_part(*write)
-    assert len(find_parts(store, "collection")[0]) == 1
+    write_samples(*write)
+    assert len(find_samples(store, "collection")[0]) == 1
 
 
 def test_every_flipped_bit_is_found_or_does_no_harm(tmp_path):
     store, collected = Store(str(tmp_path)), collect(np.arange(600, dtype="u2").reshape(-1, 2))
-    write_part(store, "collection", COVERS, collected)
+    write_samples(store, "collection", COVERS, collected)
     rng = np.random.default_rng(3)
     files = [p for p in Path(tmp_path, SAMPLES, "collection").rglob("*") if p.is_file()]
     for path in files:
@@ -104,10 +109,10 @@ def test_every_flipped_bit_is_found_or_does_no_harm(tmp_path):
             data = bytearray(whole)
             data[rng.integers(len(data))] ^= 1 << rng.integers(8)
             path.write_bytes(data)
-            parts, damaged = find_parts(store, "collection")
+            parts, damaged = find_samples(store, "collection")
             try:
                 for part in parts:
-                    equal(read_part(store, part), collected)
+                    equal(read_samples(store, part), collected)
             except ResultError as error:
                 found += 1
                 assert "samples.zarr" in str(error)  # noqa: PT017

@@ -7,8 +7,8 @@ from chunkmeans.results.read.catalog import (
     COLUMNS,
     STATES,
     Row,
+    catalog_lines,
     catalog_rows,
-    catalog_text,
     labels_lines,
     read_catalog,
     write_catalog,
@@ -51,9 +51,14 @@ rows = st.builds(
 )
 
 
+def text_of(table):
+    """Return the text of a catalogue."""
+    return "".join(catalog_lines(table))
+
+
 @given(st.lists(rows, max_size=5))
 def test_rows_are_read_as_they_were_written_in_their_order(table):
-    assert catalog_rows(catalog_text(table), "catalog.csv") == table
+    assert catalog_rows(text_of(table), "catalog.csv") == table
 
 
 def test_a_catalogue_is_read_from_where_it_was_written(any_store):
@@ -64,7 +69,7 @@ def test_a_catalogue_is_read_from_where_it_was_written(any_store):
 
 
 def test_a_catalogue_is_plain_csv():
-    text = catalog_text([Row("a", "a,b.tif", "done", shape=(3, 4), residual=0.1)])
+    text = text_of([Row("a", "a,b.tif", "done", shape=(3, 4), residual=0.1)])
     assert text.splitlines() == [
         "id,source,state,reason,shape,k,iterations,residual,inertia,pixels,nodata,seconds,store,"
         "fractions,means,fingerprint,duplicate_of,choice",
@@ -77,14 +82,14 @@ def test_columns_of_a_manifest_come_last_as_they_first_occur():
         Row("a", "a", "done", extra={"site": "north", "day": "1"}),
         Row("b", "b", "done", extra={"lens": "10x"}),
     ]
-    header, *lines = csv.reader(io.StringIO(catalog_text(table)))
+    header, *lines = csv.reader(io.StringIO(text_of(table)))
     assert header == [*COLUMNS, "site", "day", "lens"]
     assert [line[-3:] for line in lines] == [["north", "1", ""], ["", "", "10x"]]
 
 
 def test_a_column_with_the_name_of_one_of_ours_keeps_its_values_under_another_head():
     table = [Row("a", "a", "done", extra={"state": "Bavaria", "means": "of transport"})]
-    text = catalog_text(table)
+    text = text_of(table)
     assert text.splitlines()[0].endswith(",manifest.state,manifest.means")
     assert catalog_rows(text, "catalog.csv") == table
 
@@ -117,10 +122,11 @@ def test_a_damaged_catalogue_is_an_error_that_names_the_line(text, message):
 
 def test_a_very_long_reason_is_no_obstacle():
     table = [Row("a", "a", "failed", "x" * 300_000)]
-    assert catalog_rows(catalog_text(table), "catalog.csv") == table
+    assert catalog_rows(text_of(table), "catalog.csv") == table
 
 
 # -- labels.csv -----------------------------------------------------------------------------------
+
 
 GREY = Row("a", "a.png", "done", pixels=6, nodata=2, fractions=(0.5, 0.25), means=((1.5,), (9.0,)))
 COLOUR = Row(

@@ -7,7 +7,7 @@ from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box
 from chunkmeans.results.models.models import write_model
 from chunkmeans.results.read.catalog import Row, write_catalog
-from chunkmeans.results.read.open_results import open_image, open_run
+from chunkmeans.results.read.open_results import open_run, open_segmented
 from chunkmeans.results.read.record import RunRecord, write_record
 from chunkmeans.results.store.store import Store, image_path
 
@@ -60,7 +60,7 @@ def test_a_run_is_opened_with_all_that_it_left(run):
 
 def test_an_image_that_is_not_finished_is_shown_only_if_asked_for(run):
     with pytest.raises(ResultError, match=r"c\.ome\.zarr: is incomplete.*run the same command"):
-        open_image(run, image_path("c"))
+        open_segmented(run, image_path("c"))
     opened = open_run(run.path, allow_incomplete=True)
     assert list(opened.images) == ["a", "b", "c"]
     image = opened.images["c"]
@@ -122,7 +122,7 @@ def test_a_missing_object_is_found_in_every_level(any_store, mean_image):
         writer = begin(any_store, image_info((33, 20)), mean_image=mean_image, chunk=4, shard=8)
         write_all(writer, labels, fit.means)
         finish(writer, fit, {})
-        image = open_image(any_store, writer.path)
+        image = open_segmented(any_store, writer.path)
         image.check()
         gone = f"mean/{n}/c/2/0/0" if mean_image else f"{n}/c/0/0"
         any_store.delete(f"{writer.path}/{gone}")
@@ -143,7 +143,7 @@ def test_a_folder_that_is_no_run_is_an_error_that_says_what_it_is(any_store):
 
 def test_an_images_store_opens_by_itself(any_store):
     finished(any_store, image_info((9, 9)), image_labels((9, 9)), mean_image=True)
-    image = open_image(Store(any_store.join("images/a.ome.zarr")), "")
+    image = open_segmented(Store(any_store.join("images/a.ome.zarr")), "")
     image.check(read=True)
     np.testing.assert_array_equal(image.labels()[...], image_labels((9, 9)))
 
@@ -151,18 +151,18 @@ def test_an_images_store_opens_by_itself(any_store):
 def test_what_is_not_ours_or_from_the_future_is_refused(tmp_path):
     store = Store(str(tmp_path))
     with pytest.raises(ResultError, match=r"b\.ome\.zarr: there is no image's store"):
-        open_image(store, image_path("b"))
+        open_segmented(store, image_path("b"))
     group = {"zarr_format": 3, "node_type": "group", "attributes": {}}
     store.write_text("images/b.ome.zarr/zarr.json", json.dumps(group))
     with pytest.raises(ResultError, match="that chunkmeans did not write"):
-        open_image(store, image_path("b"))
+        open_segmented(store, image_path("b"))
     group["attributes"] = {"chunkmeans": {"format": 2, "complete": True}}
     store.write_text("images/b.ome.zarr/zarr.json", json.dumps(group))
     with pytest.raises(ResultError, match=r"newer chunkmeans \(format 2"):
-        open_image(store, image_path("b"))
+        open_segmented(store, image_path("b"))
     store.write_text("images/b.ome.zarr/zarr.json", '{"node_type": "array"}')
     with pytest.raises(ResultError, match="is an array where a group is needed"):
-        open_image(store, image_path("b"))
+        open_segmented(store, image_path("b"))
 
 
 def test_a_path_may_be_a_path(tmp_path):

@@ -4,20 +4,20 @@ from dataclasses import replace
 import pytest
 from chunkmeans.errors import ResultError
 from chunkmeans.results.read.record import (
-    ALGORITHM_VERSION,
     RunRecord,
-    clash,
-    fingerprint,
+    differences,
     read_record,
+    settings_fingerprint,
     write_record,
 )
 from chunkmeans.results.store.store import Store
+from chunkmeans.results.store.versions import ALGORITHM_VERSION
 
 SETTINGS = {"kmeans": {"k": 4, "seed": 0, "init": "random"}, "features": {"scale": "none"}}
 RECORD = RunRecord(
     config={"images": {"path": ["a"]}, **SETTINGS},
     settings=SETTINGS,
-    fingerprint=fingerprint(SETTINGS),
+    fingerprint=settings_fingerprint(SETTINGS),
     state="finished",
     counts={"done": 3, "failed": 1},
     pixels=10**12,
@@ -54,8 +54,10 @@ def test_a_record_is_json_with_the_names_that_others_rely_on(any_store):
         "bytes": 3 * 10**12,
         "seconds": 0.30000000000000004,
     }
-    assert found["format"] == 1
-    assert set(found["versions"]) == {"python", "chunkmeans", "numpy", "numba", "zarr"}
+    assert (found["format"], found["format_minor"]) == (1, 1)
+    assert set(found["versions"]) == {
+        "python", "algorithm", "chunkmeans", "numpy", "numba", "zarr",
+    }  # fmt: skip
 
 
 def test_storage_options_are_not_written_whoever_hands_them_in():
@@ -84,16 +86,18 @@ def test_a_record_that_cannot_be_read_is_an_error_that_names_it(tmp_path, text, 
 
 def test_equal_settings_have_equal_fingerprints_in_any_order():
     turned = {"features": {"scale": "none"}, "kmeans": dict(reversed(SETTINGS["kmeans"].items()))}
-    assert fingerprint(turned) == fingerprint(SETTINGS)
-    assert clash(SETTINGS, turned) == []
+    assert settings_fingerprint(turned) == settings_fingerprint(SETTINGS)
+    assert differences(SETTINGS, turned) == []
 
 
 def test_other_settings_or_another_algorithm_have_other_fingerprints(monkeypatch):
     other = {**SETTINGS, "features": {"scale": "range"}}
-    assert fingerprint(other) != fingerprint(SETTINGS)
-    before = fingerprint(SETTINGS)
-    monkeypatch.setattr("chunkmeans.results.read.record.ALGORITHM_VERSION", ALGORITHM_VERSION + 1)
-    assert fingerprint(SETTINGS) != before
+    assert settings_fingerprint(other) != settings_fingerprint(SETTINGS)
+    before = settings_fingerprint(SETTINGS)
+    monkeypatch.setattr(
+        "chunkmeans.results.store.versions.ALGORITHM_VERSION", ALGORITHM_VERSION + 1
+    )
+    assert settings_fingerprint(SETTINGS) != before
 
 
 @pytest.mark.parametrize(
@@ -118,4 +122,4 @@ def test_other_settings_or_another_algorithm_have_other_fingerprints(monkeypatch
     ],
 )
 def test_a_clash_names_each_setting_with_both_values(old, new, lines):
-    assert clash(old, new) == lines
+    assert differences(old, new) == lines

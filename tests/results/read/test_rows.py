@@ -3,12 +3,12 @@
 import math
 import tracemalloc
 
-from chunkmeans.results.read.catalog import Row, catalog_text
+from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.rows import Rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.results.read.test_catalog import rows
+from tests.results.read.test_catalog import rows, text_of
 
 
 @given(st.lists(rows, unique_by=lambda row: row.id))
@@ -20,7 +20,7 @@ def test_every_row_is_found_as_it_was_put_in(table):
     backwards = packed.listed([row.id for row in reversed(table)])
     assert list(backwards) == table[::-1]
     assert backwards[:2] == table[::-1][:2]
-    assert catalog_text(backwards) == catalog_text(table[::-1])
+    assert text_of(backwards) == text_of(table[::-1])
 
 
 def test_a_row_is_replaced_where_it_stands_and_taken_out():

@@ -6,7 +6,13 @@ import zarr
 from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box, split
 from chunkmeans.results.store.store import Store
-from chunkmeans.results.store.zarr_writer import create_array, object_names, read_part, write_part
+from chunkmeans.results.store.zarr_writer import (
+    ZarrArray,
+    create_array,
+    object_names,
+    read_objects,
+    write_objects,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zarr.codecs import ZstdCodec
@@ -42,10 +48,11 @@ def written(store, values, chunk, shard):
     """Write an array object by object, last ones first."""
     axes = "zyx"[-values.ndim :]
     dtype = values.dtype.newbyteorder("=")
-    create_array(store, "a/0", values.shape, dtype, chunk, shard, axes)
-    for box in reversed(list(split(Box.whole(values.shape), shard or chunk))):
-        write_part(store, "a/0", box.start, values[box.slices], chunk, shard)
-    return axes
+    array = ZarrArray(values.shape, dtype, chunk, shard, tuple(axes))
+    create_array(store, "a/0", array)
+    for box in reversed(list(split(Box.whole(values.shape), array.unit))):
+        write_objects(store, "a/0", array, box.start, values[box.slices])
+    return array
 
 
 @settings(max_examples=settings.default.max_examples // 2)
@@ -54,11 +61,11 @@ def test_zarr_reads_what_is_written_and_would_describe_it_alike(tmp_path_factory
     shape, chunk, shard = cut
     folder = tmp_path_factory.mktemp("out")
     values = pixels(shape, dtype)
-    axes = written(Store(str(folder)), values, chunk, shard)
+    array = written(Store(str(folder)), values, chunk, shard)
     found = zarr.open_array(folder / "a" / "0", mode="r")
     np.testing.assert_array_equal(found[...], values)
     assert found.dtype == values.dtype.newbyteorder("=")
-    like = of_zarr(folder / "like", shape, found.dtype, chunk, shard, axes)
+    like = of_zarr(folder / "like", shape, found.dtype, chunk, shard, array.axes)
     assert found.metadata == like.metadata
 
 
@@ -68,13 +75,13 @@ def test_any_part_is_read_as_it_was_written_by_us_or_by_zarr(tmp_path_factory, c
     shape, chunk, shard = cut
     folder = tmp_path_factory.mktemp("out")
     store, values = Store(str(folder)), pixels(shape, dtype)
-    axes = written(store, values, chunk, shard)
-    of_zarr(folder / "b", shape, dtype, chunk, shard, axes)[...] = values
+    array = written(store, values, chunk, shard)
+    of_zarr(folder / "b", shape, dtype, chunk, shard, array.axes)[...] = values
     start = tuple(data.draw(st.integers(0, n - 1)) for n in shape)
     stop = tuple(data.draw(st.integers(a + 1, n)) for a, n in zip(start, shape, strict=True))
     box = Box(start, stop)
     for path in ("a/0", "b"):
-        found = read_part(store, path, box, np.dtype(dtype), chunk, shard)
+        found = read_objects(store, path, array, box)
         np.testing.assert_array_equal(found, values[box.slices])
 
 
@@ -96,11 +103,11 @@ def test_objects_are_named_once_each():
 @pytest.mark.parametrize("shard", [(8, 8), None])
 def test_a_flipped_bit_is_no_pixel(tmp_path, shard):
     store, values = Store(str(tmp_path)), pixels((8, 8), "uint16")
-    written(store, values, (4, 4), shard)
+    array = written(store, values, (4, 4), shard)
     path = tmp_path / "a/0/c/0/0"
     whole = path.read_bytes()
     box = Box((0, 0), (4, 4)) if shard is None else Box.whole((8, 8))
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
         with pytest.raises(ResultError, match="c/0/0: the object is damaged"):
-            read_part(store, "a/0", box, values.dtype, (4, 4), shard)
+            read_objects(store, "a/0", array, box)

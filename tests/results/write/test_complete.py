@@ -5,7 +5,7 @@ import os
 
 import pytest
 from chunkmeans.errors import ResultError
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store, image_path
 from chunkmeans.results.write.complete import complete
 
@@ -29,10 +29,10 @@ def test_all_are_complete(any_store):
     marks = written(any_store)
     for name in NAMES:
         with pytest.raises(ResultError, match="is incomplete"):
-            open_image(any_store, image_path(name))
+            open_segmented(any_store, image_path(name))
     complete(any_store, marks)
     for name in NAMES:
-        open_image(any_store, image_path(name)).check(read=True)
+        open_segmented(any_store, image_path(name)).check(read=True)
 
 
 def test_none_is_set_before_the_files_of_all_are_on_the_disk(tmp_path, monkeypatch):
@@ -76,4 +76,4 @@ def test_a_disk_that_refuses_leaves_none_complete(tmp_path, monkeypatch):
             complete(store, marks)
     for name in NAMES:
         with pytest.raises(ResultError, match="is incomplete"):
-            open_image(store, image_path(name))
+            open_segmented(store, image_path(name))

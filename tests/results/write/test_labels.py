@@ -11,7 +11,7 @@ import pytest
 import zarr
 from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box, split
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.labels import mean_table
 from hypothesis import given, settings
@@ -50,7 +50,7 @@ def test_every_level_is_the_mode_of_the_level_below(any_store, shape, axes, k, s
     labels = image_labels(shape, k)
     shard = 8 if sharded else "none"
     finished(any_store, image_info(shape, axes), labels, k, chunk=4, shard=shard)
-    image = open_image(any_store, PATH)
+    image = open_segmented(any_store, PATH)
     assert len(image.levels) > 1
     for n in range(len(image.levels)):
         np.testing.assert_array_equal(image.labels(n)[...], labels)
@@ -73,7 +73,7 @@ def test_the_mean_image_is_the_mean_of_each_pixels_label_at_every_level(
     info = image_info(shape, axes, channels=2, dtype=dtype)
     fit = finished(store, info, labels, mean_image=True, chunk=4, shard=8)
     where = 1 if "t" in axes else 0
-    image = open_image(store, PATH)
+    image = open_segmented(store, PATH)
     for n in range(len(image.levels)):
         expected = np.zeros((*labels.shape, 2), dtype)
         for label, mean in enumerate(fit.means, 1):
@@ -164,7 +164,7 @@ def test_chunks_without_a_label_are_written_like_all_others(tmp_path):
     store, labels = Store(str(tmp_path)), np.zeros((33, 20), np.uint8)
     for shard in (8, "none"):
         finished(store, image_info((33, 20)), labels, mean_image=True, chunk=4, shard=shard)
-        open_image(store, PATH).check(read=True)
+        open_segmented(store, PATH).check(read=True)
 
 
 def test_every_array_carries_checksums_and_the_names_of_its_axes(tmp_path):
@@ -190,7 +190,7 @@ def test_georeferencing_is_kept_with_the_source(tmp_path):
     store = Store(str(tmp_path))
     info = image_info((9, 9), tags={"ModelPixelScaleTag": (0.5, 0.5, float("nan"))})
     finished(store, info, image_labels((9, 9)))
-    assert open_image(store, PATH).source == {
+    assert open_segmented(store, PATH).source == {
         "path": "a.tif",
         "tags": {"ModelPixelScaleTag": [0.5, 0.5, "NaN"]},
     }
@@ -242,7 +242,7 @@ def test_nothing_before_the_last_write_looks_like_an_image(tmp_path, monkeypatch
             assert ("ome" in attributes) == whole
             if not whole:
                 with pytest.raises(ResultError, match="is incomplete"):
-                    open_image(store, PATH)
+                    open_segmented(store, PATH)
             seen.append(whole)
 
     write_text = Store.write_text
@@ -270,9 +270,9 @@ def test_the_mark_of_completion_waits_for_the_disk(tmp_path, monkeypatch):
         with pytest.raises(ResultError, match="cannot be synced"):
             finish(writer, fit, {})
     with pytest.raises(ResultError, match="is incomplete"):
-        open_image(store, PATH)
+        open_segmented(store, PATH)
     finish(writer, fit, {})
-    open_image(store, PATH).check(read=True)
+    open_segmented(store, PATH).check(read=True)
 
 
 @pytest.mark.parametrize("name", ["0/c/2/1", "2/c/0/0", "mean/0/c/1/2/1"])
@@ -285,7 +285,7 @@ def test_an_image_with_a_hole_is_not_finished(any_store, name):
     with pytest.raises(ResultError, match=f"1 of .* missing, the first is {name}"):
         finish(writer, fit, {})
     with pytest.raises(ResultError, match="is incomplete"):
-        open_image(any_store, PATH)
+        open_segmented(any_store, PATH)
 
 
 def test_beginning_again_takes_the_mark_away_first(tmp_path):
@@ -293,7 +293,7 @@ def test_beginning_again_takes_the_mark_away_first(tmp_path):
     finished(store, image_info((33, 20)), image_labels((33, 20)), chunk=4, shard=8)
     begin(store, image_info((9, 9)))
     with pytest.raises(ResultError, match="is incomplete"):
-        open_image(store, PATH)
+        open_segmented(store, PATH)
     assert store.files(PATH) == ["0/zarr.json", "zarr.json"]
 
 
@@ -348,7 +348,7 @@ def test_a_level_is_not_made_of_a_damaged_one(tmp_path):
 def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, shard):
     store = Store(str(tmp_path))
     finished(store, image_info((13, 11)), image_labels((13, 11)), chunk=4, shard=shard)
-    image = open_image(store, PATH)
+    image = open_segmented(store, PATH)
     image.check(read=True)
     rng = np.random.default_rng(0)
     names = [name for name in store.files(PATH) if "/c/" in name]

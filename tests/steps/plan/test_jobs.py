@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chunkmeans import ConfigError, make_config, open_run, run
+from chunkmeans.features.base import FeatureChain
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.steps.plan.jobs import jobs_of, nodata_of, read_options
 
@@ -49,7 +51,9 @@ def test_every_key_of_the_config_arrives(tmp_path):
     assert job.mask == os.path.abspath("masks/image0.png")
     fit = job.settings
     assert (fit.k, fit.init, fit.restarts, fit.threshold) == (9, "kmeans++", 4, 0.5)
-    assert (fit.max_iterations, fit.empty, fit.seed, fit.scale) == (77, "keep", 12, (2.0,))
+    assert (fit.max_iterations, fit.empty, fit.seed, fit.scale) == (
+        77, "keep", 12, FeatureChain((ChannelScale((2.0,)),))
+    )  # fmt: skip
     out = job.output
     assert (out.chunk, out.shard, out.pyramid, out.mean_image) == (16, 64, "nearest", True)
     assert out.attributes["settings"] == asked.settings()

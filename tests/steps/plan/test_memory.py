@@ -2,6 +2,7 @@
 
 from itertools import product
 from math import prod
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,23 +11,29 @@ from chunkmeans.errors import ConfigError
 from chunkmeans.image.info import ImageInfo
 from chunkmeans.kmeans.samples import canonical
 from chunkmeans.results.write.layout import plan_labels
-from chunkmeans.steps.plan import memory
+from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.plan.memory import (
-    LIBRARIES,
     bundled,
     cut,
     driver_bytes,
-    most_pixels_of_a_task,
+    kept_bytes,
     plan_chunks,
     process_bytes,
     task_bytes,
 )
+from chunkmeans.steps.tuning import DEFAULT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.steps.examples import source
+from tests.ways import tuned
 
 MIB = 2**20
+
+
+def headed(info):
+    """Return an input with that header and no pixels."""
+    return Input("headed", SimpleNamespace(info=info), None, (), "", canonical(info.dtype))
 
 
 @st.composite
@@ -50,22 +57,20 @@ def test_chunks_keep_to_the_bound_or_are_refused(info, mib, workers, threads, me
     layout = plan_labels(info, 5)
     size = Size(workers, workers * threads, mib * MIB)
     smallest = tuple(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
-    once, driver = (
-        process_bytes(info, canonical(info.dtype), layout, size),
-        driver_bytes(info, canonical(info.dtype), layout),
-    )
-    least = once + threads * task_bytes(info, canonical(info.dtype), layout, smallest, mean_image)
-    if LIBRARIES + max(least, driver) > size.memory:
+    image = headed(info)
+    once, driver = process_bytes(image, layout, size), driver_bytes(image, layout)
+    least = once + threads * task_bytes(image, layout, smallest, mean_image)
+    if DEFAULT.libraries + max(least, driver) > size.memory:
         with pytest.raises(ConfigError, match=rf"has {mib} MiB; raise `memory`"):
-            plan_chunks(info, canonical(info.dtype), layout, size, mean_image)
+            plan_chunks(image, layout, size, mean_image)
         return
-    shape, need = plan_chunks(info, canonical(info.dtype), layout, size, mean_image)
-    assert need.total + need.hold <= need.bound == size.memory
-    tasks = once + threads * task_bytes(info, canonical(info.dtype), layout, shape, mean_image)
+    shape, need = plan_chunks(image, layout, size, mean_image)
+    assert need.total + need.cache_bytes <= need.bound == size.memory
+    tasks = once + threads * task_bytes(image, layout, shape, mean_image)
     assert need.tasks == max(tasks, driver)
     # each thread may hold a chunk in its hands while all that may be held is
     chunk = prod(shape) * (info.channels * canonical(info.dtype).itemsize + 1)
-    assert need.total + need.hold + threads * min(chunk, need.hold) <= need.bound
+    assert need.total + need.cache_bytes + threads * min(chunk, need.cache_bytes) <= need.bound
     for edge, block, side in zip(shape, layout.block, info.shape, strict=True):
         assert edge == side or edge % block == 0
 
@@ -76,9 +81,7 @@ def test_more_memory_never_makes_chunks_smaller(info, mib):
     sizes = []
     for factor in (1, 2, 8):
         try:
-            shape, _ = plan_chunks(
-                info, canonical(info.dtype), layout, Size(1, 1, factor * mib * MIB), False
-            )
+            shape, _ = plan_chunks(headed(info), layout, Size(1, 1, factor * mib * MIB), False)
         except ConfigError:
             assert not sizes
         else:
@@ -99,11 +102,11 @@ def test_chunks_partition_an_image(shape, edge):
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 16), st.integers(1, 10**4))
 def test_bundles_hold_every_chunk_once_and_keep_threads_busy(rows, edge, threads, most):
-    image = source(np.zeros((rows * edge, 10, 1), np.uint8))
-    chunks = list(cut(image, (edge, 10), 0, "all"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "BUNDLE_PIXELS", most)
-        found = bundled(chunks, Size(1, threads, MIB))
+        tuned(patch, bundle_pixels=most)
+        image = source(np.zeros((rows * edge, 10, 1), np.uint8))
+    chunks = cut(image, (edge, 10), 0, "all")
+    found = bundled(chunks, Size(1, threads, MIB))
 
     assert sorted(chunk.box for bundle in found for chunk in bundle) == [c.box for c in chunks]
     assert all(found)
@@ -112,16 +115,16 @@ def test_bundles_hold_every_chunk_once_and_keep_threads_busy(rows, edge, threads
 
 def test_an_image_is_one_task_up_to_fewer_pixels_where_there_are_few_images():
     for images, threads in product([1, 2, 7, 8, 100], [1, 4]):
-        most = most_pixels_of_a_task(images, Size(1, threads, MIB))
+        most = DEFAULT.most_pixels_of_a_task(images, Size(1, threads, MIB))
         enough = images >= 2 * threads
-        assert most == (memory.SMALL_PIXELS if enough else memory.SMALL_AND_FEW_PIXELS)
-    assert memory.SMALL_AND_FEW_PIXELS < memory.SMALL_PIXELS
+        assert most == (DEFAULT.small_pixels if enough else DEFAULT.small_and_few_pixels)
+    assert DEFAULT.small_and_few_pixels < DEFAULT.small_pixels
 
 
 def flat(edge, **changes):
     """Return the header of a square RGB image."""
     info = ImageInfo("yx", (edge, edge), 3, np.dtype("u1"), (512, 512), **changes)
-    return info, plan_labels(info, 5)
+    return headed(info), plan_labels(info, 5)
 
 
 @pytest.mark.parametrize(("dtype", "channels"), [("u1", 1), ("u1", 3), ("u2", 4), ("f4", 6)])
@@ -129,40 +132,34 @@ def test_a_larger_image_needs_no_more_than_the_merging_of_its_parts(dtype, chann
     needs = []
     for edge in (2**14, 2**15, 2**17):
         info = ImageInfo("yx", (edge, edge), channels, np.dtype(dtype), (512, 512))
-        needs.append(
-            plan_chunks(
-                info, canonical(info.dtype), plan_labels(info, 5), Size(1, 2, 2**40), False
-            )[1].tasks
-        )
-    part = memory.kept_bytes(info, canonical(info.dtype), info.pixels)
+        size, layout = Size(1, 2, 2**40), plan_labels(info, 5)
+        needs.append(plan_chunks(headed(info), layout, size, False)[1].tasks)
+    part = kept_bytes(headed(info), info.pixels)
     assert needs[0] <= needs[1] <= needs[2] <= 2 * needs[0] + 6 * part  # counts of 64 bits
 
 
 def test_what_the_driver_needs_is_taken_from_the_workers_only_where_it_is_a_process_of_its_own():
-    info, layout = flat(2**15)
-    driver = memory.LIBRARIES + driver_bytes(info, canonical(info.dtype), layout)
+    image, layout = flat(2**15)
+    driver = DEFAULT.libraries + driver_bytes(image, layout)
     for workers, mib in product([1, 2, 5], [640, 700, 1000, 4000]):
         size = Size(workers, workers, mib * MIB, apart=True)
         try:
-            _, need = plan_chunks(info, canonical(info.dtype), layout, size, False)
+            _, need = plan_chunks(image, layout, size, False)
         except ConfigError:
             assert mib < 1000
             continue
-        assert need.total + need.hold <= need.bound <= size.memory
+        assert need.total + need.cache_bytes <= need.bound <= size.memory
         assert workers * need.bound + driver <= (workers + 1) * size.memory
     with pytest.raises(ConfigError, match=r"has 54\d MiB beside the 90\d MiB of the driver"):
-        plan_chunks(info, canonical(info.dtype), layout, Size(2, 2, 662 * MIB, apart=True), False)
+        plan_chunks(image, layout, Size(2, 2, 662 * MIB, apart=True), False)
 
 
 def test_what_decodes_as_a_whole_counts_once_for_all_threads_and_is_named_where_it_is_too_much():
     size = Size(1, 2, 2**40)
-    (info, layout), (whole, _) = flat(8192), flat(8192, undivided=5 * 2**30)
-    assert (
-        process_bytes(whole, canonical(whole.dtype), layout, size)
-        == process_bytes(info, canonical(info.dtype), layout, size) + 5 * 2**30
-    )
-    assert task_bytes(whole, canonical(whole.dtype), layout, (2048, 2048), False) <= task_bytes(
-        info, canonical(info.dtype), layout, (2048, 2048), False
-    )
+    (image, layout), (whole, _) = flat(8192), flat(8192, undivided=5 * 2**30)
+    expected = process_bytes(image, layout, size) + 5 * 2**30
+    assert process_bytes(whole, layout, size) == expected
+    tasks = [task_bytes(one, layout, (2048, 2048), False) for one in (whole, image)]
+    assert tasks[0] <= tasks[1]
     with pytest.raises(ConfigError, match=r"one piece, which takes 5120 MiB .* has 4096 MiB.*anew"):
-        plan_chunks(whole, canonical(whole.dtype), layout, Size(1, 2, 2**32), False)
+        plan_chunks(whole, layout, Size(1, 2, 2**32), False)

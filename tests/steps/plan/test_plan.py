@@ -11,8 +11,8 @@ import pytest
 from chunkmeans import make_config, plan, run
 from chunkmeans.cli.commands import app
 from chunkmeans.engines.base import Size
-from chunkmeans.steps.job import Job, Output
-from chunkmeans.steps.plan.plan import SAMPLE, planned
+from chunkmeans.steps.job import Job, LabelOutput
+from chunkmeans.steps.plan.plan import SAMPLE, plan_image
 from typer.testing import CliRunner
 
 from tests.steps.examples import config, jobs, save_images
@@ -47,12 +47,12 @@ REFUSED = r"memory: a worker needs (\d+) MiB .* on 1 thread, and has (\d+) MiB; 
 
 def test_too_little_memory_is_refused_with_both_numbers_and_the_setting(tmp_path):
     all_jobs = jobs(tmp_path, 1)
-    image, error = planned(all_jobs[0], Size(1, 1, 100 * 2**20), 10**9)
+    image, error = plan_image(all_jobs[0], Size(1, 1, 100 * 2**20), 10**9)
 
     needed, has = map(int, re.search(REFUSED, image.problem).groups())
     assert has == 100 < needed
     assert str(error) == image.problem
-    image, error = planned(all_jobs[0], Size(1, 1, needed * 2**20), 10**9)
+    image, error = plan_image(all_jobs[0], Size(1, 1, needed * 2**20), 10**9)
     assert image.problem == ""
     assert error is None
 
@@ -95,9 +95,9 @@ def test_a_huge_image_needs_little_more_than_its_chunks(tmp_path, edge):
 
 def test_threads_of_a_worker_share_its_memory(tmp_path):
     (job,) = jobs(tmp_path, 1)
-    one, _ = planned(job, Size(1, 1, 2**40), 0)
-    four, _ = planned(job, Size(1, 4, 2**40), 0)
-    two_workers, _ = planned(replace(job), Size(2, 2, 2**40), 0)
+    one, _ = plan_image(job, Size(1, 1, 2**40), 0)
+    four, _ = plan_image(job, Size(1, 4, 2**40), 0)
+    two_workers, _ = plan_image(replace(job), Size(2, 2, 2**40), 0)
 
     assert 0 <= two_workers.need - one.need < 1024  # parts that wait to be merged are smaller
     assert four.need > two_workers.need
@@ -152,7 +152,7 @@ def test_no_header_whatever_it_raises_is_the_plans_problem(tmp_path, monkeypatch
     def broken(output, source, k):
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(Output, "layout", broken)
+    monkeypatch.setattr(LabelOutput, "layout", broken)
     found = plan(config(tmp_path))
     assert found.problems == ()
     assert all("npy: RecursionError: too deep" in image.problem for image in found.images)

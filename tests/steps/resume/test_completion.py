@@ -5,18 +5,18 @@ import os
 
 import pytest
 from chunkmeans.errors import ResultError
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.resume import completion as steps
-from chunkmeans.steps.resume.ledger import what_holds
-from chunkmeans.steps.segment.many_images import segment_small
+from chunkmeans.steps.resume.inventory import take_inventory
+from chunkmeans.steps.segment.many_images import segment_batch
 
 from tests.steps.examples import jobs
 
 
 def rows(all_jobs):
     """Segment images in one task; return their rows by id."""
-    found = segment_small(tuple(all_jobs), memory=2**30, most=2**20).endings
+    found = segment_batch(tuple(all_jobs), memory=2**30, most=2**20)
     assert all(ending.mark is None for ending in found)
     return {ending.row.id: ending.row for ending in found}
 
@@ -67,9 +67,10 @@ def test_a_store_that_cannot_be_synced_fails_its_own_image_only(tmp_path, togeth
     assert "image1.ome.zarr: cannot be synced to disk: Input/output error" in failed.reason
     store: Store = all_jobs[1].output.store
     assert not store.exists("images/image1.ome.zarr")
-    assert open_image(store, found["image2"].store).complete
+    assert open_segmented(store, found["image2"].store).complete
     # the disk's failure, not the image's: the next run tries it again
-    assert "image1" not in what_holds(store, all_jobs, "", "image", False).rows
+    found = take_inventory(store, all_jobs, "", pooled=False, retry_failed=False)
+    assert "image1" not in found.rows
 
 
 def test_what_cannot_even_be_deleted_is_not_complete(tmp_path, together, monkeypatch):
@@ -96,4 +97,4 @@ def test_what_cannot_even_be_deleted_is_not_complete(tmp_path, together, monkeyp
 
     assert "choose a results.path that can be written" in found["image0"].reason
     with pytest.raises(ResultError, match="is incomplete"):
-        open_image(all_jobs[0].output.store, "images/image0.ome.zarr")
+        open_segmented(all_jobs[0].output.store, "images/image0.ome.zarr")

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from chunkmeans import ResultError, open_run, run
 from chunkmeans.engines.machine import PeakMemory
-from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Advanced, Iterated, PhaseStarted
 from chunkmeans.results.read.catalog import Row, read_catalog
 from chunkmeans.results.read.record import read_record
+from chunkmeans.results.store import pace
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.plan.jobs import jobs_of
+from chunkmeans.steps.resume import inventory
 from chunkmeans.steps.resume import ledger as module
-from chunkmeans.steps.resume.ledger import ledger
+from chunkmeans.steps.resume.opening import Resume, open_ledger
 
 from tests.steps.examples import config, save_images
 from tests.test_exactness import picture
@@ -32,7 +33,7 @@ def opened(asked):
     """Open the ledger of the three images; overwrites nothing."""
 
     def opened(config=asked, overwrite=False):
-        return ledger(config, jobs_of(config), SerialEngine(), overwrite, PeakMemory())
+        return open_ledger(config, jobs_of(config), PeakMemory(), Resume(overwrite))
 
     return opened
 
@@ -52,8 +53,8 @@ def test_at_first_everything_is_pending_and_the_record_says_running(opened, aske
 
 
 def test_rows_are_written_in_the_order_of_the_images(opened, asked, monkeypatch):
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_SAVES", -1.0)
-    monkeypatch.setattr(module, "PAUSES", 0)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_CATALOGUES", -1.0)
+    monkeypatch.setattr(pace, "PAUSE_PER_SAVE", 0)
     with opened() as book:
         for name in ("image2", "image0"):
             book.add(Row(name, f"{name}.npy", "failed", "why"), 7)
@@ -83,8 +84,8 @@ def test_the_record_says_how_it_ended(opened, asked, error, state):
 def test_what_is_done_is_kept_and_the_catalogue_is_read_once(opened, asked, monkeypatch):
     run(asked)
     reads = []
-    read = module.read_catalog
-    monkeypatch.setattr(module, "read_catalog", lambda store: reads.append(1) or read(store))
+    read = inventory.read_catalog
+    monkeypatch.setattr(inventory, "read_catalog", lambda store: reads.append(1) or read(store))
     with opened() as book:
         assert book.pending == []
         assert book.counts() == {"done": 3}
@@ -249,7 +250,7 @@ def test_groups_of_any_name_have_models_and_resume(asked, tmp_path):
         assert found.images[f"in/{i}"].attributes["group"] == name
         assert found.images[f"in/{i}"].model.means.tolist() == found.models[name].means.tolist()
     assert found.record.inertia is None
-    with ledger(grouped, jobs_of(grouped), SerialEngine(), False, PeakMemory()) as book:
+    with open_ledger(grouped, jobs_of(grouped), PeakMemory()) as book:
         assert book.pending == []
 
 
@@ -258,7 +259,7 @@ def test_another_choice_of_channels_in_a_manifest_is_another_image(asked):
     jobs = jobs_of(asked)
     options = replace(jobs[1].options, channels=(0,))
     jobs[1] = replace(jobs[1], options=options)
-    with ledger(asked, jobs, SerialEngine(), False, PeakMemory()) as book:
+    with open_ledger(asked, jobs, PeakMemory()) as book:
         assert ids(book.pending) == ["image1"]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chunkmeans import ResultError, run
 from chunkmeans.results.store.store import Store
-from chunkmeans.steps.resume.owner import clear, earlier, refuse_other
+from chunkmeans.steps.resume.owner import clear_output, previous_run
 from chunkmeans.steps.resume.saved import subject_of, subject_of_image, sweep
 
 from tests.object_store import Told  # noqa: F401  registers told://
@@ -20,29 +20,33 @@ def asked(tmp_path):
 
 
 def test_an_output_that_is_not_there_is_nobodys(asked):
-    assert earlier(Store(asked.results.path)) is None
-    assert refuse_other(Store(asked.results.path), asked.settings()) is None
+    for overwrite in (False, True):
+        found = previous_run(Store(asked.results.path), asked.settings(), overwrite=overwrite)
+        assert found is None
 
 
 def test_an_earlier_run_of_the_same_settings_is_gone_on_with(asked):
     run(asked)
-    assert refuse_other(Store(asked.results.path), asked.settings()).settings == asked.settings()
+    found = previous_run(Store(asked.results.path), asked.settings())
+    assert found.settings == asked.settings()
 
 
 def test_other_settings_are_refused_by_name(asked, tmp_path):
     run(asked)
     other = config(tmp_path, kmeans={"max_iterations": 5}, images={"nodata": 0})
     with pytest.raises(ResultError, match=r"images\.nodata: null -> 0; kmeans\.max_iterations: 10"):
-        refuse_other(Store(asked.results.path), other.settings())
+        previous_run(Store(asked.results.path), other.settings())
+    found = previous_run(Store(asked.results.path), other.settings(), overwrite=True)
+    assert found.settings == asked.settings()
 
 
 def test_what_is_no_output_of_a_run_is_refused(asked):
     images = Path(asked.results.path) / "images"
     images.mkdir(parents=True)
-    assert earlier(Store(asked.results.path)) is None
+    assert previous_run(Store(asked.results.path), asked.settings()) is None
     (images / "mine.txt").write_text("mine")
     with pytest.raises(ResultError, match=r"holds 'images' but no run\.json"):
-        earlier(Store(asked.results.path))
+        previous_run(Store(asked.results.path), asked.settings())
 
 
 def test_every_name_that_a_run_writes_is_named_where_it_is_somebody_elses(tmp_path):
@@ -53,7 +57,7 @@ def test_every_name_that_a_run_writes_is_named_where_it_is_somebody_elses(tmp_pa
     for name in files:
         store.write_text(name, "{}")
     with pytest.raises(ResultError) as refused:
-        earlier(store)
+        previous_run(store, {})
     for name in files:
         assert repr(name.partition("/")[0]) in str(refused.value)
 
@@ -63,13 +67,13 @@ def test_what_a_run_leaves_that_is_killed_before_its_record_is_nobodys(asked):
     pooled = config(Path(asked.results.path).parent, kmeans={"scope": "collection"})
     run(pooled)
     store = Store(pooled.results.path)
-    clear(store)
+    clear_output(store)
     assert store.names() == ["samples.zarr"]
     for name in ("lease.json", "run.json.1f.partial", "logs/run.jsonl.1f.partial"):
         store.write_text(name, "{")
-    assert earlier(store) is None
+    assert previous_run(store, {}) is None
     store.delete("samples.zarr/zarr.json")  # damaged, they are as good as none
-    assert earlier(store) is None
+    assert previous_run(store, {}) is None
 
 
 @pytest.mark.parametrize("path", ["folder", "told://cleared"])
@@ -88,7 +92,7 @@ def test_clearing_leaves_what_somebody_put_beside_our_logs_and_fits(tmp_path, pa
         store.write_text(name, json.dumps(name))
     sweep(store, [])
     assert set(theirs) < set(store.files())
-    clear(store)
+    clear_output(store)
     assert store.files() == theirs
 
 
@@ -96,5 +100,5 @@ def test_clearing_deletes_what_a_run_writes_and_nothing_else(asked):
     run(asked)
     out = Path(asked.results.path)
     (out / "notes.txt").write_text("mine")
-    clear(Store(str(out)))
+    clear_output(Store(str(out)))
     assert [path.name for path in out.iterdir()] == ["notes.txt"]

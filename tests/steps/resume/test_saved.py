@@ -6,21 +6,26 @@ import numpy as np
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import ignore
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import fit_path, write_fit
-from chunkmeans.results.models.samples import find_parts, write_part
+from chunkmeans.results.models.samples import find_samples, write_samples
+from chunkmeans.results.store import pace
 from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.resume import saved as module
 from chunkmeans.steps.resume.saved import Saved, SavedFit, subject_of, subject_of_image, sweep
-from chunkmeans.steps.resume.saved_samples import SHARE, TASKS_PER_THREAD, SavedSamples
+from chunkmeans.steps.resume.saved_samples import LEAST_SHARE, SavedSamples
 from chunkmeans.steps.segment.collect import collect
+from chunkmeans.steps.segment.scan import Scan
+from chunkmeans.steps.tuning import DEFAULT
 
 from tests.kmeans.examples import collect as collected_of
 from tests.kmeans.examples import column
 from tests.steps.examples import source
 from tests.test_exactness import picture
+from tests.ways import tuned
 
 
 class Clock:
@@ -28,7 +33,7 @@ class Clock:
 
     def __init__(self, patch, cost):
         self.now, self.cost, self.saves = 0.0, cost, []
-        patch.setattr(module, "monotonic", lambda: self.now)
+        patch.setattr(pace, "monotonic", lambda: self.now)
         patch.setattr(module, "write_fit", self.save)
 
     def save(self, *_):
@@ -72,11 +77,11 @@ def test_a_batch_keeps_threads_busy_and_grows_with_what_was_read():
     batches = list(samples.batches(bundles, threads=2))
     assert [bundle for batch in batches for bundle in batch] == bundles
     sizes = [len(batch) for batch in batches]
-    assert min(sizes) >= 2 * TASKS_PER_THREAD
+    assert min(sizes) >= 2 * DEFAULT.tasks_per_thread
     before = np.cumsum([0, *sizes[:-1]])
     grown = zip(sizes[:-1], before[:-1], strict=True)  # the last takes what is left
-    assert all(size >= n // SHARE for size, n in grown)
-    assert sizes[0] == 2 * TASKS_PER_THREAD < sizes[-2]
+    assert all(size >= n // LEAST_SHARE for size, n in grown)
+    assert sizes[0] == 2 * DEFAULT.tasks_per_thread < sizes[-2]
     assert len(list(samples.batches(bundles, threads=64))) == 1
     assert list(samples.batches([], threads=2)) == []
 
@@ -99,7 +104,7 @@ def test_another_fit_has_another_name(tmp_path):
         Settings(3, seed=1, threshold=0.1),
         Settings(3, seed=1, max_iterations=7),
         Settings(3, seed=1, empty="keep"),
-        Settings(3, seed=1, scale="range"),
+        Settings(3, seed=1, scale=ChannelScale("range")),
     ]
     names = [name(settings, image) for settings in (usual, *other)]
     names.append(name(usual, source(picture("uint8", 1, (9, 8)))))
@@ -112,14 +117,14 @@ def test_what_nobody_names_any_more_is_swept(tmp_path):
     store, table = Store(str(tmp_path)), collected_of(column(1, 2))
     subjects = [subject_of(None), subject_of("x/y"), subject_of_image("a"), subject_of_image("b")]
     for subject in subjects:
-        write_part(store, subject, {"mark": None}, table)
+        write_samples(store, subject, {"mark": None}, table)
         write_fit(store, subject, "mark", Progress())
     Path(tmp_path, "fits", "images", "left.12.partial").touch()
     Path(tmp_path, "fits", "notes.txt").touch()
     sweep(store, subjects[1:3])
     for subject in subjects:
         kept = subject in subjects[1:3]
-        assert bool(find_parts(store, subject)[0]) == kept
+        assert bool(find_samples(store, subject)[0]) == kept
         assert store.exists(fit_path(subject)) == kept
     assert not list(Path(tmp_path).rglob("*.partial"))
     assert Path(tmp_path, "fits", "notes.txt").exists()
@@ -135,17 +140,18 @@ def test_where_nothing_was_saved_there_is_nothing_to_sweep(tmp_path):
 
 @pytest.mark.parametrize("edge", [3, 8, 100])
 def test_a_table_from_parts_is_the_table(tmp_path, monkeypatch, edge):
-    monkeypatch.setattr("chunkmeans.steps.resume.saved_samples.TASKS_PER_THREAD", 1)
+    tuned(monkeypatch, tasks_per_thread=1)
     image, store = source(picture("uint16", 1, (19, 14), levels=25)), Store(str(tmp_path))
     engine = SerialEngine()
     bundles = bundled(list(cut(image, (edge, edge), 0, "array")), engine.size)
-    whole = collect(engine, bundles, "array", ignore)
+    scan = Scan(engine, "array", bundles)
+    whole = collect(scan)
     for _ in range(2):
         samples = SavedSamples(store, "images/x", ignore, most=1)
-        found = collect(engine, bundles, "array", ignore, samples)
+        found = collect(scan, samples)
         assert np.array_equal(found.samples().values, whole.samples().values)
         assert np.array_equal(found.samples().counts, whole.samples().counts)
-        assert len(find_parts(store, "images/x")[0]) == 1
+        assert len(find_samples(store, "images/x")[0]) == 1
     assert samples.recalled == 19 * 14
 
 
@@ -159,7 +165,7 @@ def test_a_part_that_is_damaged_when_parts_become_one_costs_nothing(tmp_path):
     for file in Path(tmp_path, SAMPLES, "collection").glob("*/counts/c/*"):
         file.write_bytes(b"")
     samples.settle()
-    (one,), damaged = find_parts(store, "collection")
+    (one,), damaged = find_samples(store, "collection")
     assert not damaged
     assert one.covers == {samples.marks[0]: None}
     assert one.pixels == 400

@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.steps.segment.batches import LEAST_PER_TASK, MOST_PER_TASK, bundles, one_by_one
+from chunkmeans.steps.segment.batches import LEAST_PER_TASK, MOST_PER_TASK, batches_of, map_batches
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, 1000])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_thing_is_done_once(number, threads):
-    outcomes = list(one_by_one(SerialEngine(threads), sum, range(number), name="sum"))
+    outcomes = list(map_batches(SerialEngine(threads), sum, range(number), name="sum"))
     done = Counter(thing for outcome in outcomes for thing in outcome.item)
     assert done == Counter(range(number))
     assert sum(outcome.unwrap() for outcome in outcomes) == sum(range(number))
@@ -20,7 +20,7 @@ def test_every_thing_is_done_once(number, threads):
 @pytest.mark.parametrize("number", [1, 5, 40, 200, 5000])
 @pytest.mark.parametrize("threads", [1, 2, 16])
 def test_bundles_shrink_so_that_no_thread_waits_long_for_the_last(number, threads):
-    sizes = [len(bundle) for bundle in bundles(range(number), threads)]
+    sizes = [len(bundle) for bundle in batches_of(range(number), threads)]
     assert sum(sizes) == number
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] <= max(1, number // (4 * threads))
@@ -33,7 +33,7 @@ def test_an_error_is_of_a_single_thing_and_the_others_of_its_task_are_done():
             raise ValueError("40 is not liked")
         return things
 
-    outcomes = list(one_by_one(SerialEngine(), but_not_40, range(100), name="all"))
+    outcomes = list(map_batches(SerialEngine(), but_not_40, range(100), name="all"))
     failed = [outcome.item for outcome in outcomes if outcome.error is not None]
     done = [thing for outcome in outcomes if outcome.error is None for thing in outcome.item]
     assert failed == [(40,)]

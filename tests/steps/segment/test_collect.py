@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from chunkmeans import SourceError
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.events import ignore
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.segment.collect import collect
+from chunkmeans.steps.segment.scan import Scan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,9 +25,9 @@ def test_what_is_collected_is_the_multiset_of_valid_pixels(data):
     edge = data.draw(chunk_shapes(image.shape))
     given_source = source(image.values, AXES[image.values.ndim], nodata=image.nodata or None)
     engine = SerialEngine()
-    bundles = bundled(list(cut(given_source, edge, 0, "array")), engine.size)
+    bundles = bundled(cut(given_source, edge, 0, "array"), engine.size)
 
-    found = collect(engine, bundles, "array", ignore)
+    found = collect(Scan(engine, "array", bundles))
 
     valid = oracle.valid(image.values, image.nodata)
     assert (found.pixels, found.invalid) == (valid.sum(), (~valid).sum())
@@ -46,7 +46,7 @@ def test_a_chunk_that_cannot_be_read_is_an_error():
     engine = SerialEngine()
     bundles = [tuple(cut(source_of(Broken()), (4, 4), 0, "array"))]
     with pytest.raises(SourceError, match=r"array: cannot be read at \[0:4, 0:4\]: gone"):
-        collect(engine, bundles, "array", ignore)
+        collect(Scan(engine, "array", bundles))
 
 
 def source_of(array):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.events import Iterated, PhaseStarted, ignore
+from chunkmeans.events import Iterated, PhaseStarted
 from chunkmeans.kmeans.compiled.tree import Tree
 from chunkmeans.kmeans.counting import sketch
 from chunkmeans.kmeans.fit import Settings, TablePixels
@@ -12,6 +12,7 @@ from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import ChunkPixels, iterate
+from chunkmeans.steps.segment.scan import Scan
 
 from tests import oracle
 from tests.judge import distinct as table_of
@@ -26,7 +27,7 @@ def image():
 
 def chunks(image, edge, room=0):
     engine = SerialEngine()
-    return engine, bundled(list(cut(source(image), (edge, edge), room, "array")), engine.size)
+    return engine, bundled(cut(source(image), (edge, edge), room, "array"), engine.size)
 
 
 @pytest.mark.parametrize("edge", [3, 8, 100])
@@ -35,7 +36,7 @@ def test_pixels_answer_as_their_table_does(image, edge, number):
     means = some_means(image, 5)
     metric = Metric(np.array([1.0, 0.25, 3.0]))
     engine, bundles = chunks(image, edge)
-    pixels = ChunkPixels(engine, bundles, metric, "array", ignore)
+    pixels = ChunkPixels(Scan(engine, "array", bundles), metric)
     table = TablePixels(table_of(image), metric, threads=2)
 
     a, b = pixels.sums(means), table.sums(means)
@@ -53,9 +54,9 @@ def test_one_pass_over_the_pixels_for_each_iteration_and_none_over_a_table(image
         monkeypatch.setattr(sketch, "LIMIT", limit)
         monkeypatch.setattr(sketch, "SKETCH", min(limit, sketch.SKETCH))
         engine, bundles = chunks(image, 6)
-        collected = collect(engine, bundles, "array", ignore)
+        collected = collect(Scan(engine, "array", bundles))
         seen = []
-        iterate(engine, bundles, collected, Settings(4, means), "array", seen.append)
+        iterate(Scan(engine, "array", bundles, seen.append), collected, Settings(4, means))
 
         assert collected.complete == (passes == 0)
         assert sum(isinstance(e, PhaseStarted) for e in seen) == passes
@@ -74,15 +75,8 @@ def test_trees_of_held_pixels_are_made_once_where_passes_will_be_worth_them(
     trees = []
     monkeypatch.setattr(Tree, "of", watched(Tree.of, trees))
     engine, bundles = chunks(image, 6, room=2**20)
-    collected = collect(engine, bundles, "array", ignore)
-    iterate(
-        engine,
-        bundles,
-        collected,
-        Settings(4, restarts=restarts, max_iterations=most),
-        "array",
-        ignore,
-    )
+    scan = Scan(engine, "array", bundles)
+    iterate(scan, collect(scan), Settings(4, restarts=restarts, max_iterations=most))
     PIXEL_CACHE.release("array")
     assert len(trees) == (sum(map(len, bundles)) if made else 0)
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, ignore
+from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.in_memory import ArrayCanvas, segment_array
 from chunkmeans.steps.segment.iterate import iterate
 from chunkmeans.steps.segment.label import label, merge_counted
+from chunkmeans.steps.segment.scan import Scan
 
 from tests import oracle
 from tests.steps.examples import source
@@ -29,16 +30,16 @@ def image():
 @pytest.mark.parametrize("edge", [1, 5, 100])
 def test_labels_and_totals_are_those_of_brute_force(image, counted, edge):
     engine = SerialEngine()
-    bundles = bundled(list(cut(source(image, nodata=(0,)), (edge, edge), 0, "array")), engine.size)
-    collected = collect(engine, bundles, "array", ignore)
-    fit = iterate(engine, bundles, collected, Settings(3, START), "array", ignore)
+    bundles = bundled(cut(source(image, nodata=(0,)), (edge, edge), 0, "array"), engine.size)
+    scan = Scan(engine, "array", bundles)
+    collected = collect(scan)
+    fit = iterate(scan, collected, Settings(3, START))
     canvas = ArrayCanvas(np.full((13, 17), 99, np.uint8))
     seen = []
 
-    total = label(
-        engine, bundles, fit, None if counted else collected, canvas, np.dtype(np.uint8), "array",
-        seen.append,
-    )  # fmt: skip
+    table = None if counted else collected
+    scan = Scan(engine, "array", bundles, seen.append)
+    total = label(scan, fit, table, canvas, np.dtype(np.uint8))
 
     expected, _ = oracle.segment(image, START, nodata=(0,))
     np.testing.assert_array_equal(canvas.labels, expected)

@@ -4,20 +4,22 @@ import warnings
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, ignore
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.store import Store
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.sources.warnings import MOST_WARNINGS
-from chunkmeans.steps.plan import memory
 from chunkmeans.steps.plan.jobs import jobs_of
-from chunkmeans.steps.resume.outcome import row_of_store
+from chunkmeans.steps.resume.catalog_rows import stored_row
 from chunkmeans.steps.segment.many_images import segment_images
 
 from tests.steps.examples import config, in_many_tasks, jobs
 from tests.steps.poison import poisoned
+from tests.test_exactness import picture
+from tests.ways import tuned
 
 
 def endings(jobs, engine, watch=ignore):
@@ -26,8 +28,7 @@ def endings(jobs, engine, watch=ignore):
 
 @pytest.mark.parametrize("small", [0, 140, 10**6], ids=["all large", "some", "all small"])
 def test_every_image_ends_once_whatever_its_size(tmp_path, monkeypatch, small):
-    monkeypatch.setattr(memory, "SMALL_PIXELS", small)
-    monkeypatch.setattr(memory, "SMALL_AND_FEW_PIXELS", small)
+    tuned(monkeypatch, small_pixels=small, small_and_few_pixels=small)
     all_jobs = jobs(tmp_path)
     seen = []
 
@@ -41,6 +42,40 @@ def test_every_image_ends_once_whatever_its_size(tmp_path, monkeypatch, small):
     assert whole[0].units == 4
     assert sum(isinstance(e, Advanced) for e in whole) == 4
     assert isinstance(whole[-1], PhaseFinished)
+
+
+@pytest.mark.parametrize("small", [0, 10**6], ids=["large", "small"])
+@pytest.mark.parametrize("by", ["stat", "content"])
+def test_an_image_is_opened_once(tmp_path, monkeypatch, small, by):
+    tuned(monkeypatch, small_pixels=small, small_and_few_pixels=small)
+    all_jobs = jobs(tmp_path, images={"fingerprint": by})
+    opened, describe = [], NpyImage.describe
+    monkeypatch.setattr(
+        NpyImage, "describe", lambda self: opened.append(self.path) or describe(self)
+    )
+
+    found = endings(all_jobs, SerialEngine())
+
+    assert {e.row.state for e in found.values()} == {"done"}
+    assert sorted(opened) == [job.path for job in all_jobs]
+    assert all(
+        e.row.fingerprint.startswith("content ") == (by == "content") for e in found.values()
+    )
+
+
+def test_a_large_image_that_changed_while_it_waited_is_opened_again(tmp_path, monkeypatch):
+    tuned(monkeypatch, small_pixels=0, small_and_few_pixels=0)
+    all_jobs = jobs(tmp_path)
+
+    found = {}
+    for ending in segment_images(all_jobs, SerialEngine(), ignore):
+        found[ending.row.id] = ending.row
+        if len(found) == 1:
+            waiting = next(job for job in all_jobs if job.id not in found)
+            np.save(waiting.path, picture("uint8", 1, (9, 8)))
+
+    assert {row.state for row in found.values()} == {"done"}
+    assert found[waiting.id].shape == (9, 8)
 
 
 def test_an_image_that_cannot_be_opened_fails_and_the_others_are_done(tmp_path):
@@ -57,8 +92,7 @@ def test_an_image_that_cannot_be_opened_fails_and_the_others_are_done(tmp_path):
 
 @pytest.mark.parametrize("small", [0, 10**6], ids=["large", "small"])
 def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypatch, small):
-    monkeypatch.setattr(memory, "SMALL_PIXELS", small)
-    monkeypatch.setattr(memory, "SMALL_AND_FEW_PIXELS", small)
+    tuned(monkeypatch, small_pixels=small, small_and_few_pixels=small)
     all_jobs = jobs(tmp_path, 3)
     decode = NpyImage.decode
 
@@ -73,20 +107,18 @@ def test_what_python_warns_of_is_a_reservation_of_that_image(tmp_path, monkeypat
     assert found["image1"].state == "warned"
     assert found["image1"].reason == "half of it is grey"
     assert {found[f"image{i}"].state for i in (0, 2)} == {"done"}
-    made = open_image(all_jobs[1].output.store, found["image1"].store)
-    assert row_of_store(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
+    made = open_segmented(all_jobs[1].output.store, found["image1"].store)
+    assert stored_row(made, "image1", all_jobs[1]) == replace(found["image1"], seconds=None)
 
 
-def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
-    tmp_path, monkeypatch, processes
-):
+def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(tmp_path, processes):
     all_jobs = jobs(tmp_path, 3)
     all_jobs[1] = poisoned(all_jobs[1], "Doubtful")
     small = {name: e.row for name, e in endings(all_jobs, SerialEngine()).items()}
 
-    in_many_tasks(monkeypatch)
     seen = []
-    found = {name: e.row for name, e in endings(all_jobs, processes, seen.append).items()}
+    cut = in_many_tasks(all_jobs)
+    found = {name: e.row for name, e in endings(cut, processes, seen.append).items()}
 
     assert any(getattr(e, "phase", "") == "read" and getattr(e, "units", 0) > 3 for e in seen)
     rows = "; ".join(f"row {n:02} is grey" for n in range(MOST_WARNINGS - 1))
@@ -116,14 +148,12 @@ QUICK = {("Segfault", "one task"), ("Hanging", "many tasks"), ("Greedy", "one ta
         for case in product(ENDS, ("one task", "many tasks"))
     ],
 )
-def test_an_image_that_kills_its_worker_costs_itself_only(
-    tmp_path, monkeypatch, processes, kind, tasks
-):
+def test_an_image_that_kills_its_worker_costs_itself_only(tmp_path, processes, kind, tasks):
     limits = {"seconds": 2 if kind in ("Hanging", "Stuck") else 600}
     expected = images_of(jobs(tmp_path, 7, images={"limits": limits}), SerialEngine())
-    if tasks == "many tasks":
-        in_many_tasks(monkeypatch)
     all_jobs = jobs_of(config(tmp_path, images={"limits": limits}))
+    if tasks == "many tasks":
+        all_jobs = in_many_tasks(all_jobs)
     all_jobs[3] = poisoned(all_jobs[3], kind)
     Store(str(tmp_path / "out")).delete("")
 
@@ -149,6 +179,6 @@ def images_of(all_jobs, engine):
 def labels_of(all_jobs, found):
     store = all_jobs[0].output.store
     return {
-        name: open_image(store, ending.row.store).labels()[...].tobytes()
+        name: open_segmented(store, ending.row.store).labels()[...].tobytes()
         for name, ending in found.items()
     }

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from chunkmeans import ChunkmeansError
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.results.read.open_results import open_image
+from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.write.complete import complete
+from chunkmeans.steps.job import Opened
 from chunkmeans.steps.segment.one_image import segment_image
 
 from tests.judge import assert_equal_to_oracle
@@ -22,15 +23,15 @@ def job(tmp_path):
 
 def segmented(job):
     """Segment an image and complete its store; returns its row."""
-    row, mark = segment_image(job, job.open(), SerialEngine())
-    complete(job.output.store, [mark] if mark else [])
-    return row
+    ending = segment_image(Opened(job, job.open()), SerialEngine())
+    complete(job.output.store, [ending.mark] if ending.mark else [])
+    return ending.row
 
 
 def test_the_row_tells_what_the_store_holds(job):
     row = segmented(job)
 
-    found = open_image(job.output.store, row.store)
+    found = open_segmented(job.output.store, row.store)
     image = np.load(job.path)
     assert_equal_to_oracle(found.labels()[...], found.model, image, MEANS)
     assert (row.id, row.source, row.state, row.reason) == ("image0", job.path, "done", "")
@@ -56,7 +57,7 @@ def test_a_result_with_a_reservation_is_warned(job, change, reason):
 
     assert row.state == "warned"
     assert re.fullmatch(reason, row.reason)
-    assert open_image(job.output.store, row.store).complete
+    assert open_segmented(job.output.store, row.store).complete
 
 
 def test_an_image_without_a_valid_pixel_is_skipped_and_has_no_store(job):

@@ -1,6 +1,6 @@
-"""How far a fit is, in the output: one small file while it goes on, gone when it is labelled.
+"""How far a fit is: one small file while the fit is running, deleted when it is labelled.
 
-``fits/<subject>.json`` has a line that says of what fit it is, with a checksum of the second line,
+``fits/<subject>.json`` has a line that names the fit, with a checksum of the second line,
 which holds the history of the running start and of the best before it, and the last means.
 """
 
@@ -16,10 +16,10 @@ import numpy as np
 from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Start
 from chunkmeans.kmeans.progress import Course, Progress
-from chunkmeans.results.models.models import FORMAT
-from chunkmeans.results.store.packed_arrays import pack, unpack
+from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import FITS, Store
+from chunkmeans.results.store.versions import FORMAT
 
 
 def fit_path(subject: str) -> str:
@@ -90,20 +90,20 @@ def _checksum(text: str) -> str:
 
 def _packed(course: Course) -> dict[str, Any]:
     return {
-        "residuals": pack(np.array(course.residuals, np.float64)),
-        "inertias": pack(np.array(course.inertias, np.float64)),
-        "counts": pack(np.array(course.counts, np.int64)) if len(course) else None,
-        "means": None if course.means is None else pack(course.means),
+        "residuals": pack_array(np.array(course.residuals, np.float64)),
+        "inertias": pack_array(np.array(course.inertias, np.float64)),
+        "counts": pack_array(np.array(course.counts, np.int64)) if len(course) else None,
+        "means": None if course.means is None else pack_array(course.means),
         "refilled": list(course.refilled),
     }
 
 
 def _course(found: Mapping[str, Any]) -> Course:
     return Course(
-        residuals=unpack(found["residuals"]).tolist(),
-        inertias=unpack(found["inertias"]).tolist(),
-        counts=[] if found["counts"] is None else list(unpack(found["counts"])),
-        means=None if found["means"] is None else unpack(found["means"]),
+        residuals=unpack_array(found["residuals"]).tolist(),
+        inertias=unpack_array(found["inertias"]).tolist(),
+        counts=[] if found["counts"] is None else list(unpack_array(found["counts"])),
+        means=None if found["means"] is None else unpack_array(found["means"]),
         refilled=tuple(map(int, found["refilled"])),
     )
 

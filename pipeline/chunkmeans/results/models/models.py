@@ -19,11 +19,9 @@ from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, MODEL, Store, path_of
-from chunkmeans.results.store.zarr_writer import create_array, write_part
+from chunkmeans.results.store.versions import FORMAT, refuse_newer
+from chunkmeans.results.store.zarr_writer import ZarrArray, write_array
 from chunkmeans.retry import with_retries
-
-FORMAT = 1
-"""Version of everything under an output root; readers refuse newer ones."""
 
 _NUMBERS_PER_CHUNK = 2**20
 _GROUPS = "groups"
@@ -40,7 +38,7 @@ def group_attributes(store: Store, path: str) -> dict[str, Any]:
     Raises
     ------
     ResultError
-        If there is no group, or its metadata is damaged.
+        If there is no group, its metadata is damaged, or it is of a newer format.
     """
     name = f"{path}/{METADATA}" if path else METADATA
     text = store.read_text(name)
@@ -51,6 +49,9 @@ def group_attributes(store: Store, path: str) -> dict[str, Any]:
         attributes: dict[str, Any] = document["attributes"]
     except (ValueError, KeyError, TypeError) as error:
         raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
+    own = attributes.get("chunkmeans")
+    if isinstance(own, dict) and "format" in own:
+        refuse_newer(own["format"], store.join(path))
     return attributes
 
 
@@ -67,7 +68,7 @@ def write_model(
 ) -> None:
     """Write the model of a group of images, None: of the collection, to ``model.zarr``.
 
-    `attributes` say what it was made of: ``pool``, which images; ``pixels``, of what kind.
+    `attributes` hold what it was made of: ``pool``, which images; ``pixels``, of what kind.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def has_model(store: Store, group: str | None = None) -> bool:
 
 
 def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
-    """Return what the stored model of a group says of itself; empty if there is none.
+    """Return the attributes of the stored model of a group; empty if there is none.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def model_names(store: Store) -> list[str | None]:
 def model_path(group: str | None) -> str:
     """Return where the model of a group, None: of the collection, lies.
 
-    A group's name is whatever a manifest says; it is kept among the attributes.
+    A group's name is any text of a manifest; it is kept among the attributes.
 
     >>> model_path("Slide 7/a")
     'model.zarr/groups/Slide_7_a-c0b46bc4f973d182'
@@ -168,9 +169,8 @@ def write_model_at(
         for name, values in _arrays(model).items():
             rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
             chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
-            array = f"{path}/{name}"
-            create_array(store, array, values.shape, values.dtype, chunk, None, _AXES[name])
-            write_part(store, array, (0,) * values.ndim, values, chunk, None)
+            array = ZarrArray(values.shape, values.dtype, chunk, None, _AXES[name])
+            write_array(store, f"{path}/{name}", array, values)
     store.sync(path)
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
     store.write_text(

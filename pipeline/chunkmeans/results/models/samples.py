@@ -1,6 +1,6 @@
 """Tables of pixels that were counted, in ``samples.zarr``: so that none is read for them twice.
 
-Of a subject (the collection, a group, a huge image) there are a few parts. Each says of which
+Of a subject (the collection, a group, a huge image) there are a few parts. Each names which
 images, or boxes of them, it is, and holds the distinct vectors of those with their counts; or,
 where pixels hardly repeat, a sketch of the vectors and the exact totals of all pixels. Never a
 pixel with its place. The group's own metadata comes last, so that half a part is none.
@@ -22,13 +22,12 @@ from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Samples
-from chunkmeans.results.models.models import FORMAT, group_attributes, group_json
-from chunkmeans.results.store.packed_arrays import pack, unpack
+from chunkmeans.results.models.models import group_attributes, group_json
+from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, SAMPLES, Store
-from chunkmeans.results.store.zarr_writer import create_array
-from chunkmeans.results.store.zarr_writer import read_part as read_array
-from chunkmeans.results.store.zarr_writer import write_part as write_array
+from chunkmeans.results.store.versions import FORMAT
+from chunkmeans.results.store.zarr_writer import ZarrArray, read_objects, write_array
 
 _NUMBERS_PER_CHUNK = 2**22
 
@@ -37,7 +36,7 @@ Covers = Mapping[str, tuple[Box, ...] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SamplesPart:
     """A saved table, by its metadata."""
 
     path: str
@@ -54,7 +53,7 @@ def samples_path(subject: str) -> str:
     return f"{SAMPLES}/{subject}"
 
 
-def write_part(store: Store, subject: str, covers: Covers, collected: Collected) -> Part:
+def write_samples(store: Store, subject: str, covers: Covers, collected: Collected) -> SamplesPart:
     """Save what was collected of some boxes of a subject's images.
 
     Raises
@@ -67,38 +66,40 @@ def write_part(store: Store, subject: str, covers: Covers, collected: Collected)
         name = f"{'/'.join(levels[:depth])}/{METADATA}"
         if not store.exists(name):
             store.write_text(name, group_json({"chunkmeans": {"format": FORMAT}}))
-    covered = {mark: None if boxes is None else _listed(boxes) for mark, boxes in covers.items()}
-    digest = blake2b(to_json(sorted(covered.items())).encode(), digest_size=8).hexdigest()
-    path = f"{samples_path(subject)}/{digest}"
+    covered = {
+        mark: None if boxes is None else [[list(box.start), list(box.stop)] for box in boxes]
+        for mark, boxes in covers.items()
+    }
+    path = f"{samples_path(subject)}/{_hash(sorted(covered.items()), 8)}"
     store.delete(path)
     samples = collected.samples()
-    arrays = {"vectors": np.ascontiguousarray(samples.values.T), "counts": _narrow(samples.weights)}
+    counts = samples.weights.astype(np.min_scalar_type(int(samples.weights.max(initial=0))))
+    arrays = {"vectors": np.ascontiguousarray(samples.values.T), "counts": counts}
     with store.naming(path, "the table of pixels cannot be written"):
         for name, values in arrays.items():
-            array, chunk = f"{path}/{name}", _chunk(values.shape)
-            create_array(store, array, values.shape, values.dtype, chunk, None, _AXES[name])
-            write_array(store, array, (0,) * values.ndim, values, chunk, None)
+            array = _zarr_array(name, values.dtype, values.shape)
+            write_array(store, f"{path}/{name}", array, values)
     store.sync(path)
     about = {
         "covers": covered,
         "pixels": collected.pixels,
         "invalid": collected.invalid,
-        "lowest": pack(collected.lowest),
-        "highest": pack(collected.highest),
+        "lowest": pack_array(collected.lowest),
+        "highest": pack_array(collected.highest),
         "rest": None if collected.rest is None else _packed(collected.rest),
         "arrays": {name: [v.dtype.str, list(v.shape)] for name, v in arrays.items()},
     }
-    text = group_json({"chunkmeans": {"format": FORMAT, **about, "digest": _digest(about)}})
+    text = group_json({"chunkmeans": {"format": FORMAT, **about, "digest": _hash(about, 16)}})
     store.write_text(f"{path}/{METADATA}", text)
-    return Part(path, covers, collected.pixels, about)
+    return SamplesPart(path, covers, collected.pixels, about)
 
 
-def find_parts(store: Store, subject: str) -> tuple[list[Part], dict[str, str]]:
+def find_samples(store: Store, subject: str) -> tuple[list[SamplesPart], dict[str, str]]:
     """Return the parts of a subject, and what is of no use by path: why, if it is damaged.
 
     There is no such reason where a run was killed while it wrote.
     """
-    found: list[Part] = []
+    found: list[SamplesPart] = []
     useless: dict[str, str] = {}
     for name in store.names(samples_path(subject)):
         path = f"{samples_path(subject)}/{name}"
@@ -114,7 +115,7 @@ def find_parts(store: Store, subject: str) -> tuple[list[Part], dict[str, str]]:
     return found, useless
 
 
-def read_part(store: Store, part: Part) -> Collected:
+def read_samples(store: Store, part: SamplesPart) -> Collected:
     """Return what was collected.
 
     Raises
@@ -128,7 +129,7 @@ def read_part(store: Store, part: Part) -> Collected:
             vectors, counts = (_read(store, part, name) for name in _AXES)
             samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
             rest = None if about["rest"] is None else _moments(about["rest"])
-            lowest, highest = unpack(about["lowest"]), unpack(about["highest"])
+            lowest, highest = unpack_array(about["lowest"]), unpack_array(about["highest"])
             collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
         except (ValueError, KeyError, TypeError, zlib.error) as error:
             raise ResultError(f"{store.join(part.path)}: is damaged: {error!r}") from error
@@ -145,19 +146,19 @@ def delete_samples(store: Store, subject: str) -> None:
     store.delete(samples_path(subject))
 
 
-def _part(store: Store, path: str) -> Part:
+def _part(store: Store, path: str) -> SamplesPart:
     found = group_attributes(store, path)
     try:
         about = dict(found["chunkmeans"])
         if about.pop("format") != FORMAT:
             raise ResultError(f"{store.join(path)}: is of another format")
-        if about.pop("digest") != _digest(about):
+        if about.pop("digest") != _hash(about, 16):
             raise ResultError(f"{store.join(path)}: is damaged: its checksum is another one")
         covers = {
             str(mark): None if boxes is None else tuple(Box(*map(tuple, box)) for box in boxes)
             for mark, boxes in about["covers"].items()
         }
-        return Part(path, covers, int(about["pixels"]), about)
+        return SamplesPart(path, covers, int(about["pixels"]), about)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ResultError(f"{store.join(path)}: is damaged: {error!r}") from error
 
@@ -165,44 +166,33 @@ def _part(store: Store, path: str) -> Part:
 _AXES = {"vectors": ("channel", "vector"), "counts": ("vector",)}
 
 
-def _read(store: Store, part: Part, name: str) -> NDArray[Any]:
+def _read(store: Store, part: SamplesPart, name: str) -> NDArray[Any]:
     dtype, shape = part.about["arrays"][name]
-    box = Box.whole(tuple(shape))
-    if not box.size:
-        return np.empty(box.shape, dtype)
-    return read_array(store, f"{part.path}/{name}", box, np.dtype(dtype), _chunk(box.shape), None)
+    array = _zarr_array(name, np.dtype(dtype), tuple(shape))
+    return read_objects(store, f"{part.path}/{name}", array, Box.whole(array.shape))
 
 
-def _chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return how an array is cut along its last axis."""
-    rows = max(1, min(_NUMBERS_PER_CHUNK // max(1, prod(shape[:-1])), shape[-1]))
-    return (*shape[:-1], rows)
+def _zarr_array(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> ZarrArray:
+    """Return how an array of a part is stored: cut along its last axis."""
+    vectors = max(1, min(_NUMBERS_PER_CHUNK // max(1, prod(shape[:-1])), shape[-1]))
+    return ZarrArray(shape, dtype, (*shape[:-1], vectors), None, _AXES[name])
 
 
-def _narrow(counts: NDArray[np.int64]) -> NDArray[Any]:
-    """Return counts in the smallest type that holds them."""
-    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
-
-
-def _digest(about: Mapping[str, Any]) -> str:
-    return blake2b(to_json(about).encode(), digest_size=16).hexdigest()
-
-
-def _listed(boxes: tuple[Box, ...]) -> list[list[list[int]]]:
-    return [[list(box.start), list(box.stop)] for box in boxes]
+def _hash(value: Any, size: int) -> str:
+    return blake2b(to_json(value).encode(), digest_size=size).hexdigest()
 
 
 def _packed(rest: Moments) -> dict[str, Any]:
     return {
         "counts": rest.counts.tolist(),
-        "sums": {"exponent": rest.sums.exponent, "limbs": pack(rest.sums.limbs)},
-        "squares": {"exponent": rest.squares.exponent, "limbs": pack(rest.squares.limbs)},
+        "sums": {"exponent": rest.sums.exponent, "limbs": pack_array(rest.sums.limbs)},
+        "squares": {"exponent": rest.squares.exponent, "limbs": pack_array(rest.squares.limbs)},
     }
 
 
 def _moments(found: Mapping[str, Any]) -> Moments:
     sums, squares = (
-        Exact(unpack(found[name]["limbs"]), int(found[name]["exponent"]))
+        Exact(unpack_array(found[name]["limbs"]), int(found[name]["exponent"]))
         for name in ("sums", "squares")
     )
     return Moments(np.array(found["counts"], np.int64), sums, squares)

@@ -6,13 +6,12 @@ so that images can be searched by what they show.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from typing import Any
 
 from chunkmeans.errors import ResultError
-from chunkmeans.kmeans.model import Floats, Model
 from chunkmeans.results.store.store import CATALOG, LABELS, Store
 
 STATES = ("done", "warned", "failed", "skipped")
@@ -67,24 +66,12 @@ class Row:
 
 
 COLUMNS = tuple(f.name for f in fields(Row) if f.name != "extra")
-_WHOLE = frozenset({"k", "iterations", "pixels", "nodata"})
-_REAL = frozenset({"residual", "inertia", "seconds"})
 _NEW = ("fractions", "means", "fingerprint", "duplicate_of", "choice")
 """Columns that the first catalogues did not have."""
 _NONE = "-"
 _ANEW = "delete this file and start the run again: it is made anew of the results"
 _THEIRS = "manifest."
 """What a manifest's column is called by, if it has the name of one of ours."""
-
-
-def fractions(model: Model, pixels: int) -> tuple[float, ...]:
-    """Return the share of an image's `pixels` that each label has."""
-    return tuple((model.counts / pixels).tolist())
-
-
-def means_by_label(averages: Floats) -> tuple[tuple[float, ...], ...]:
-    """Return averages, (k, c), as a row holds them: none where a label has no pixel."""
-    return tuple(() if any(m != m for m in row) else tuple(row) for row in averages.tolist())
 
 
 def write_catalog(store: Store, rows: Sequence[Row]) -> None:
@@ -144,16 +131,11 @@ def read_catalog(store: Store) -> list[Row]:
     return catalog_rows(store.read_text(CATALOG), store.join(CATALOG))
 
 
-def catalog_text(rows: Sequence[Row]) -> str:
-    """Return `rows` as CSV text: fixed columns first, then extra ones as they first occur.
+def catalog_lines(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the lines of ``catalog.csv``: fixed columns first, then extra ones as they first occur.
 
     An extra column with the name of a fixed one is ``manifest.<name>``.
     """
-    return "".join(catalog_lines(rows))
-
-
-def catalog_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what `catalog_text` returns, line by line."""
     extra: dict[str, None] = {}
     odd = False
     for row in rows:
@@ -218,24 +200,31 @@ def _cell(value: Any) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
+def _whole(cell: str) -> int | None:
+    return int(cell) if cell else None
+
+
+def _real(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+def _vectors(cell: str) -> tuple[tuple[float, ...], ...]:
+    return tuple(() if m == _NONE else tuple(map(float, m.split("/"))) for m in cell.split())
+
+
+_VALUE_OF: Mapping[str, Callable[[str], Any]] = {
+    "shape": lambda cell: tuple(map(int, cell.split("x"))) if cell else (),
+    "fractions": lambda cell: tuple(map(float, cell.split())),
+    "means": _vectors,
+    **dict.fromkeys(("k", "iterations", "pixels", "nodata"), _whole),
+    **dict.fromkeys(("residual", "inertia", "seconds"), _real),
+}
+"""What reads the cell of a column; other columns are texts."""
+
+
 def _row(cells: dict[str, str]) -> Row:
-    values: dict[str, Any] = {}
-    for name in COLUMNS:
-        cell = cells.pop(name, "")
-        if name == "shape":
-            values[name] = tuple(int(n) for n in cell.split("x")) if cell else ()
-        elif name == "fractions":
-            values[name] = tuple(map(float, cell.split()))
-        elif name == "means":
-            values[name] = tuple(
-                () if m == _NONE else tuple(map(float, m.split("/"))) for m in cell.split()
-            )
-        elif name in _WHOLE:
-            values[name] = int(cell) if cell else None
-        elif name in _REAL:
-            values[name] = float(cell) if cell else None
-        else:
-            values[name] = cell
+    """Return the row of these cells; an older catalogue may lack some columns."""
+    values = {name: _VALUE_OF.get(name, str)(cells.pop(name, "")) for name in COLUMNS}
     return Row(**values, extra={_own(name): cell for name, cell in cells.items() if cell})
 
 

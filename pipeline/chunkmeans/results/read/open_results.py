@@ -20,7 +20,7 @@ from chunkmeans.results.models.models import (
     read_model_at,
 )
 from chunkmeans.results.read.catalog import Row, read_catalog
-from chunkmeans.results.read.record import RunRecord, read_record, refuse_newer
+from chunkmeans.results.read.record import RunRecord, read_record
 from chunkmeans.results.store.store import CATALOG, METADATA, RECORD, Store, image_path
 from chunkmeans.results.write.labels import MEAN, mean_table
 
@@ -210,7 +210,7 @@ class Run:
     def catalog(self) -> list[Row]:
         """A row per input, in the order of the inputs.
 
-        A row's `fractions` and `means` tell what each label is of the image; ``labels.csv`` beside
+        A row's `fractions` and `means` describe each label of the image; ``labels.csv`` beside
         the catalogue has the same in long form, for searches.
         """
         return read_catalog(self.store)
@@ -256,7 +256,9 @@ class _Images(Mapping[str, SegmentedImage]):
     def __getitem__(self, image: str) -> SegmentedImage:
         if image not in self._ids:
             raise KeyError(image)
-        return open_image(self._store, image_path(image), allow_incomplete=self._allow_incomplete)
+        return open_segmented(
+            self._store, image_path(image), allow_incomplete=self._allow_incomplete
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
@@ -280,8 +282,8 @@ def open_run(
     storage_options
         Handed to fsspec, for a URL.
     allow_incomplete
-        Whether to show also images that the run has not finished; most of what they could tell
-        is refused then, image by image.
+        Whether to show also images that the run has not finished; most of their
+        properties are refused then, image by image.
 
     Raises
     ------
@@ -300,7 +302,7 @@ def open_run(
     return Run(store, read_record(store), allow_incomplete)
 
 
-def open_image(store: Store, path: str, *, allow_incomplete: bool = False) -> SegmentedImage:
+def open_segmented(store: Store, path: str, *, allow_incomplete: bool = False) -> SegmentedImage:
     """Open one image's labels.
 
     Parameters
@@ -324,7 +326,6 @@ def open_image(store: Store, path: str, *, allow_incomplete: bool = False) -> Se
     own = attributes.get("chunkmeans")
     if not isinstance(own, dict) or not {"format", "complete"} <= own.keys():
         raise ResultError(f"{where}: is a zarr group that chunkmeans did not write")
-    refuse_newer(own["format"], where)
     scales = len(attributes["ome"]["multiscales"][0]["datasets"]) if own["complete"] else 0
     image = SegmentedImage(store, path, own, scales)
     if not allow_incomplete:

@@ -1,20 +1,18 @@
 """The record of a run, ``run.json``: what was asked, by which versions, and how it ended."""
 
 import json
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
+from chunkmeans.config import Config
+from chunkmeans.config.settings import keys_added_later, settings_in
 from chunkmeans.errors import ResultError
-from chunkmeans.results.models.models import FORMAT
+from chunkmeans.results.store import versions
 from chunkmeans.results.store.plain_json import plain, to_json
 from chunkmeans.results.store.store import RECORD, Store
-
-ALGORITHM_VERSION = 1
-"""Raised when the same settings and pixels give other results than before."""
+from chunkmeans.results.store.versions import FORMAT, FORMAT_MINOR, refuse_newer, versions_now
 
 State = Literal["running", "finished", "failed", "interrupted"]
 
@@ -28,7 +26,7 @@ class RunRecord:
     settings: Mapping[str, Any]
     """What of it decides a result: outputs of other settings are never mixed with this one."""
     fingerprint: str
-    """Of `settings` and the algorithm, see `fingerprint`."""
+    """Of `settings` and the algorithm, see `settings_fingerprint`."""
     state: State = "running"
     counts: Mapping[str, int] = field(default_factory=dict)
     """Inputs by state."""
@@ -39,7 +37,7 @@ class RunRecord:
     others: int = 0
     """Images of earlier runs in the catalogue, which this run does not name."""
     ended: int = 0
-    """Inputs that ended since the run began, to tell its rate by."""
+    """Inputs that ended since the run began, for its rate."""
     problems: tuple[tuple[str, str], ...] = ()
     """Id and reason of the images that failed last, the latest last."""
     pixels: int = 0
@@ -58,78 +56,81 @@ class RunRecord:
     """Of a collection's fit."""
     residual: float | None = None
     """Of a collection's fit: E of its last iteration."""
-    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+    versions: Mapping[str, str] = field(default_factory=versions_now)
     """Of chunkmeans and of what it stands on."""
     format: int = FORMAT
-    """Version of the layout of the output."""
+    """Version of the layout of the output; see `chunkmeans.results.store.versions`."""
+    format_minor: int = FORMAT_MINOR
+    """Version of what was added to that."""
 
     def to_json(self) -> str:
         """Return the record as it stands in ``run.json``."""
-        document = {
-            "format": self.format,
-            "state": self.state,
-            "counts": self.counts,
-            "images": {
-                "named": self.images,
-                "pending": self.pending,
-                "ended": self.ended,
-                "others": self.others,
-            },
-            "problems": [{"id": name, "reason": reason} for name, reason in self.problems],
-            "totals": {"pixels": self.pixels, "bytes": self.nbytes, "seconds": self.seconds},
-            "memory": {"planned": self.memory_planned, "peak": self.memory_peak},
-            "inertia": self.inertia,
-            "iterations": self.iterations,
-            "residual": self.residual,
-            "fingerprint": self.fingerprint,
-            "versions": self.versions,
-            "settings": self.settings,
-            "config": _without_storage_options(plain(self.config)),
-        }
+        document: dict[str, Any] = {}
+        for name, place in _PLACES.items():
+            section, _, key = place.rpartition(".")
+            inside = document.setdefault(section, {}) if section else document
+            inside[key] = getattr(self, name)
+        document["problems"] = [{"id": name, "reason": reason} for name, reason in self.problems]
+        document["config"] = _without_storage_options(plain(self.config))
         return to_json(document, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str, path: str = RECORD) -> "RunRecord":
-        """Return the record of a text; `path` is what errors name.
+        """Return the record of a text; `path` is what errors name. Unknown keys are passed over.
 
         Raises
         ------
         ResultError
-            If it is damaged, or written by a newer chunkmeans.
+            If it is damaged, or of a newer format.
         """
         try:
             data = json.loads(text)
             refuse_newer(data["format"], path)
-            totals, memory = data["totals"], data["memory"]
-            images = data.get("images", {})
-            return cls(
-                config=data["config"],
-                settings=data["settings"],
-                fingerprint=data["fingerprint"],
-                state=data["state"],
-                counts=data["counts"],
-                images=images.get("named", sum(data["counts"].values())),
-                pending=images.get("pending", 0),
-                ended=images.get("ended", 0),
-                others=images.get("others", 0),
-                problems=tuple((p["id"], p["reason"]) for p in data.get("problems", ())),
-                pixels=totals["pixels"],
-                nbytes=totals["bytes"],
-                seconds=totals["seconds"],
-                memory_planned=memory["planned"],
-                memory_peak=memory["peak"],
-                inertia=_number(data["inertia"]),
-                iterations=data["iterations"],
-                residual=_number(data["residual"]),
-                versions=data["versions"],
-                format=data["format"],
-            )
-        except (ValueError, KeyError, TypeError) as error:
+            found: dict[str, Any] = {}
+            for name, place in _PLACES.items():
+                section, _, key = place.rpartition(".")
+                inside = data.get(section, {}) if section else data
+                if key in inside or name not in _BEFORE:
+                    found[name] = inside[key]
+                else:
+                    found[name] = _BEFORE[name]
+            found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
+            found |= {name: _number(found[name]) for name in ("inertia", "residual")}
+            return cls(**found)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResultError(
                 f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
                 "another results.path; if all beside it is of chunkmeans, delete that folder and "
                 "run again"
             ) from error
+
+
+_PLACES = {
+    "format": "format",
+    "format_minor": "format_minor",
+    "state": "state",
+    "counts": "counts",
+    "images": "images.named",
+    "pending": "images.pending",
+    "ended": "images.ended",
+    "others": "images.others",
+    "problems": "problems",
+    "pixels": "totals.pixels",
+    "nbytes": "totals.bytes",
+    "seconds": "totals.seconds",
+    "memory_planned": "memory.planned",
+    "memory_peak": "memory.peak",
+    "inertia": "inertia",
+    "iterations": "iterations",
+    "residual": "residual",
+    "fingerprint": "fingerprint",
+    "versions": "versions",
+    "settings": "settings",
+    "config": "config",
+}
+"""Where each field stands in ``run.json``, in this order."""
+_BEFORE: Mapping[str, Any] = {"format_minor": 0}
+"""Fields that came after the first format, and what a record without them means."""
 
 
 def write_record(store: Store, record: RunRecord) -> None:
@@ -148,45 +149,37 @@ def read_record(store: Store) -> RunRecord:
     return RunRecord.from_json(store.read_text(RECORD), store.join(RECORD))
 
 
-def refuse_newer(found: int, path: str) -> None:
-    """Refuse a format that this chunkmeans does not know yet."""
-    if found > FORMAT:
-        raise ResultError(
-            f"{path}: was written by a newer chunkmeans (format {found}, this one reads up to "
-            f"{FORMAT}); upgrade chunkmeans"
-        )
+def settings_fingerprint(settings: Mapping[str, Any]) -> str:
+    """Return a text that is the same where the settings are, and the algorithm's version.
+
+    A key that came later counts only where it is not what was done before there was the key, so
+    that results made without it are still those of the same settings.
+    """
+    later = keys_added_later(Config)
+    flat = {
+        key: value
+        for key, value in sorted(_flat(plain(settings)))
+        if key not in later or value != plain(later[key])
+    }
+    return sha256(to_json([versions.ALGORITHM_VERSION, flat]).encode()).hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of chunkmeans and of what its results depend on."""
-    found = {"python": platform.python_version()}
-    for package in ("chunkmeans", "numpy", "numba", "zarr"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def fingerprint(settings: Mapping[str, Any]) -> str:
-    """Return a text that is the same where the settings are, and the algorithm's version."""
-    flat = dict(sorted(_flat(plain(settings))))
-    return sha256(to_json([ALGORITHM_VERSION, flat]).encode()).hexdigest()
-
-
-def mark(value: Any) -> str:
+def content_mark(value: Any) -> str:
     """Return a short text that is the same where a JSON value and the algorithm's version are."""
-    text = to_json([ALGORITHM_VERSION, value])
+    text = to_json([versions.ALGORITHM_VERSION, value])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def clash(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Return what differs between the settings of an output and those asked for, a line each.
 
-    >>> clash({"kmeans": {"k": 4, "seed": 0}}, {"kmeans": {"k": 8, "seed": 0}})
+    Keys that the output does not name count as what was done then.
+
+    >>> differences({"kmeans": {"k": 4}}, {"kmeans": {"k": 8, "seed": 0}})
     ['kmeans.k: 4 -> 8']
     """
-    before, after = dict(_flat(plain(old))), dict(_flat(plain(new)))
+    before = dict(_flat(plain(settings_in(Config, old))))
+    after = dict(_flat(plain(settings_in(Config, new))))
     return [
         f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
         for key in dict.fromkeys([*before, *after])

@@ -44,13 +44,13 @@ class Rows(MutableMapping[str, Row]):
     def __len__(self) -> int:
         return len(self._packed)
 
-    def listed(self, names: Sequence[str]) -> "Listed":
+    def listed(self, names: Sequence[str]) -> Sequence[Row]:
         """Return the rows of these ids, in their order."""
-        return Listed(names, self)
+        return _InOrder(names, self)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed(Sequence[Row]):
+class _InOrder(Sequence[Row]):
     """Some rows in an order, each unpacked when it is looked at."""
 
     names: Sequence[str]

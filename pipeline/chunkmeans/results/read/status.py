@@ -14,8 +14,8 @@ class Status:
     """What is known of a run."""
 
     state: str
-    """``running``, ``finished``, ``failed``, ``interrupted``; or ``killed``: the record says that
-    it runs, but nobody does."""
+    """``running``, ``finished``, ``failed``, ``interrupted``; or ``killed``: by the
+    record it runs, but its driver is gone."""
     counts: Mapping[str, int]
     """Inputs that have ended, by state."""
     images: int
@@ -29,7 +29,7 @@ class Status:
     seconds_left: float | None
     """Time left at this rate; None if there is no telling."""
     driver: str
-    """Who runs it; empty if nobody does."""
+    """The driver that runs it; empty if none does."""
     doing: Mapping[str, Any]
     """The running phase: its name and subject, how much of it is done, the latest iteration."""
     others: int
@@ -39,7 +39,7 @@ class Status:
 
 
 def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
-    """Return the status of the run that `record` tells of.
+    """Return the status of the run that `record` is of.
 
     Where its driver runs on another machine and may be dead, it is watched for some seconds.
     """
@@ -70,9 +70,9 @@ def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
 def _left(
     driver: Holder | None, pending: int, rate: float | None, doing: Mapping[str, Any]
 ) -> float | None:
-    """Return the seconds that the pending images take; None where nobody works at them.
+    """Return the seconds that the pending images take; None where none is worked at.
 
-    Of a fit that all images share nobody knows how many iterations it takes.
+    How many iterations a fit of all images takes is not known before.
     """
     if driver is None or rate is None or not pending or doing.get("phase") != "images":
         return None

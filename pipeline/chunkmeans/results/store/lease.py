@@ -1,7 +1,7 @@
 """Who writes an output: one driver at a time, on whatever host, by one small file.
 
 A store need not know locks, appending or renaming, and clocks may differ. So a driver writes
-``lease.json`` again and again with a number that grows, and whoever finds such a file watches
+``lease.json`` again and again with a number that grows, and a driver that finds such a file watches
 whether the number does. Where the driver runs, or ran, on this very machine, its process is looked
 up instead, which needs no waiting.
 
@@ -35,7 +35,7 @@ from chunkmeans.retry import is_transient
 
 BEAT = 5.0
 """Seconds between two signs of life."""
-PATIENCE = 4
+BEATS_UNTIL_DEAD = 4
 """Beats without a sign of life after which a driver is taken for dead."""
 SETTLE = 0.5
 """Seconds after which one of two that started at once sees the other, where names are no lock."""
@@ -46,13 +46,13 @@ _held: set[str] = set()
 
 @dataclass(frozen=True)
 class Holder:
-    """What ``lease.json`` says."""
+    """What ``lease.json`` holds."""
 
     id: str
     host: str
     pid: int
     born: float
-    """When the process began, by its own clock: tells it from a later one of the same number."""
+    """When the process began, by its own clock: a later one may have the same number."""
     machine: str
     """Names the machine since its last start, and the container; empty if that is not known."""
     since: str
@@ -82,7 +82,7 @@ class Holder:
         return self.machine == this_machine() != ""
 
     def known_to_live(self) -> bool | None:
-        """Whether the process is there; None if this machine cannot tell."""
+        """Whether the process is there; None if that is not known here."""
         if not self.of_this_machine():
             return None
         if self.pid == os.getpid():
@@ -109,12 +109,12 @@ def this_machine() -> str:
 
 
 def holder(store: Store) -> Holder | None:
-    """Return who holds the output, dead or alive; None if nobody does.
+    """Return the driver that holds the output, dead or alive; None if there is none.
 
     Raises
     ------
     ResultError
-        If the output does not answer: nobody may be taken for dead for that.
+        If the output does not answer: no driver may be taken for dead for that.
     """
     try:
         text = store.read_text(LEASE)
@@ -129,11 +129,11 @@ def holder(store: Store) -> Holder | None:
 
 
 def lives(store: Store, found: Holder, beat: float = BEAT) -> bool:
-    """Whether the driver that `found` names is alive; may watch it for `PATIENCE` beats."""
+    """Whether the driver that `found` names is alive; may watch it for `BEATS_UNTIL_DEAD` beats."""
     known = False if found == _DAMAGED else found.known_to_live()
     if known is not None:
         return known
-    until = monotonic() + PATIENCE * beat
+    until = monotonic() + BEATS_UNTIL_DEAD * beat
     pause = Event()
     while monotonic() < until:
         pause.wait(min(1.0, beat / 2))
@@ -153,7 +153,7 @@ class Lease:
     store
         The output.
     progress
-        Called now and then: what others are told of this run.
+        Called now and then: the progress that others read.
     beat
         Seconds between two signs of life.
 
@@ -228,7 +228,7 @@ class Lease:
         if self._lost:
             raise ResultError(
                 f"{self.store.path}: another run took over, as this one gave no sign of life for "
-                f"{PATIENCE * self.beat:g} seconds: {self._lost}"
+                f"{BEATS_UNTIL_DEAD * self.beat:g} seconds: {self._lost}"
             )
 
     def _live(self) -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 PARTIAL = ".partial"
 """How the names of temporary files end, zarr's own too."""
-AT_ONCE = 4
+SYNC_THREADS = 4
 """Threads that sync files: a disk writes its journal once for all that wait for it, but each
 takes Python's lock from those that compute."""
 BUFFER = 2**16
@@ -59,7 +59,7 @@ def _locked(folder: str) -> int | None:
     try:
         os.makedirs(folder, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # whoever writes there next will be told why
+    except OSError:  # the next write there raises the reason
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -80,9 +80,9 @@ def sync_under(roots: Iterable[str]) -> None:
         If the disk refuses.
     """
     syncs = chain.from_iterable(map(_below, roots))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        while batch := list(islice(syncs, 256 * AT_ONCE)):
-            list(pool.map(_all, (batch[part::AT_ONCE] for part in range(AT_ONCE))))
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        while batch := list(islice(syncs, 256 * SYNC_THREADS)):
+            list(pool.map(_all, (batch[part::SYNC_THREADS] for part in range(SYNC_THREADS))))
 
 
 def _all(steps: Iterable[Callable[[], None]]) -> None:

@@ -23,7 +23,7 @@ def is_log(name: str) -> bool:
 
 
 class Log:
-    """A watcher that writes every event to ``logs/``; several threads may tell it events.
+    """A watcher that writes every event to ``logs/``; several threads may call it.
 
     On a disk, lines are appended to ``logs/run.jsonl`` at once. An object store cannot append:
     there, lines are gathered and written in parts, ``logs/run-<start>-<number>.jsonl``.

@@ -14,7 +14,7 @@ from chunkmeans.errors import ChunkmeansError
 from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.urls import filesystem
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Bucket:
     def create(self, url: str, data: bytes) -> bool:
         """Write an object that is not there; False if it is.
 
-        Not every store can tell of two at once which was first: then both succeed.
+        Not every store knows which of two at once was first: then both succeed.
         """
 
         def act(system: Any, path: str) -> bool:
@@ -95,13 +95,13 @@ class Bucket:
                 system.rm_file(f"{path}/{first}")
             with suppress(FileNotFoundError):
                 system.rm(path, recursive=True)
-            if left := _below(system, path):  # s3fs does not tell what it was refused
+            if left := _below(system, path):  # s3fs does not report what it was refused
                 raise PermissionError(f"{len(left)} objects are still there, such as {left[0]}")
 
         self._do(url, act)
 
-    def _do(self, url: str, act: Callable[[Any, str], Value]) -> Value:
-        def once() -> Value:
+    def _do(self, url: str, act: Callable[[Any, str], _Value]) -> _Value:
+        def once() -> _Value:
             try:
                 return act(*filesystem(url, self.storage_options))
             except (OSError, ChunkmeansError):

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def pack(values: NDArray[Any]) -> dict[str, Any]:
+def pack_array(values: NDArray[Any]) -> dict[str, Any]:
     """Return an array of numbers as JSON values.
 
-    >>> unpack(pack(np.array([0.1, np.nan]))).tolist()
+    >>> unpack_array(pack_array(np.array([0.1, np.nan]))).tolist()
     [0.1, nan]
     """
     ordered = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
@@ -23,8 +23,8 @@ def pack(values: NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def unpack(found: Mapping[str, Any]) -> NDArray[Any]:
-    """Return the array that `pack` took.
+def unpack_array(found: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the array that `pack_array` took.
 
     Raises
     ------

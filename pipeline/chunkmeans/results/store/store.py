@@ -58,7 +58,7 @@ _READABLE = 40
 
 
 def path_of(name: str) -> str:
-    """Return the name of a file or folder for whatever has this `name`, say in a manifest.
+    """Return the name of a file or folder for what has this `name`, such as a group of a manifest.
 
     A hash of the name stands for it; what is readable of it comes first, for people.
 
@@ -193,7 +193,7 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[bool]:
-        """Let one process of this machine at a time in; False where that cannot be had."""
+        """Admit one process of this machine at a time; False where that is not possible."""
         if self.folder is None:
             yield False
             return
@@ -279,7 +279,7 @@ class Store:
     def delete(self, name: str) -> None:
         """Delete the file or folder `name`, if there is one; of a zarr store its mark first.
 
-        Whoever looks in the middle of it must not take what is left for a whole store.
+        A reader in the middle of it must not take what is left for a whole store.
         """
         path = self.join(name)
         with self.naming(name, "cannot be deleted"):
@@ -295,7 +295,7 @@ class Store:
     def sweep(self, name: str = "") -> list[str]:
         """Delete the temporary files directly in the folder `name`; returns their names.
 
-        They are what a writer leaves that was killed: nobody else may be writing there.
+        They are what a killed writer leaves: no other may be writing there.
         """
         left = [file for file in self.names(name) if file.endswith(PARTIAL)]
         for file in left:

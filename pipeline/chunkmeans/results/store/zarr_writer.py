@@ -9,6 +9,7 @@ else, reading results above all, is left to zarr.
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -30,50 +31,56 @@ _CHECK = 4
 """Bytes of the checksum that ends an index."""
 
 Shape = tuple[int, ...]
-Axes = str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZarrArray:
+    """How an array is stored; its missing pixels are 0."""
+
+    shape: Shape
+    """Pixels along each axis."""
+    dtype: np.dtype[Any]
+    chunk: Shape
+    """Pixels per axis of what is compressed at once."""
+    shard: Shape | None
+    """Pixels per axis of a stored object of several chunks; None: each chunk is an object."""
+    axes: tuple[str, ...]
+    """A name per axis."""
+
+    @property
+    def unit(self) -> Shape:
+        """Pixels per axis of a stored object."""
+        return self.shard or self.chunk
 
 
 @lru_cache(64)  # images of a database are often of one size
-def array_json(
-    shape: Shape, dtype: np.dtype[Any], chunk: Shape, shard: Shape | None, axes: Axes
-) -> str:
-    """Return the ``zarr.json`` of an array whose missing pixels are 0.
-
-    Parameters
-    ----------
-    shape, dtype
-        Of the array.
-    chunk, shard
-        Pixels per axis of what is compressed at once, and of a stored object of several chunks;
-        without the latter each chunk is an object.
-    axes
-        A name per axis.
-    """
+def array_json(array: ZarrArray) -> str:
+    """Return the ``zarr.json`` of an array."""
     little = {"name": "bytes", "configuration": {"endian": "little"}}
     codecs: list[dict[str, Any]] = [
-        little if dtype.itemsize > 1 else {"name": "bytes"},
+        little if array.dtype.itemsize > 1 else {"name": "bytes"},
         {"name": "zstd", "configuration": {"level": _CODEC.level, "checksum": True}},
     ]
-    if shard is not None:
+    if array.shard is not None:
         inside = {
-            "chunk_shape": list(chunk),
+            "chunk_shape": list(array.chunk),
             "codecs": codecs,
             "index_codecs": [little, {"name": "crc32c"}],
             "index_location": "end",
         }
         codecs = [{"name": "sharding_indexed", "configuration": inside}]
     document = {
-        "shape": list(shape),
-        "data_type": dtype.name,
+        "shape": list(array.shape),
+        "data_type": array.dtype.name,
         "chunk_grid": {
             "name": "regular",
-            "configuration": {"chunk_shape": list(shard or chunk)},
+            "configuration": {"chunk_shape": list(array.unit)},
         },
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": 0.0 if dtype.kind == "f" else 0,
+        "fill_value": 0.0 if array.dtype.kind == "f" else 0,
         "codecs": codecs,
         "attributes": {},
-        "dimension_names": list(axes),
+        "dimension_names": list(array.axes),
         "zarr_format": 3,
         "node_type": "array",
         "storage_transformers": [],
@@ -81,27 +88,13 @@ def array_json(
     return json.dumps(document, indent=2)
 
 
-def create_array(
-    store: Store,
-    path: str,
-    shape: Shape,
-    dtype: np.dtype[Any],
-    chunk: Shape,
-    shard: Shape | None,
-    axes: Axes,
-) -> None:
-    """Create the array at `path`, without any pixel; parameters as of `array_json`."""
-    text = array_json(shape, dtype, chunk, shard, axes)
-    store.write_bytes(f"{path}/{METADATA}", text.encode())
+def create_array(store: Store, path: str, array: ZarrArray) -> None:
+    """Create the array at `path`, without any pixel."""
+    store.write_bytes(f"{path}/{METADATA}", array_json(array).encode())
 
 
-def write_part(
-    store: Store,
-    path: str,
-    start: Sequence[int],
-    values: NDArray[Any],
-    chunk: Shape,
-    shard: Shape | None,
+def write_objects(
+    store: Store, path: str, array: ZarrArray, start: Sequence[int], values: NDArray[Any]
 ) -> None:
     """Write a part of the array at `path`: every object that it is made of, whole.
 
@@ -111,19 +104,22 @@ def write_part(
         Where the part begins: whole objects from the array's origin.
     values
         Its pixels, of the array's own type; at the array's border, what there is.
-    chunk, shard
-        As of `array_json`.
     """
-    for box in split(Box.whole(values.shape), shard or chunk):
+    for box in split(Box.whole(values.shape), array.unit):
         part = values[box.slices]
-        data = encoded(part, chunk) if shard is None else _shard(part, chunk, shard)
-        at = (a + b for a, b in zip(start, box.start, strict=True))
-        store.write_bytes(f"{path}/{object_name(tuple(at), shard or chunk)}", data)
+        sharded = array.shard is not None
+        data = _shard(part, array.chunk, array.unit) if sharded else encoded(part, array.chunk)
+        at = [a + b for a, b in zip(start, box.start, strict=True)]
+        store.write_bytes(f"{path}/{object_name(at, array.unit)}", data)
 
 
-def read_part(
-    store: Store, path: str, box: Box, dtype: np.dtype[Any], chunk: Shape, shard: Shape | None
-) -> NDArray[Any]:
+def write_array(store: Store, path: str, array: ZarrArray, values: NDArray[Any]) -> None:
+    """Create the array at `path` with all its pixels."""
+    create_array(store, path, array)
+    write_objects(store, path, array, (0,) * values.ndim, values)
+
+
+def read_objects(store: Store, path: str, array: ZarrArray, box: Box) -> NDArray[Any]:
     """Return a part of the array at `path` as it was written.
 
     Raises
@@ -131,15 +127,16 @@ def read_part(
     ResultError
         If an object is missing or damaged.
     """
-    out = np.empty(box.shape, dtype)
-    for whole in split(box, shard or chunk):
-        name = f"{path}/{object_name(whole.start, shard or chunk)}"
+    out = np.empty(box.shape, array.dtype)
+    for whole in split(box, array.unit):
+        name = f"{path}/{object_name(whole.start, array.unit)}"
         data = store.read_bytes(name)
         try:
-            for part, packed in _chunks(data, whole, chunk, shard):
-                stored = np.frombuffer(_CODEC.decode(packed), dtype.newbyteorder("<"))
-                corner = tuple(a // c * c for a, c in zip(part.start, chunk, strict=True))
-                out[part.within(box.start).slices] = stored.reshape(chunk)[
+            for part, data_of_chunk in _chunks(data, whole, array):
+                stored = np.frombuffer(_CODEC.decode(data_of_chunk), array.dtype.newbyteorder("<"))
+                # a chunk at the border is stored whole, and a part may begin inside a chunk
+                corner = tuple(a // c * c for a, c in zip(part.start, array.chunk, strict=True))
+                out[part.within(box.start).slices] = stored.reshape(array.chunk)[
                     part.within(corner).slices
                 ]
         except (RuntimeError, ValueError) as error:  # a codec's failure, too few bytes
@@ -169,33 +166,31 @@ def _shard(values: NDArray[Any], chunk: Shape, shard: Shape) -> bytes:
     """Return a shard's bytes: its chunks in C order, where each is, and a checksum of that."""
     grid = tuple(s // c for s, c in zip(shard, chunk, strict=True))
     index = np.full((*grid, 2), _NOWHERE, "<u8")
-    packed = []
+    stored: list[bytes] = []
     end = 0
     for box in split(Box.whole(values.shape), chunk):
-        packed.append(encoded(values[box.slices], chunk))
+        stored.append(encoded(values[box.slices], chunk))
         at = tuple(a // c for a, c in zip(box.start, chunk, strict=True))
-        index[at] = end, len(packed[-1])
-        end += len(packed[-1])
+        index[at] = end, len(stored[-1])
+        end += len(stored[-1])
     listed = index.tobytes()
-    return b"".join([*packed, listed, crc32c(listed).to_bytes(_CHECK, "little")])
+    return b"".join([*stored, listed, crc32c(listed).to_bytes(_CHECK, "little")])
 
 
-def _chunks(
-    data: bytes, box: Box, chunk: Shape, shard: Shape | None
-) -> Iterator[tuple[Box, memoryview]]:
+def _chunks(data: bytes, box: Box, array: ZarrArray) -> Iterator[tuple[Box, memoryview]]:
     """Yield the part of `box` in each chunk of an object, and the chunk's bytes."""
     view = memoryview(data)
-    if shard is None:
+    if array.shard is None:
         yield box, view
         return
-    grid = tuple(s // c for s, c in zip(shard, chunk, strict=True))
+    grid = tuple(s // c for s, c in zip(array.shard, array.chunk, strict=True))
     length = 16 * prod(grid)
     listed = bytes(view[-length - _CHECK : -_CHECK])
     if crc32c(listed) != int.from_bytes(view[-_CHECK:], "little"):
         raise ValueError("the checksum of its index does not fit")
     index = np.frombuffer(listed, "<u8").reshape(*grid, 2)
-    for part in split(box, chunk):
-        at = tuple(a // c % g for a, c, g in zip(part.start, chunk, grid, strict=True))
+    for part in split(box, array.chunk):
+        at = tuple(a // c % g for a, c, g in zip(part.start, array.chunk, grid, strict=True))
         start, size = index[at].tolist()
         yield part, view[start : start + size]
 

@@ -1,4 +1,4 @@
-"""The marks that say of images' stores that they are complete: set last, for several at once.
+"""Completion marks of images' stores: set last, for several stores at once.
 
 A disk writes its journal once for all that wait for it. So what is waited for is not one small
 store after the other, but those that a task has written, together.
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from chunkmeans.results.store.local_files import AT_ONCE
+from chunkmeans.results.store.local_files import SYNC_THREADS
 from chunkmeans.results.store.store import METADATA, Store
 
 REQUESTS = 32
@@ -34,6 +34,6 @@ def complete(store: Store, marks: Sequence[Mark]) -> None:
         If the output cannot be written. Nothing but what is on the disk is marked then.
     """
     store.sync(*(mark.path for mark in marks))
-    with ThreadPoolExecutor(AT_ONCE if store.folder is not None else REQUESTS) as pool:
+    with ThreadPoolExecutor(SYNC_THREADS if store.folder is not None else REQUESTS) as pool:
         names = (f"{mark.path}/{METADATA}" for mark in marks)
         list(pool.map(store.write_text, names, (mark.text for mark in marks)))

@@ -15,9 +15,16 @@ from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box, split
 from chunkmeans.image.info import ImageInfo
 from chunkmeans.kmeans.model import Floats, Model
-from chunkmeans.results.models.models import FORMAT, group_json, numbers, write_model_at
+from chunkmeans.results.models.models import group_json, numbers, write_model_at
 from chunkmeans.results.store.store import METADATA, Store, image_path
-from chunkmeans.results.store.zarr_writer import create_array, object_names, read_part, write_part
+from chunkmeans.results.store.versions import FORMAT
+from chunkmeans.results.store.zarr_writer import (
+    ZarrArray,
+    create_array,
+    object_names,
+    read_objects,
+    write_objects,
+)
 from chunkmeans.results.write.complete import Mark
 from chunkmeans.results.write.layout import LabelLayout
 from chunkmeans.results.write.ome_metadata import (
@@ -37,7 +44,7 @@ _OWN_KEYS = frozenset({"format", "complete", "image", "model"})
 class LabelWriter:
     """Writes the labels of one image. Pickles; any number of tasks may write at a time.
 
-    Each task writes boxes of whole blocks, and nobody else touches those. Writing a box again
+    Each task writes boxes of whole blocks, and no other task touches those. Writing a box again
     writes the same objects again, whole, without looking at what was there.
     """
 
@@ -53,6 +60,22 @@ class LabelWriter:
     def block(self) -> tuple[int, ...]:
         """Pixels per axis of what one task must label, or whole multiples of it."""
         return self.layout.block
+
+    def arrays(self, level: int) -> tuple[ZarrArray, ZarrArray]:
+        """Return how the labels of a level are stored, and how the mean image is, if there is."""
+        cut, axes, where = (
+            self.layout.levels[level],
+            self.layout.axes,
+            channel_axis(self.layout.axes),
+        )
+        labels = ZarrArray(cut.shape, self.layout.dtype, cut.chunk, cut.shard, tuple(axes))
+        return labels, ZarrArray(
+            _inserted(cut.shape, where, self.info.channels),
+            self.info.dtype,
+            _inserted(cut.chunk, where, 1),
+            _inserted(cut.shard, where, 1) if cut.shard else None,
+            (*axes[:where], "c", *axes[where:]),
+        )
 
     def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
         """Write the labels of `box`, and its part of the levels that lie inside blocks.
@@ -93,14 +116,12 @@ class LabelWriter:
         """Write one object of a higher level from the level below; errors as of `write`."""
         table = self._table(colours)
         labels = np.empty(box.shape, self.layout.dtype)
-        below = self.layout.levels[level - 1]
+        below, _ = self.arrays(level - 1)
         with self.store.naming(self.path, "labels cannot be read", may_pass=True):
             # in parts, so that no more than one object's worth of pixels is read at a time
             for part in split(box, [-(-u // 2) for u in self.layout.levels[level].unit]):
-                full = read_part(
-                    self.store, f"{self.path}/{level - 1}", self.layout.below(part, level),
-                    self.layout.dtype, below.chunk, below.shard,
-                )  # fmt: skip
+                covered = self.layout.below(part, level)
+                full = read_objects(self.store, f"{self.path}/{level - 1}", below, covered)
                 labels[part.within(box.start).slices] = halve(
                     full, self.layout.axes, self.layout.pyramid
                 )
@@ -174,20 +195,16 @@ class LabelWriter:
         return mean_table(colours, self.info.dtype)
 
     def _put(self, level: int, box: Box, labels: NDArray[Any], table: NDArray[Any] | None) -> None:
-        cut = self.layout.levels[level]
-        path = f"{self.path}/{level}"
+        array, mean = self.arrays(level)
         with self.store.naming(self.path, "labels cannot be written", may_pass=True):
-            write_part(self.store, path, box.start, labels, cut.chunk, cut.shard)
+            write_objects(self.store, f"{self.path}/{level}", array, box.start, labels)
             if table is None:
                 return
-            path = f"{self.path}/{MEAN}/{level}"
             where = channel_axis(self.layout.axes)
-            chunk = _inserted(cut.chunk, where, 1)
-            shard = _inserted(cut.shard, where, 1) if cut.shard else None
             for channel in range(table.shape[1]):
                 values = np.expand_dims(np.take(table[:, channel], labels), where)
                 start = _inserted(box.start, where, channel)
-                write_part(self.store, path, start, values, chunk, shard)
+                write_objects(self.store, f"{self.path}/{MEAN}/{level}", mean, start, values)
 
     def _refuse_holes(self) -> None:
         expected = names_of_objects(self.layout, self.info.channels if self.mean_image else 0)
@@ -235,27 +252,16 @@ def create_labels(
     """
     path = image_path(image)
     store.delete(path)
+    writer = LabelWriter(store, path, layout, info, mean_image)
     begun = group_json({"chunkmeans": {"format": FORMAT, "complete": False}})
     with store.naming(path, "labels cannot be created"):
         store.write_bytes(f"{path}/{METADATA}", begun.encode())
-        for n, level in enumerate(layout.levels):
-            create_array(
-                store, f"{path}/{n}", level.shape, layout.dtype, level.chunk, level.shard,
-                layout.axes,
-            )  # fmt: skip
-        if mean_image:
-            where = channel_axis(layout.axes)
-            for n, level in enumerate(layout.levels):
-                create_array(
-                    store,
-                    f"{path}/{MEAN}/{n}",
-                    _inserted(level.shape, where, info.channels),
-                    info.dtype,
-                    _inserted(level.chunk, where, 1),
-                    _inserted(level.shard, where, 1) if level.shard else None,
-                    layout.axes[:where] + "c" + layout.axes[where:],
-                )
-    return LabelWriter(store, path, layout, info, mean_image)
+        for n in range(len(layout.levels)):
+            labels, mean = writer.arrays(n)
+            create_array(store, f"{path}/{n}", labels)
+            if mean_image:
+                create_array(store, f"{path}/{MEAN}/{n}", mean)
+    return writer
 
 
 def mean_table(means: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:

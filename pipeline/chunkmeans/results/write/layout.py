@@ -1,6 +1,6 @@
 """How the labels of an image are cut: levels of a pyramid, chunks, shards. Integers only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from chunkmeans.image.grid import Box, split
 from chunkmeans.image.info import ImageInfo
 
 Edge = int | Sequence[int] | None
+_Edges = tuple[int, ...]
+"""Pixels per axis."""
 Pyramid = Literal["mode", "nearest", "none"]
 
 MOST_LABELS = 65_535
@@ -19,7 +21,7 @@ _DEEP = {"chunk": 64, "shard": 256}
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class PyramidLevel:
     """One level of the pyramid."""
 
     shape: tuple[int, ...]
@@ -50,7 +52,7 @@ class LabelLayout:
     """One letter per axis, of ``tzyx``."""
     dtype: np.dtype[Any]
     """uint8 up to 255 labels, else uint16; 0 is no data."""
-    levels: tuple[Level, ...]
+    levels: tuple[PyramidLevel, ...]
     """The full labels first, then ever smaller ones."""
     pyramid: Pyramid
     """What a pixel of a smaller level is made of: the ``mode`` of the pixels it covers, or the
@@ -110,7 +112,7 @@ def plan_labels(
     k
         Number of labels.
     chunk, shard
-        Edges in pixels: one for all axes of space, or one per axis of space, or one per axis.
+        _Edges in pixels: one for all axes of space, or one per axis of space, or one per axis.
         ``"none"`` stores each chunk as an object of its own. None: 512 and 2048 in 2-D, 64 and
         256 in 3-D, made to fit each other. A chunk holds one moment of time, unless its axis is
         given. Both are cut down to what the image needs.
@@ -128,32 +130,39 @@ def plan_labels(
         raise ValueError(f"an image of {info.shape} has no pixel to label")
     if pyramid not in ("mode", "nearest", "none"):
         raise ConfigError(f"results.pyramid is {pyramid!r}; give mode, nearest or none")
-    chunks, shards = _edges(info.axes, chunk, shard)
-    block = _fit(info.shape, chunks, shards)
-    longest = max(c for axis, c in zip(info.axes, chunks, strict=True) if axis != "t")
-    levels: list[Level] = []
-    shape, scale, with_block = info.shape, 1, True
+    levels = tuple(_levels(info, *_edges(info.axes, chunk, shard)))
+    dtype = np.dtype(np.uint8 if k <= 255 else np.uint16)
+    return LabelLayout(info.axes, dtype, levels[:1] if pyramid == "none" else levels, pyramid)
+
+
+def _levels(info: ImageInfo, chunks: _Edges, shards: _Edges) -> Iterator[PyramidLevel]:
+    """Yield the levels of a pyramid, down to the one that fits a chunk along each axis of space."""
+    axes, shape, scale, with_block = info.axes, info.shape, 1, True
+    block = _fit(shape, chunks, shards)
     while True:
+        # a block is halved with the labels as long as its halves are whole chunks of each level
         with_block = with_block and all(
-            b >= n or axis == "t" or (b % (scale * c) == 0)
-            for axis, b, n, c in zip(info.axes, block, info.shape, chunks, strict=True)
+            b >= n or b % (scale * c) == 0
+            for b, n, c in zip(
+                *(_of_space(axes, v) for v in (block, info.shape, chunks)), strict=True
+            )
         )
         unit = tuple(
             s // scale if with_block and axis != "t" and b < n else s
-            for axis, s, b, n in zip(info.axes, shards, block, info.shape, strict=True)
+            for axis, s, b, n in zip(axes, shards, block, info.shape, strict=True)
         )
         small = tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
         fitted = _fit(shape, chunks, unit)
-        levels.append(Level(shape, small, None if fitted == small else fitted, with_block))
-        spatial = max(n for axis, n in zip(info.axes, shape, strict=True) if axis != "t")
-        if pyramid == "none" or spatial <= longest:
-            break
-        shape = tuple(
-            n if axis == "t" else -(-n // 2) for axis, n in zip(info.axes, shape, strict=True)
-        )
+        yield PyramidLevel(shape, small, None if fitted == small else fitted, with_block)
+        if max(_of_space(axes, shape)) <= max(_of_space(axes, chunks)):
+            return
+        shape = tuple(n if axis == "t" else -(-n // 2) for axis, n in zip(axes, shape, strict=True))
         scale *= 2
-    dtype = np.dtype(np.uint8 if k <= 255 else np.uint16)
-    return LabelLayout(info.axes, dtype, tuple(levels), pyramid)
+
+
+def _of_space(axes: str, values: Sequence[int]) -> list[int]:
+    """Return the values along the axes of space: all but time."""
+    return [value for axis, value in zip(axes, values, strict=True) if axis != "t"]
 
 
 def _fit(shape: Sequence[int], chunks: Sequence[int], shards: Sequence[int]) -> tuple[int, ...]:
@@ -165,9 +174,7 @@ def _fit(shape: Sequence[int], chunks: Sequence[int], shards: Sequence[int]) -> 
     )
 
 
-def _edges(
-    axes: str, chunk: Edge, shard: Edge | Literal["none"]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _edges(axes: str, chunk: Edge, shard: Edge | Literal["none"]) -> tuple[_Edges, _Edges]:
     """Return chunk and shard along each axis, as asked or by default, checked."""
     default = _DEEP if "z" in axes else _FLAT
     asked_chunk = _per_axis("chunk", axes, chunk)

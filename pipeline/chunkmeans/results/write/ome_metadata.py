@@ -133,7 +133,7 @@ def _properties(info: ImageInfo, model: Model) -> list[dict[str, Any]]:
 
 
 def channel_keys(info: ImageInfo) -> list[str]:
-    """Return what tells the channels apart in keys: a name, else a number; "" if there is one."""
+    """Return what distinguishes the channels in keys: a name, else a number; "" if there is one."""
     if info.channels == 1:
         return [""]
     names = info.channel_names

@@ -76,6 +76,10 @@ def _deep_mode(full: NDArray[Any], half: NDArray[Any]) -> None:
                 row[width // 2] = _mode4(a[i], b[i], c[i], d[i])
 
 
+# The pixels of a block are arguments of their own: inlined scalars stay in registers, while a tuple
+# or an array of them keeps the compiler from computing several blocks at a time.
+
+
 @compiled(inline="always")
 def _mode4(a: Any, b: Any, c: Any, d: Any) -> Any:
     """Mode of four labels without a branch: the lowest that occurs twice, else the lowest."""

@@ -1,9 +1,9 @@
-"""What else an image's store says of its labels: exact totals, and the averages they give.
+"""Exact totals of an image's labels, kept in its store, and the averages they give.
 
-A model tells the means that labelled; in a collection, or after an iteration that was stopped, an
+A model has the means that labelled; in a collection, or after an iteration that was stopped, an
 image's own pixels of a label have another average. The exact totals are kept where that is so:
 a collection's are those of its images, added up, so images that are labelled need not be read
-again when a run goes on.
+again when a run is resumed.
 """
 
 import base64

@@ -22,6 +22,8 @@ the same time (SystemError: AST constructor recursion depth mismatch)."""
 class NpyImage(Image):
     """An array in a local ``.npy`` file; axes by the rule of `chunkmeans.sources.decode.axes`."""
 
+    reader = "npy 1"
+
     def describe(self) -> ImageInfo:
         """Return what is in the header; the file must be as long as it promises."""
         self.has_no("series", "level")

@@ -40,6 +40,8 @@ _ANIMATED = {"GIF", "WEBP"}
 class RasterImage(WholeImage):
     """A picture that pillow decodes."""
 
+    reader = "pillow 1"
+
     def describe(self) -> ImageInfo:
         """Return what is in the header; no pixel is decoded (but those before a later frame)."""
         self.has_no("level")

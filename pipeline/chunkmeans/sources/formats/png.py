@@ -50,6 +50,8 @@ class PngHeader(PictureHeader):
 class PngImage(WholeImage):
     """A PNG; of an animated one, the picture that is shown where there is no animation."""
 
+    reader = "png 1"
+
     def describe(self) -> ImageInfo:
         """Return what is in the chunks beside the pixels."""
         self.has_no("series", "level")

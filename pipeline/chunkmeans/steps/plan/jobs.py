@@ -1,7 +1,7 @@
 """From a config to the jobs of a run: what is segmented, how, and where it goes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from os.path import abspath
 from typing import Any
 
@@ -10,17 +10,20 @@ import numpy as np
 from chunkmeans.config import Config
 from chunkmeans.config.models import EarlierResults, GivenMeans
 from chunkmeans.errors import ConfigError, ResultError
+from chunkmeans.features.base import FeatureChain
+from chunkmeans.features.registry import make_features
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.features.validity import Nodata
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.models.models import has_model
 from chunkmeans.results.read.catalog import COLUMNS
 from chunkmeans.results.read.open_results import open_run
-from chunkmeans.results.read.record import versions
 from chunkmeans.results.store.store import Store
+from chunkmeans.results.store.versions import versions_now
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.find.collection import Entry, collect_entries
-from chunkmeans.steps.job import Job, Output
+from chunkmeans.steps.job import Job, LabelOutput
 
 
 def jobs_of(config: Config) -> list[Job]:
@@ -43,7 +46,8 @@ def jobs_of(config: Config) -> list[Job]:
                 "list the images in a manifest with a column `group`"
             )
     settings = means_of(config, entries)
-    shared, nodata = read_options(config), nodata_of(config)  # there may be a million jobs
+    # made once, as there may be a million jobs
+    shared, nodata, features = read_options(config), nodata_of(config), features_of(config)
     named = catalogue_names({name: None for entry in entries for name in entry.extra})
     return [
         Job(
@@ -59,6 +63,7 @@ def jobs_of(config: Config) -> list[Job]:
             if named
             else entry.extra,
             fingerprint=images.fingerprint,
+            features=features,
         )
         for entry in entries
     ]
@@ -89,6 +94,14 @@ def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
     settings, init = settings_of(config), config.kmeans.init
     if not isinstance(init, EarlierResults):
         return {entry.id: settings for entry in entries}
+    models = _found_models(config, init, entries)
+    return {name: _starting(settings, model, name) for name, model in models.items()}
+
+
+def _found_models(
+    config: Config, init: EarlierResults, entries: Sequence[Entry]
+) -> dict[str, Model]:
+    """Return the model of earlier results for each image, by id: pooled, of its group, its own."""
     if abspath(init.path) == abspath(config.results.path):
         raise ConfigError(
             f"kmeans.init.from: {init.path} is results.path itself; choose another results.path"
@@ -99,19 +112,21 @@ def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
         pooled = earlier.model if has_model(earlier.store) else None
     except ResultError as error:
         raise ConfigError(f"kmeans.init.from: {error}") from error
-    models = {entry.id: pooled or groups.get(entry.group or "") for entry in entries}
-    for name, model in models.items():
-        if model is None and name in earlier.images:
-            models[name] = earlier.images[name].model
-    without = [name for name, model in models.items() if model is None]
-    if without:
+    models = {}
+    for entry in entries:
+        model = pooled or groups.get(entry.group or "")
+        if model is None and entry.id in earlier.images:
+            model = earlier.images[entry.id].model
+        if model is not None:
+            models[entry.id] = model
+    if without := [entry.id for entry in entries if entry.id not in models]:
         known = list(earlier.images)
         raise ConfigError(
             f"kmeans.init.from: {init.path} has no means for {len(without)} images, "
             f"{without[0]!r} first; it has results of {len(known)}, such as "
             f"{', '.join(map(repr, known[:3]))}"
         )
-    return {name: _starting(settings, model, name) for name, model in models.items() if model}
+    return models
 
 
 def _starting(settings: Settings, model: Model, name: str) -> Settings:
@@ -127,36 +142,31 @@ def _starting(settings: Settings, model: Model, name: str) -> Settings:
 def settings_of(config: Config) -> Settings:
     """Return how to fit; the means of earlier results are not looked up here."""
     kmeans = config.kmeans
-    init = kmeans.init
+    init: Any = kmeans.init
+    if isinstance(init, GivenMeans):
+        init = np.array(init.means)
+    elif isinstance(init, EarlierResults):
+        init = "random"
+    named = ("k", "restarts", "threshold", "max_iterations", "empty", "seed")
     return Settings(
-        k=kmeans.k,
-        init=np.array(init.means)
-        if isinstance(init, GivenMeans)
-        else "random"
-        if isinstance(init, EarlierResults)
-        else init,
-        restarts=kmeans.restarts,
-        threshold=kmeans.threshold,
-        max_iterations=kmeans.max_iterations,
-        empty=kmeans.empty,
-        seed=kmeans.seed,
-        scale=config.features.scale,
+        **{name: getattr(kmeans, name) for name in named},
+        init=init,
+        scale=FeatureChain((*features_of(config).steps, ChannelScale(config.features.scale))),
     )
 
 
-def output_of(config: Config) -> Output:
+def features_of(config: Config) -> FeatureChain:
+    """Return what samples are made of pixels by; raises a `ConfigError` if it is not known."""
+    return make_features(config.features.use)
+
+
+def output_of(config: Config) -> LabelOutput:
     """Return where and how labels are stored."""
     results = config.results
-    attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions()}
-    return Output(
-        store_of(config),
-        results.chunk,
-        results.shard,
-        results.pyramid,
-        results.mean_image,
-        attributes,
-        results.samples,
-    )
+    attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions_now()}
+    named = ("chunk", "shard", "pyramid", "mean_image", "samples")
+    keys = {name: getattr(results, name) for name in named}
+    return LabelOutput(store_of(config), attributes=attributes, **keys)
 
 
 def store_of(config: Config) -> Store:
@@ -164,18 +174,10 @@ def store_of(config: Config) -> Store:
     return Store(config.results.path, config.results.storage_options)
 
 
-def read_options(config: Config, entry: Entry | None = None) -> ReadOptions:
-    """Return what to read of an image; its manifest's channels win."""
-    images = config.images
-    return ReadOptions(
-        series=images.series,
-        level=images.level,
-        axes=images.axes,
-        channels=entry.channels if entry and entry.channels else images.channels,
-        region=images.region,
-        limits=images.limits,
-        storage_options=images.storage_options,
-    )
+def read_options(config: Config) -> ReadOptions:
+    """Return what to read of every image whose manifest says nothing else; keys of one name."""
+    names = [field.name for field in fields(ReadOptions)]
+    return ReadOptions(**{name: getattr(config.images, name) for name in names})
 
 
 def nodata_of(config: Config) -> Nodata | None:

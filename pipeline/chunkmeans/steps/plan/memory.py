@@ -6,12 +6,9 @@ take. The figures of the distinct vectors are the measured peaks of their worst 
 which all vectors differ.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
-
-import numpy as np
 
 from chunkmeans.engines.base import Size
 from chunkmeans.engines.dask.bundle import bundles_by_weight
@@ -23,20 +20,8 @@ from chunkmeans.kmeans.compiled.columns import SMALL
 from chunkmeans.kmeans.counting.colours import LISTED, counting_bytes, fits, merged_bytes, planes_of
 from chunkmeans.kmeans.counting.sketch import LIMIT
 from chunkmeans.results.write.layout import LabelLayout
-from chunkmeans.steps.chunk import PIECE, Bundle, Chunk, Input
+from chunkmeans.steps.chunk import Bundle, Chunk, Input
 
-DType = np.dtype[Any]
-
-LIBRARIES = 230 * 2**20
-"""Bytes of a worker process before it does anything: Python, NumPy, Numba, Dask, zarr."""
-CHUNK_PIXELS = 2**25
-"""Pixels of a chunk, at most, unless one block of labels has more."""
-BUNDLE_PIXELS = 2**25
-"""Pixels of a task, about: seconds of work."""
-SMALL_PIXELS = 2**24
-"""Up to here an image is one task, from reading to its finished store, if there are many."""
-SMALL_AND_FEW_PIXELS = 2**21
-"""The same where there are too few images to keep every thread busy with its own."""
 SKETCH_BYTES = 2**17 * 2 * 48
 """Of the counted vectors of one task, a sketch's room."""
 
@@ -48,8 +33,8 @@ class Need:
     tasks: int
     """Of all its threads at their hungriest."""
     libraries: int
-    hold: int
-    """Left to hold decoded pixels between the steps."""
+    cache_bytes: int
+    """Left to keep decoded pixels between the steps."""
     bound: int
     """What the worker may use."""
 
@@ -72,7 +57,7 @@ class TooLittleMemory(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
-class Vectors:
+class VectorBytes:
     """Bytes of the distinct vectors of an image, if as many differ as can; as measured."""
 
     task: int
@@ -83,87 +68,100 @@ class Vectors:
     """Of the driver, which has all of them, decodes them and draws the first means."""
 
     @classmethod
-    def of(cls, info: ImageInfo, dtype: DType) -> "Vectors":
-        """Return the figures of an image whose samples are of a type."""
-        width = info.channels * dtype.itemsize
-        part = kept_bytes(info, dtype, BUNDLE_PIXELS)
-        if fits(dtype, info.channels):
+    def of(cls, source: Input) -> "VectorBytes":
+        """Return the figures of an image."""
+        pixels, channels, width = source.info.pixels, source.info.channels, sample_bytes(source)
+        part = kept_bytes(source, source.tuning.bundle_pixels)
+        if fits(source.dtype, channels):
             possible = 2 ** (8 * width)
-            n = min(info.pixels, possible)
-            apart = 8 * (info.channels + 1) * n if n <= SMALL * cores() else 0  # a thread's part
+            n = min(pixels, possible)
+            apart = 8 * (channels + 1) * n if n <= SMALL * cores() else 0  # a thread's part
             fit = 36 * n + possible + apart
             task = 2 * (part + counting_bytes(possible))
-            return cls(task, merged_bytes(info.pixels, possible), fit)
-        n = min(info.pixels, LIMIT)
+            return cls(task, merged_bytes(pixels, possible), fit)
+        n = min(pixels, LIMIT)
         task = SKETCH_BYTES + n * (3 * width // 2 + 66)
         return cls(task, n * (4 * width + 96), n * (3 * width + 96))
 
 
-def kept_bytes(info: ImageInfo, dtype: DType, pixels: int) -> int:
+def sample_bytes(source: Input) -> int:
+    """Bytes of one sample."""
+    return int(source.info.channels * source.dtype.itemsize)
+
+
+def kept_bytes(source: Input, pixels: int) -> int:
     """Bytes of the distinct vectors of so many pixels of an image, until they are merged."""
-    width = int(info.channels * dtype.itemsize)
-    n = min(pixels, info.pixels)
-    if not fits(dtype, info.channels):
+    width = sample_bytes(source)
+    n = min(pixels, source.info.pixels)
+    if not fits(source.dtype, source.info.channels):
         return min(n, LIMIT) * (width + 16)
     possible = int(2 ** (8 * width))
     planes = planes_of(n, possible)
     return planes * possible + 12 * min(n >> 8 * planes, possible // LISTED)
 
 
-def task_bytes(
-    info: ImageInfo, dtype: DType, layout: LabelLayout, chunk: tuple[int, ...], mean_image: bool
-) -> int:
+def task_bytes(source: Input, layout: LabelLayout, chunk: tuple[int, ...], mean_image: bool) -> int:
     """Bytes that one task needs at its hungriest step."""
-    piece = max(box.size for box in pieces(Box.whole(chunk), info.chunks, PIECE))
-    pixel = info.channels * info.dtype.itemsize
-    working = info.channels * dtype.itemsize
+    info, samples = source.image.info, source.info
+    cuts = pieces(Box.whole(chunk), info.chunks, source.tuning.piece_pixels)
+    piece = max(prod(_with_halo(source, box.shape)) for box in cuts)
+    pixel, working = info.channels * info.dtype.itemsize, sample_bytes(source)
     checked = info.channels if info.nodata or info.dtype.kind == "f" else 0
     read = piece * (2 * max(pixel, working) + checked + 3)  # the piece before is still there
-    if dtype != info.dtype or info.alpha:
+    if source.dtype != info.dtype or info.alpha:
         read += piece * working
+    # each feature's numbers are there beside those that it is made of
+    read += 2 * piece * samples.channels * samples.dtype.itemsize * bool(source.features.steps)
     if not info.undivided:
         segment = prod(info.chunks)
         read += segment * pixel * (2 if segment > piece else 1)
     labels = prod(chunk) * layout.dtype.itemsize * 3
     if mean_image:
-        labels += prod(chunk) * max(pixel * 3 // 2, info.dtype.itemsize * 3)
-    vectors = Vectors.of(info, dtype)
+        mean = samples.channels * samples.dtype.itemsize
+        labels += prod(chunk) * max(mean * 3 // 2, samples.dtype.itemsize * 3)
+    vectors = VectorBytes.of(source)
     return read + max(vectors.task, vectors.merge, labels)
 
 
-def process_bytes(info: ImageInfo, dtype: DType, layout: LabelLayout, size: Size) -> int:
+def _with_halo(source: Input, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a box with the halo of its image's features."""
+    halo = source.features.halo(source.info.axes)
+    return tuple(n + 2 * h for n, h in zip(shape, halo, strict=True))
+
+
+def process_bytes(source: Input, layout: LabelLayout, size: Size) -> int:
     """Bytes that a worker needs once, however many threads it has."""
-    vectors = Vectors.of(info, dtype)
-    part = task_pixels(info.pixels, size)
+    vectors, pixels = VectorBytes.of(source), source.info.pixels
+    part = source.tuning.task_pixels(pixels, size)
     # all may come to wait on one worker, merged to twice as many pixels each, and one more is on
     # its way, there and as it travels
     waiting = [part] * (size.threads // size.workers + (2 if size.apart else 0))
-    waiting += [part << level for level in range((info.pixels // part).bit_length())]
-    kept = sum(kept_bytes(info, dtype, pixels) for pixels in waiting)
+    waiting += [part << level for level in range((pixels // part).bit_length())]
+    kept = sum(kept_bytes(source, some) for some in waiting)
     merge = vectors.merge if size.threads > size.workers else 0  # beside the tasks
-    return info.undivided + kept + merge + _look_up(info, dtype, layout)
+    return source.info.undivided + kept + merge + _look_up(source, layout)
 
 
-def driver_bytes(info: ImageInfo, dtype: DType, layout: LabelLayout) -> int:
+def driver_bytes(source: Input, layout: LabelLayout) -> int:
     """Bytes that the driver needs for an image beside its libraries."""
-    vectors = Vectors.of(info, dtype)
-    return kept_bytes(info, dtype, info.pixels) + vectors.fit + _look_up(info, dtype, layout)
+    fit = VectorBytes.of(source).fit
+    return kept_bytes(source, source.info.pixels) + fit + _look_up(source, layout)
 
 
-def _look_up(info: ImageInfo, dtype: DType, layout: LabelLayout) -> int:
+def _look_up(source: Input, layout: LabelLayout) -> int:
     """Bytes of the label of every possible vector, as sent, as received and as used."""
-    if not fits(dtype, info.channels):
+    if not fits(source.dtype, source.info.channels):
         return 0
-    return int(3 * 2 ** (8 * info.channels * dtype.itemsize) * layout.dtype.itemsize)
+    return int(3 * 2 ** (8 * sample_bytes(source)) * layout.dtype.itemsize)
 
 
 def plan_chunks(
-    info: ImageInfo, dtype: DType, layout: LabelLayout, size: Size, mean_image: bool
+    source: Input, layout: LabelLayout, size: Size, mean_image: bool
 ) -> tuple[tuple[int, ...], Need]:
     """Return the shape of an image's chunks and what a worker needs for them.
 
     The driver, where it is a process of its own, takes what it needs of what there is for all; what
-    it leaves is the workers'. `dtype` is that of the samples, which a collection has in common.
+    it leaves is the workers'.
 
     Raises
     ------
@@ -171,25 +169,26 @@ def plan_chunks(
         If even the smallest chunk needs more than a worker has; names both numbers and the
         setting to change.
     """
+    info, libraries = source.info, source.tuning.libraries
     threads = max(1, size.threads // size.workers)
-    pixels = CHUNK_PIXELS
+    pixels = source.tuning.chunk_pixels
     smallest = prod(min(b, s) for b, s in zip(layout.block, info.shape, strict=True))
-    once, driver = process_bytes(info, dtype, layout, size), driver_bytes(info, dtype, layout)
+    once, driver = process_bytes(source, layout, size), driver_bytes(source, layout)
     room = size.memory
     if size.apart:
-        left = (size.workers + 1) * size.memory - LIBRARIES - driver
+        left = (size.workers + 1) * size.memory - libraries - driver
         room = min(room, left // size.workers)
     while True:
         chunk = chunk_shape(info.shape, info.chunks, layout.block, pixels)
-        tasks = once + threads * task_bytes(info, dtype, layout, chunk, mean_image)
+        tasks = once + threads * task_bytes(source, layout, chunk, mean_image)
         if not size.apart:
             tasks = max(tasks, driver)
-        if LIBRARIES + tasks <= room or pixels <= smallest:
+        if libraries + tasks <= room or pixels <= smallest:
             break
         pixels //= 2
-    need = LIBRARIES + tasks
+    need = libraries + tasks
     if need > room:
-        beside = f" beside the {_mib(LIBRARIES + driver)} MiB of the driver" if size.apart else ""
+        beside = f" beside the {_mib(libraries + driver)} MiB of the driver" if size.apart else ""
         raise TooLittleMemory(
             f"memory: a worker needs {_mib(need)} MiB for chunks of {chunk} pixels "
             f"({_stored(info)}) on {threads} thread{'s' * (threads > 1)}, and has "
@@ -198,14 +197,14 @@ def plan_chunks(
             need,
         )
     left = room - need
-    # a chunk is decoded before it is known whether there is room to hold it
-    decoded = prod(chunk) * (info.channels * dtype.itemsize + 1)
-    hold = max(left - threads * decoded, left // (threads + 1))
-    return chunk, Need(tasks, LIBRARIES, hold, room)
+    # a chunk is decoded before it is known whether there is room to keep it
+    decoded = prod(chunk) * (sample_bytes(source) + 1)
+    cache = max(left - threads * decoded, left // (threads + 1))
+    return chunk, Need(tasks, libraries, cache, room)
 
 
 def _stored(info: ImageInfo) -> str:
-    """Say how an image is stored, as far as it decides what decoding takes."""
+    """Return how an image is stored, in words, as far as it decides what decoding takes."""
     if info.undivided:
         return f"stored in one piece, which takes {_mib(info.undivided)} MiB to decode"
     return f"stored in pieces of {info.chunks}"
@@ -225,32 +224,25 @@ def _ways(info: ImageInfo, size: Size, threads: int, smallest: int) -> list[str]
     return ways
 
 
-def planned_bytes(info: ImageInfo, dtype: DType, need: Need, tasks: int) -> int:
-    """Bytes that so many workers, or tasks of an image each, will use with what they hold."""
-    held = int(info.pixels * (info.channels * dtype.itemsize + 1))
-    return tasks * (need.total + min(need.hold, held))
+def planned_bytes(source: Input, need: Need, tasks: int) -> int:
+    """Bytes that so many workers, or tasks of an image each, will use with the pixels they keep."""
+    held = int(source.info.pixels * (sample_bytes(source) + 1))
+    return tasks * (need.total + min(need.cache_bytes, held))
 
 
-def most_pixels_of_a_task(images: int, size: Size) -> int:
-    """Return up to how many pixels an image is one task, of so many images."""
-    return SMALL_PIXELS if images >= 2 * size.threads else SMALL_AND_FEW_PIXELS
+def cut(source: Input, shape: tuple[int, ...], cache_bytes: int, family: str) -> list[Chunk]:
+    """Return the chunks that partition an image."""
+    whole = Box.whole(source.info.shape)
+    return [Chunk(source, box, cache_bytes, family) for box in split(whole, shape)]
 
 
-def cut(source: Input, shape: tuple[int, ...], hold: int, family: str) -> Iterator[Chunk]:
-    """Yield the chunks that partition an image."""
-    for box in split(Box.whole(source.info.shape), shape):
-        yield Chunk(source, box, hold, family)
-
-
-def bundled(chunks: list[Chunk], size: Size) -> list[Bundle]:
+def bundled(chunks: Iterable[Chunk], size: Size) -> list[Bundle]:
     """Return chunks in bundles that keep every thread busy and are worth a task each."""
-    total = sum(chunk.pixels for chunk in chunks)
-    return list(bundles_by_weight(chunks, lambda chunk: chunk.pixels, task_pixels(total, size)))
-
-
-def task_pixels(pixels: int, size: Size) -> int:
-    """Pixels of a task, about, of so many of an image."""
-    return max(1, min(BUNDLE_PIXELS, pixels // (4 * size.threads)))
+    listed = list(chunks)
+    if not listed:
+        return []
+    pixels = listed[0].source.tuning.task_pixels(sum(chunk.pixels for chunk in listed), size)
+    return list(bundles_by_weight(listed, lambda chunk: chunk.pixels, pixels))
 
 
 def _mib(nbytes: int) -> int:

@@ -1,4 +1,4 @@
-"""What a run would do, told before it does it: headers are read, no pixel is decoded.
+"""The plan of a run: headers are read, no pixel is decoded.
 
 Of many images a sample is looked at. A header that is refused is what will become of that image,
 and no reason to refuse the run.
@@ -21,17 +21,15 @@ from chunkmeans.errors import ChunkmeansError, ConfigError, ResultError, SourceE
 from chunkmeans.events import Note, Watcher, ignore
 from chunkmeans.features.validity import common
 from chunkmeans.kmeans.fit import check_channels
-from chunkmeans.steps.job import Job
+from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.jobs import store_of
 from chunkmeans.steps.plan.memory import (
-    LIBRARIES,
     TooLittleMemory,
     driver_bytes,
-    most_pixels_of_a_task,
     plan_chunks,
     planned_bytes,
 )
-from chunkmeans.steps.resume.owner import refuse_other
+from chunkmeans.steps.resume.owner import previous_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class PlannedImage:
     need: int = 0
     """Bytes a worker needs for it."""
     planned: int = 0
-    """Bytes of all workers, with what they hold of it, and of this process if it is another."""
+    """Bytes of all workers, with what they keep of it, and of this process if it is another."""
     driver: int = 0
     """Bytes this process needs for it beside its libraries."""
     problem: str = ""
@@ -82,7 +80,7 @@ class Plan:
     problems: tuple[str, ...]
     """Why the run would be refused; empty if it would not."""
     assumed: bool = False
-    """Whether nobody says what a worker has; `bound` is then what is free on this machine."""
+    """Whether what a worker has is not known; `bound` is then what is free on this machine."""
     unopened: int = 0
     """Images of the run beyond those looked at."""
     script: str = ""
@@ -101,29 +99,27 @@ def plan_of(config: Config, jobs: Sequence[Job], watch: Watcher = ignore) -> Pla
         watch(Note(text, "warning"))
 
     size = engine_size(config.cluster, memory=config.memory, notify=say)
-    most = most_pixels_of_a_task(len(jobs), size)
-    looked, refused = min(len(jobs), SAMPLE), []
+    tuning = jobs[0].tuning
+    most = tuning.most_pixels_of_a_task(len(jobs), size)
+    looked = min(len(jobs), SAMPLE)
     sample = [jobs[number * len(jobs) // looked] for number in range(looked)]
-    found = looks_at(sample, partial(planned, size=size, most=most), config.kmeans.pooled)
+    found = looks_at(sample, partial(plan_image, size=size, most=most), config.kmeans.pooled)
     images = [image for image, _ in found if image]
-    errors = [error for _, error in found]
-    unfit = [str(error) for error in errors if isinstance(error, ConfigError)]
-    if unfit and len(unfit) == looked:
-        refused += unfit
+    unfit = [str(error) for _, error in found if isinstance(error, ConfigError)]
+    refused = unfit if len(unfit) == looked else []
     try:
-        refuse_other(store_of(config), config.settings())
+        previous_run(store_of(config), config.settings())
     except ResultError as error:
         refused.append(str(error))
-    need = max((image.need for image in images), default=0)
     return Plan(
         images=tuple(images),
         engine=config.cluster.kind,
         workers=size.workers,
         threads=size.threads,
-        need=need,
+        need=max((image.need for image in images), default=0),
         bound=size.memory,
         assumed=size.assumed,
-        driver_need=LIBRARIES + max((image.driver for image in images), default=0),
+        driver_need=tuning.libraries + max((image.driver for image in images), default=0),
         tasks=sum(image.chunks for image in images) * len(jobs) // max(1, looked),
         nbytes=sum(image.nbytes for image in images) * len(jobs) // max(1, looked),
         problems=tuple(dict.fromkeys(refused)),
@@ -154,7 +150,7 @@ def looks_at(
     Parameters
     ----------
     look
-        `planned`, of a machine.
+        `plan_image`, of a machine.
     pooled
         Whether images, or those of a group, share their means.
     each
@@ -167,7 +163,7 @@ def looks_at(
             types[job.group].add(np.dtype(image.dtype))
     for group in [group for group, several in types.items() if len(several) > 1]:
         places = [i for i, job in enumerate(jobs) if job.group == group]
-        with suppress(ConfigError):  # no type holds all: the run says so
+        with suppress(ConfigError):  # no type holds all: the run fails by it
             wider = partial(look, dtype=common(sorted(types[group], key=str)))
             again = each(wider, [jobs[i] for i in places])
             for i, looked in zip(places, again, strict=True):
@@ -175,7 +171,7 @@ def looks_at(
     return found
 
 
-def planned(
+def plan_image(
     job: Job, size: Size, most: int, dtype: np.dtype[Any] | None = None
 ) -> tuple[PlannedImage, ChunkmeansError | None]:
     """Return what would become of one image, up to `most` pixels in one task, and its problem.
@@ -184,34 +180,34 @@ def planned(
     """
     image = PlannedImage(job.id, job.path)
     tasks, bound = size.workers, size.memory * (size.workers + size.apart)
-    apart = LIBRARIES if size.apart else 0
+    apart = job.tuning.libraries if size.apart else 0
     try:
         source = job.look()
         info = source.info
         image = replace(
             image, axes=info.axes, shape=info.shape, channels=info.channels,
-            dtype=str(info.dtype), nbytes=info.nbytes,
+            dtype=str(info.dtype), nbytes=source.image.info.nbytes,
         )  # fmt: skip
         check_channels(job.settings, info.channels)
-        layout = job.output.layout(source, job.settings.k)
+        if dtype is not None:
+            source = replace(source, dtype=dtype)
+        layout = Opened(job, source).layout
         if info.pixels <= most:
             tasks, size = size.threads, size.of_one_task()
-        dtype = source.dtype if dtype is None else dtype
-        shape, need = plan_chunks(info, dtype, layout, size, job.output.mean_image)
-    except TooLittleMemory as error:
-        return replace(image, need=error.need, problem=str(error)), error
+        shape, need = plan_chunks(source, layout, size, job.output.mean_image)
     except ChunkmeansError as error:
-        return replace(image, problem=str(error)), error
+        need_of_it = error.need if isinstance(error, TooLittleMemory) else 0
+        return replace(image, need=need_of_it, problem=str(error)), error
     except Exception as error:  # one odd header never stops a plan
         reason = f"{job.path}: {type(error).__name__}: {error}"
         return replace(image, problem=reason), SourceError(reason)
     chunks = prod(-(-n // c) for n, c in zip(info.shape, shape, strict=True))
-    driver = driver_bytes(info, dtype, layout) if tasks == size.workers else 0
+    driver = driver_bytes(source, layout) if tasks == size.workers else 0
     return replace(
         image,
         chunks=chunks,
         need=need.total,
-        planned=min(bound, planned_bytes(info, dtype, need, tasks) + (apart and apart + driver)),
+        planned=min(bound, planned_bytes(source, need, tasks) + (apart and apart + driver)),
         driver=driver,
     ), None
 
@@ -220,9 +216,9 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -
     """Refuse a run before its start where the config fits none of its first images.
 
     Looks at a few headers, where the images will be read: one that kills its process, or never
-    comes back, costs no more than itself. An image that cannot be read, or alone does not fit, is
-    its own failure and not the run's. Returns the bytes that workers and driver are planned to
-    use for the hungriest of those images.
+    comes back, costs no more than itself. An image that cannot be read, or does not fit by
+    itself, is its own failure and not the run's. Returns the bytes that workers and driver are
+    planned to use for the hungriest of those images.
 
     Raises
     ------
@@ -230,15 +226,15 @@ def refuse_hopeless(jobs: Sequence[Job], engine: Engine, pooled: bool = False) -
         Of the first image, if every one of them has such an error.
     """
     size = engine.size
-    look = partial(planned, size=size, most=most_pixels_of_a_task(len(jobs), size))
+    most = jobs[0].tuning.most_pixels_of_a_task(len(jobs), size)
+    look = partial(plan_image, size=size, most=most)
 
     def each(look: Callable[[Job], Look], some: Sequence[Job]) -> Iterable[Look]:
         looks = {o.item.id: o for o in engine.map(look, some, name="look")}
         return [looks[job.id].value or (None, looks[job.id].error) for job in some]
 
     found = looks_at(jobs[:LOOKED_AT], look, pooled, each)
-    errors = [error for _, error in found]
-    first = errors[0] if errors else None
-    if isinstance(first, ConfigError) and all(isinstance(e, ConfigError) for e in errors):
-        raise first
+    unfit = [error for _, error in found if isinstance(error, ConfigError)]
+    if len(unfit) == len(found):
+        raise unfit[0]
     return max((image.planned for image, _ in found if image), default=0)

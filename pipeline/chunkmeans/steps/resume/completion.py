@@ -1,7 +1,7 @@
-"""What a task has written is completed together: a disk makes nobody wait that it need not.
+"""Marks the images that a task wrote as complete, in batches: one disk sync for many.
 
-A mark is set when everything of its image is on the disk. For small images that wait takes longer
-than their pixels, so it is done once for all that were written in the last seconds.
+A mark is set when everything of its image is on the disk. For small images that takes longer than
+their pixels, so it is done once for all that were written in the last seconds.
 """
 
 import traceback
@@ -11,9 +11,9 @@ from dataclasses import replace
 from time import monotonic
 
 from chunkmeans.errors import ResultError
-from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.complete import complete
+from chunkmeans.steps.resume.catalog_rows import failed_row
 from chunkmeans.steps.resume.outcome import Ending, reason_of
 
 SECONDS = 2.0
@@ -33,16 +33,16 @@ def completed(store: Store, written: Iterable[Ending]) -> Iterator[Ending]:
 
 
 def _together(store: Store, written: Sequence[Ending]) -> Iterator[Ending]:
-    """Set the marks of all; where that fails, one by one, so that only whose it is fails."""
+    """Set the marks of all; where that fails, one by one, so that one image fails alone."""
     try:
         complete(store, [ending.mark for ending in written if ending.mark is not None])
     except Exception:
-        yield from (_alone(store, ending) for ending in written)
+        yield from (_one_by_one(store, ending) for ending in written)
         return
     yield from (replace(ending, mark=None) for ending in written)
 
 
-def _alone(store: Store, written: Ending) -> Ending:
+def _one_by_one(store: Store, written: Ending) -> Ending:
     if written.mark is None:
         return written
     try:
@@ -50,14 +50,7 @@ def _alone(store: Store, written: Ending) -> Ending:
     except Exception as error:  # one bad image never stops the others
         with suppress(ResultError):  # a disk that refuses: what is left there is not complete
             store.delete(written.mark.path)
-        return _failed(written.row, error)
+        # it was segmented, but could not be kept: not the image's own fault, so no fingerprint
+        row = failed_row(written.row, reason_of(error), written.row.seconds)
+        return Ending(row, detail="".join(traceback.format_exception(error)))
     return replace(written, mark=None)
-
-
-def _failed(row: Row, error: Exception) -> Ending:
-    """Return the ending of an image that was written, but could not be kept: not its own fault."""
-    row = Row(
-        id=row.id, source=row.source, state="failed", reason=reason_of(error),
-        seconds=row.seconds, choice=row.choice, extra=row.extra,
-    )  # fmt: skip
-    return Ending(row, detail="".join(traceback.format_exception(error)))

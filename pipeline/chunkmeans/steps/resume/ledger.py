@@ -1,78 +1,34 @@
 """The output of a run while it runs: what is done already, and what is added.
 
-The mark of an image's store, set last, after a sync to the disk, is what says that the image is
-done; see `chunkmeans.steps.resume.what_holds`. The catalogue lists such marks, and what failed or
-was skipped. It is written again and again, as often as that takes a twentieth of the time at
-most, so that a run that is killed loses no result, and hardly a failure. The record says
-``finished`` only at the very end.
-
-One driver writes an output at a time (`chunkmeans.results.store.lease`).
-
-Which images a run names is no setting, so a run may go on with an output of other images. Where
-each image has its own means, results of images that this run does not name are as good as before
-and stay in the catalogue, after this run's. Where images share means, another set of images has
-other means: results of images that are not named any more leave the catalogue, and so are no part
-of the run as `open_run` shows it; their stores stay on the disk, each with the means it was made
-by, until somebody deletes them or names these images again.
+The mark of an image's store, set last, after a sync to the disk, makes an image done; see
+`chunkmeans.steps.resume.verdict`. The catalogue lists such marks, and what failed or was skipped.
+It is written again and again, as often as that takes a twentieth of the time at most, so that a
+run that is killed loses no result, and hardly a failure. The record says ``finished`` only at the
+very end.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
-from chunkmeans.config import Config
-from chunkmeans.engines.base import Engine
 from chunkmeans.engines.machine import PeakMemory
 from chunkmeans.events import Advanced, Event, Iterated, PhaseStarted
-from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.model import Model
-from chunkmeans.results.models.models import (
-    has_model,
-    model_names,
-    model_path,
-    model_pool,
-    read_model,
-    write_model,
-)
-from chunkmeans.results.read.catalog import Row, read_catalog, write_catalog, write_labels_table
-from chunkmeans.results.read.record import (
-    RunRecord,
-    State,
-    fingerprint,
-    write_record,
-)
+from chunkmeans.results.read.catalog import Row, write_catalog, write_labels_table
+from chunkmeans.results.read.record import RunRecord, State, write_record
 from chunkmeans.results.read.rows import Rows
 from chunkmeans.results.store.lease import Lease
-from chunkmeans.results.store.store import (
-    CATALOG,
-    LOGS,
-    MODEL,
-    RECORD,
-    Store,
-    image_path,
-)
-from chunkmeans.results.write.totals import totals_of
+from chunkmeans.results.store.pace import SavePace
+from chunkmeans.results.store.store import Store
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.resume.duplicates import mark_duplicates
-from chunkmeans.steps.resume.outcome import row_of_store
-from chunkmeans.steps.resume.owner import clear, earlier, refuse_other
-from chunkmeans.steps.resume.saved import subject_of, subject_of_image, sweep
-from chunkmeans.steps.resume.what_holds import (
-    Earlier,
-    earlier_groups,
-    earlier_images,
-    labelled_in,
-)
 
-SECONDS_BETWEEN_SAVES = 2.0
+SECONDS_BETWEEN_CATALOGUES = 2.0
 """At least."""
-PAUSES = 20
-"""Times as long as a save takes, it is waited for the next."""
 LAST_PROBLEMS = 10
-"""Failures that the record tells of."""
+"""Failures that the record lists."""
 
 
 @dataclass
@@ -88,7 +44,7 @@ class Ledger:
     """Why images that had ended are done again, by id."""
     lease: Lease | None = None
     compared: bool = False
-    """Whether the rows found tell already which images repeat others: of a run that finished."""
+    """Whether the rows found name already which images repeat others: those of a finished run."""
     nbytes: int = 0
     """Decoded bytes of the images of this run."""
     problems: "deque[tuple[str, str]]" = field(default_factory=lambda: deque(maxlen=LAST_PROBLEMS))
@@ -96,8 +52,7 @@ class Ledger:
     phase: dict[str, Any] = field(default_factory=dict)
     """What the run is doing, for `status`."""
     _ended: int = 0
-    _saved: float = field(default_factory=monotonic)
-    _pause: float = 0.0
+    _pace: SavePace = field(default_factory=lambda: SavePace(SECONDS_BETWEEN_CATALOGUES))
     _begin: float = field(default_factory=perf_counter)
 
     @property
@@ -125,7 +80,7 @@ class Ledger:
         self._ended += 1
         if row.state == "failed":
             self.problems.append((row.id, row.reason))
-        if monotonic() - self._saved > max(SECONDS_BETWEEN_SAVES, self._pause):
+        if self._pace.due:
             self.save()
 
     def watch(self, event: Event) -> None:
@@ -156,18 +111,8 @@ class Ledger:
         """Return what the run is doing and since when, for those who look at the files."""
         return {"seconds": self.seconds, "ended": self._ended, **self.phase}
 
-    def shared(self, group: str | None) -> "Shared":
-        """Return what images of a group (None: all) that share means leave in the output."""
-        return Shared(self, group)
-
-    def keep_model(self, group: str | None, model: Model, attributes: Mapping[str, Any]) -> None:
-        """Write the model of a group; None: of all images, which the record tells of too."""
-        write_model(self.store, group, model, attributes)
-        if group is None:
-            self.tell_of(model)
-
-    def tell_of(self, model: Model) -> None:
-        """Let the record tell of the fit of all images."""
+    def record_fit(self, model: Model) -> None:
+        """Put the fit of all images into the record."""
         self.record = replace(
             self.record,
             inertia=model.inertia,
@@ -180,11 +125,9 @@ class Ledger:
 
         And with it how far the run is.
         """
-        begin = monotonic()
-        write_catalog(self.store, self.ordered())
-        self.record_state()
-        self._saved = monotonic()
-        self._pause = PAUSES * (self._saved - begin)
+        with self._pace.saving():
+            write_catalog(self.store, self.ordered())
+            self.record_state()
 
     def ordered(self) -> Sequence[Row]:
         """Return the rows in the order of the inputs; those of earlier images last."""
@@ -234,155 +177,3 @@ class Ledger:
             seconds=self.seconds,
         )
         write_record(self.store, self.record)
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What images that share means leave in the output, besides their rows."""
-
-    book: Ledger
-    group: str | None
-
-    def whole(self, pool: str, jobs: Sequence[Job]) -> Sequence[Row]:
-        """Return the rows of `jobs`, if the model is of `pool` and so are the labels of all."""
-        store = self.book.store
-        if model_pool(store, self.group) != pool:
-            return ()
-        rows = []
-        for job in jobs:
-            image = labelled_in(store, image_path(job.id), pool)
-            if image is None:
-                return ()
-            rows.append(row_of_store(image, job.id, job))
-        if self.group is None:
-            self.book.tell_of(read_model(store))
-        return rows
-
-    def begin(self, pool: str, jobs: Iterable[Job]) -> dict[str, tuple[Row, Moments]]:
-        """Return the rows and exact totals of `jobs` that are labelled by means of this `pool`.
-
-        A model and labels by any other means are deleted, those of images that could be read
-        before included: old and new are never mixed.
-        """
-        store, found = self.book.store, {}
-        if model_pool(store, self.group) != pool:
-            store.delete(model_path(self.group))
-        there = set(store.image_names())
-        pooled = {job.id: job for job in jobs}
-        for job in self.book.jobs:
-            if job.group != self.group or job.id not in there:
-                continue
-            path = image_path(job.id)
-            image = labelled_in(store, path, pool) if job.id in pooled else None
-            if image is not None:
-                written = totals_of(store, path, image.attributes)
-                if written is not None:
-                    found[job.id] = (row_of_store(image, job.id, pooled[job.id]), written)
-                    continue
-            store.delete(path)
-        return found
-
-    def keep(self, model: Model, attributes: Mapping[str, Any]) -> None:
-        """Write the model; `attributes` say of which pool it is and of what pixels."""
-        self.book.keep_model(self.group, model, attributes)
-
-
-@contextmanager
-def ledger(
-    config: Config,
-    jobs: Sequence[Job],
-    engine: Engine,
-    overwrite: bool,
-    peak: PeakMemory,
-    *,
-    planned: int | None = None,
-    retry_failed: bool = False,
-    settings: Mapping[str, Any] | None = None,
-) -> Iterator[Ledger]:
-    """Open the output for a run and close its record, whatever happens in between.
-
-    The record tells the bytes that were `planned`, and what `peak` measured.
-
-    Parameters
-    ----------
-    retry_failed
-        Whether images that failed are tried again though their files are the same.
-    settings
-        What decides a result; None: what the config says.
-
-    Raises
-    ------
-    ResultError
-        If the output holds results of other settings and is not to be overwritten, or another
-        run writes it.
-    """
-    store = jobs[0].output.store
-    settings = config.settings() if settings is None else settings
-    if overwrite:
-        earlier(store)  # is it ours?
-    else:
-        refuse_other(store, settings)
-    book: Ledger | None = None
-    with Lease(store, lambda: book.progress() if book is not None else {}) as lease:
-        if overwrite and earlier(store) is not None:
-            clear(store)
-        before = refuse_other(store, settings)
-        compared = before is not None and before.state == "finished" and store.exists(CATALOG)
-        found = what_holds(store, jobs, fingerprint(settings), config.kmeans.scope, retry_failed)
-        record = RunRecord(
-            config=config.resolved(),
-            settings=settings,
-            fingerprint=fingerprint(settings),
-            memory_planned=planned,
-        )
-        book = Ledger(store, jobs, record, Rows(found.rows.values()), found.why, lease, compared)
-        book.problems.extend((r.id, r.reason) for r in found.rows.values() if r.state == "failed")
-        begin(book, found, pooled=config.kmeans.scope != "image")
-        state: State = "failed"
-        try:
-            yield book
-            state = "finished"
-        except KeyboardInterrupt:
-            state = "interrupted"
-            raise
-        finally:
-            book.close(state, peak)
-
-
-def what_holds(
-    store: Store, jobs: Sequence[Job], settings: str, scope: str, retry_failed: bool
-) -> Earlier:
-    """Return what of the output still holds, by its marks and its catalogue."""
-    rows = {row.id: row for row in read_catalog(store)} if store.exists(CATALOG) else {}
-    if scope == "image":
-        return earlier_images(store, rows, jobs, retry_failed)
-    return earlier_groups(store, rows, jobs, settings, retry_failed)
-
-
-def begin(book: Ledger, found: Earlier, *, pooled: bool) -> None:
-    """Leave in the output nothing but what holds, and sweep what a killed run left half made.
-
-    The catalogue first: what is done anew is not listed as done before it is.
-    """
-    store = book.store
-    if pooled:
-        again = {job.group for job in book.pending}
-        if None not in again and has_model(store):
-            book.tell_of(read_model(store))
-    if not store.exists(RECORD):  # first of all, as it says whose the rest is
-        book.record_state()
-    book.save()
-    write_labels_table(store, book.ordered())
-    for path in found.stale:
-        store.delete(path)
-    if pooled:
-        there = set(store.image_names())
-        labelled = {job.group for job in book.jobs if job.id in there}
-        for group in {*again, *model_names(store)} - labelled:
-            store.delete(model_path(group))  # of images that are not named or not there any more
-    for folder in ("", MODEL, LOGS):
-        store.sweep(folder)
-    sweep(
-        store,
-        (subject_of(job.group) if pooled else subject_of_image(job.id) for job in book.jobs),
-    )

@@ -1,30 +1,25 @@
-"""How an input ended: one row of the catalogue, whatever happened.
-
-A row can be made again from the image's store alone, but for the time it took: the mark of a
-complete store is the truth, the catalogue a table of such marks, and of what failed.
-"""
+"""How an input ended, and whether one that failed would fail again."""
 
 import os
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from math import prod
 from time import perf_counter, time
 
 from chunkmeans.engines.base import OutOfMemory, OutOfTime
 from chunkmeans.errors import ChunkmeansError, ClusterError, ConfigError, LimitError, ResultError
 from chunkmeans.events import Advanced, ImageFinished
-from chunkmeans.results.read.catalog import Row, fractions, means_by_label
-from chunkmeans.results.read.open_results import SegmentedImage
+from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.write.complete import Mark
-from chunkmeans.results.write.totals import averages, totals_of
 from chunkmeans.retry import is_transient
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.files.byte_ranges import file_fingerprint
 from chunkmeans.sources.files.content_hash import content_of
-from chunkmeans.steps.chunk import CONTENT
+from chunkmeans.sources.registry import open_image
+from chunkmeans.steps.chunk import CONTENT, read_by
 from chunkmeans.steps.job import Job
+from chunkmeans.steps.resume.catalog_rows import failed_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +36,7 @@ class Ending:
 
     @property
     def event(self) -> ImageFinished:
-        """What the watcher is told."""
+        """The event that the watcher gets."""
         row = self.row
         return ImageFinished(row.id, row.state, row.reason, row.seconds or 0.0, self.detail)
 
@@ -58,23 +53,18 @@ def failed(
     again
         Whether the next run tries it again though the file is the same: it was read well before.
     """
-    row = Row(
-        id=job.id,
-        source=job.source,
-        state="failed",
-        reason=without_secrets(reason_of(error)),
-        seconds=None if begin is None else perf_counter() - begin,
-        fingerprint=""
-        if again or not is_its_own(error)
-        else failed_with(job, begin, limit=limit_that_refused(error)),
-        choice=job.choice,
-        extra=job.manifest,
+    lasting = is_its_own(error) and not again
+    row = failed_row(
+        job,
+        without_secrets(reason_of(error)),
+        None if begin is None else perf_counter() - begin,
+        failed_with(job, begin, limit=limit_that_refused(error)) if lasting else "",
     )
     return Ending(row, detail=without_secrets("".join(traceback.format_exception(error))))
 
 
 def reason_of(error: Exception) -> str:
-    """Return what a row says of an error, one line.
+    """Return the reason that a row gives for an error, one line.
 
     >>> reason_of(KeyError("width")), reason_of(ChunkmeansError("no such codec"))
     ("KeyError: 'width'", 'no such codec')
@@ -134,10 +124,10 @@ def limit_in(mark: str) -> str:
 
 
 def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str:
-    """Return what tells whether an image that failed has changed since; empty if nothing does.
+    """Return what changes when an image that failed does; empty if nothing is known to.
 
     Sizes and times of the files, or a hash of their bytes where the job wants that, as a broken
-    one tells nothing else of itself; and what the limit is that refused it.
+    one has nothing else to be known by; and what the limit is that refused it.
 
     Parameters
     ----------
@@ -161,64 +151,20 @@ def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str
 
 def _mark(path: str, job: Job) -> str:
     options = job.options.storage_options
-    return (
-        file_fingerprint(path, options)
-        if job.fingerprint == "stat"
-        else content_of([path], options)
-    )
+    by_stat = job.fingerprint == "stat"
+    mark = file_fingerprint(path, options) if by_stat else content_of([path], options)
+    try:
+        return mark + read_by(open_image(path, job.options))
+    except ChunkmeansError:  # no reader takes it
+        return mark
 
 
 def _is_older(path: str, begin: float) -> bool:
     return os.stat(path).st_mtime < time() - (perf_counter() - begin)
 
 
-def row_of_store(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
-    """Return the row of a complete image, from its store; without the time it took.
-
-    Parameters
-    ----------
-    name
-        Its id.
-    job
-        Of this run, if it names the image.
-
-    Raises
-    ------
-    ResultError
-        If the store is damaged.
-    """
-    try:
-        model, made = image.model, image.attributes
-        found = list(made["reservations"])
-        written = totals_of(image.store, image.path, made)
-        means = model.means.copy()
-        means[model.counts == 0] = float("nan")
-        pixels, size = int(model.counts.sum()), prod(image.shape)
-        return Row(
-            id=name,
-            source=str(made["source"]["path"]) if job is None else job.source,
-            state="warned" if found else "done",
-            reason="; ".join(found),
-            shape=image.shape,
-            k=int((model.counts > 0).sum()),
-            iterations=len(model.residuals),
-            residual=float(model.residuals[-1]),
-            inertia=model.inertia,
-            pixels=pixels,
-            nodata=size - pixels,
-            store=image.path,
-            fractions=fractions(model, size),
-            means=means_by_label(means if written is None else averages(written, model)),
-            fingerprint=str(made["source"]["fingerprint"]),
-            choice="" if job is None else job.choice,
-            extra={} if job is None else job.manifest,
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ResultError(f"{image.store.join(image.path)}: is damaged: {error!r}") from error
-
-
 def advanced(ending: Ending) -> Advanced:
-    """Return what an image that ended tells the watcher of the phase ``images``."""
+    """Return the progress of the phase ``images`` that an image which ended makes."""
     row = ending.row
     pixels = (row.pixels or 0) + (row.nodata or 0)
     return Advanced("images", "collection", pixels, ending.nbytes, seconds=row.seconds or 0.0)

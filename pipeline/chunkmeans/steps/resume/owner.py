@@ -1,9 +1,9 @@
-"""Whose an output is: of an earlier run that is gone on with, of another one, or of nobody."""
+"""Decides whether a results folder may be resumed, belongs to another run, or is free."""
 
 from collections.abc import Mapping
 
 from chunkmeans.errors import ResultError
-from chunkmeans.results.read.record import RunRecord, clash, fingerprint, read_record
+from chunkmeans.results.read.record import RunRecord, differences, read_record
 from chunkmeans.results.store.local_files import PARTIAL
 from chunkmeans.results.store.log import is_log
 from chunkmeans.results.store.store import (
@@ -19,40 +19,32 @@ from chunkmeans.results.store.store import (
 from chunkmeans.steps.resume.saved import is_fit
 
 
-def clear(store: Store) -> None:
-    """Delete what a run writes, and nothing else; its record last, as it says whose this is.
-
-    Tables of pixels stay: they are of the images alone, not of the settings. So does what somebody
-    else put beside our logs and fits.
-    """
-    for name in (CATALOG, LABELS, MODEL, IMAGES):
-        store.delete(name)
-    for folder, ours in ((FITS, is_fit), (LOGS, is_log)):
-        files = store.files(folder)
-        found = [file for file in files if ours(file) or file.endswith(PARTIAL)]
-        for name in [folder] if found == files else [f"{folder}/{file}" for file in found]:
-            store.delete(name)
-    store.delete(RECORD)
-
-
-def earlier(store: Store) -> RunRecord | None:
-    """Return the record of an earlier run; None where there is nothing of one.
+def previous_run(
+    store: Store, settings: Mapping[str, object], *, overwrite: bool = False
+) -> RunRecord | None:
+    """Return the record of the run that is to be resumed, or overwritten; None: there is none.
 
     Raises
     ------
     ResultError
-        If the output holds something else, which a run would write into, or delete.
+        If the output holds something else, which a run would write into, or delete; or, unless it
+        is to be overwritten, results of other settings, naming what changed.
     """
-    if store.exists(RECORD):
-        return read_record(store)
-    names = (CATALOG, LABELS, MODEL, FITS, IMAGES, LOGS)
-    foreign = [name for name in names if _foreign(store, name)]
-    if foreign:
+    if not store.exists(RECORD):
+        names = (CATALOG, LABELS, MODEL, FITS, IMAGES, LOGS)
+        if foreign := [name for name in names if _foreign(store, name)]:
+            raise ResultError(
+                f"{store.path}: holds {' and '.join(map(repr, foreign))} but no {RECORD}, so it "
+                "is no output of chunkmeans; choose another results.path"
+            )
+        return None
+    before = read_record(store)
+    if not overwrite and (changed := differences(before.settings, settings)):
         raise ResultError(
-            f"{store.path}: holds {' and '.join(map(repr, foreign))} but no {RECORD}, so it is no "
-            "output of chunkmeans; choose another results.path"
+            f"{store.path}: holds results of other settings ({'; '.join(changed)}); choose "
+            "another results.path, or replace them with --overwrite"
         )
-    return None
+    return before
 
 
 def _foreign(store: Store, name: str) -> bool:
@@ -69,24 +61,17 @@ def _foreign(store: Store, name: str) -> bool:
     return not all(file.endswith(PARTIAL) for file in store.files(name))  # an empty folder is none
 
 
-def refuse_other(store: Store, settings: Mapping[str, object]) -> RunRecord | None:
-    """Return the record of an earlier run, if it may be gone on with; None where there is none.
+def clear_output(store: Store) -> None:
+    """Delete what a run writes, and nothing else; its record last, as it makes this our output.
 
-    Raises
-    ------
-    ResultError
-        If the output holds results of other settings, naming what changed, or of another version
-        of the algorithm, or something else.
+    Tables of pixels stay: they are of the images alone, not of the settings. So does what a user
+    put beside our logs and fits.
     """
-    before = earlier(store)
-    if before is None:
-        return None
-    changed = clash(before.settings, settings)
-    if not changed and before.fingerprint != fingerprint(settings):
-        changed = ["the algorithm of this version of chunkmeans is another one"]
-    if changed:
-        raise ResultError(
-            f"{store.path}: holds results of other settings ({'; '.join(changed)}); choose "
-            "another results.path, or replace them with --overwrite"
-        )
-    return before
+    for name in (CATALOG, LABELS, MODEL, IMAGES):
+        store.delete(name)
+    for folder, ours in ((FITS, is_fit), (LOGS, is_log)):
+        files = store.files(folder)
+        found = [file for file in files if ours(file) or file.endswith(PARTIAL)]
+        for name in [folder] if found == files else [f"{folder}/{file}" for file in found]:
+            store.delete(name)
+    store.delete(RECORD)

@@ -1,37 +1,35 @@
 """What a run that the whole engine works on leaves for the next one, besides its results.
 
-The means and the history of a fit that goes on, and what was collected of its pixels: a run that
-was killed goes on with both, another one with the same images begins with the latter.
+The means and the history of a running fit, and what was collected of its pixels: a run that was
+killed resumes with both, another one with the same images begins with the latter.
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import fields
-from time import monotonic
+from dataclasses import asdict
 
 from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
 from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
-from chunkmeans.results.read.record import mark
+from chunkmeans.results.read.record import content_mark
+from chunkmeans.results.store.pace import SavePace
 from chunkmeans.results.store.store import FITS, SAMPLES, Store, path_of
-from chunkmeans.steps.resume.saved_samples import MOST_PARTS, SavedSamples
+from chunkmeans.steps.resume.saved_samples import MOST_SAVED_PARTS, SavedSamples
 
-SECONDS_BETWEEN_SAVES = 1.0
-"""Of a fit that goes on, at least; the first comes as late too."""
-PAUSES = 20
-"""Times as long as a save takes, it is waited for the next."""
+SECONDS_BETWEEN_FITS = 1.0
+"""Between two saves of a fit, at least; the first comes as late too."""
 GROUPS, IMAGES = "groups", "images"
 
 
 def subject_of(group: str | None) -> str:
-    """Return whose fit it is that images of a group share; None: of all images."""
+    """Return the subject of the fit that images of a group share; None: of all images."""
     return "collection" if group is None else f"{GROUPS}/{path_of(group)}"
 
 
 def subject_of_image(image: str) -> str:
-    """Return whose fit an image's own is."""
+    """Return the subject of an image's own fit."""
     return f"{IMAGES}/{path_of(image)}"
 
 
@@ -49,29 +47,28 @@ class SavedFit:
     store
         The output.
     subject
-        Whose fit it is.
+        What the fit is of.
     name
         Names the fit: the same text, the same samples and settings.
     watch
-        Is told where the fit goes on.
+        Gets a note of where the fit resumes.
     """
 
     def __init__(self, store: Store, subject: str, name: str, watch: Watcher) -> None:
         self.store, self.subject, self.name, self.watch = store, subject, name, watch
-        self._saved = monotonic()
-        self._pause = 0.0
+        self._pace = SavePace(SECONDS_BETWEEN_FITS)
 
     def found(self) -> Progress | None:
         """Return how far a run before came; None if it did not, or its file is damaged."""
         try:
             progress = read_fit(self.store, self.subject, self.name)
         except ResultError as error:
-            self.watch(Note(f"{error}; the fit begins anew", "warning"))
+            self.watch(Note(f"{error}; the fit starts again", "warning"))
             return None
         if progress is not None:
             begun = f"iteration {len(progress.running)} of start {len(progress.starts) + 1}"
             done = f"{len(progress.starts)} start{'s' * (len(progress.starts) != 1)} done"
-            self.watch(Note(f"the fit goes on after {begun if len(progress.running) else done}"))
+            self.watch(Note(f"the fit resumes after {begun if len(progress.running) else done}"))
         return progress
 
     def keep(self, progress: Progress) -> None:
@@ -82,12 +79,9 @@ class SavedFit:
         ResultError
             If the output cannot be written.
         """
-        begin = monotonic()
-        if begin - self._saved < max(SECONDS_BETWEEN_SAVES, self._pause):
-            return
-        write_fit(self.store, self.subject, self.name, progress)
-        self._saved = monotonic()
-        self._pause = PAUSES * (self._saved - begin)
+        if self._pace.due:
+            with self._pace.saving():
+                write_fit(self.store, self.subject, self.name, progress)
 
 
 class Saved:
@@ -98,9 +92,9 @@ class Saved:
     store
         The output.
     subject
-        Whose it is.
+        The collection, a group, or an image.
     watch
-        Is told what need not be done again.
+        Gets notes of what need not be done again.
     samples
         Whether what was collected is kept after the subject is done.
     most
@@ -108,15 +102,21 @@ class Saved:
     """
 
     def __init__(
-        self, store: Store, subject: str, watch: Watcher, *, samples: bool, most: int = MOST_PARTS
+        self,
+        store: Store,
+        subject: str,
+        watch: Watcher,
+        *,
+        samples: bool,
+        most: int = MOST_SAVED_PARTS,
     ) -> None:
         self.store, self.subject, self.watch, self.keeps = store, subject, watch, samples
         self.samples = SavedSamples(store, subject, watch, most)
 
     def fit(self, settings: Settings) -> SavedFit:
         """Return the fit of all that `samples` covers."""
-        asked = {field.name: getattr(settings, field.name) for field in fields(settings)}
-        return SavedFit(self.store, self.subject, mark([asked, self.samples.marks]), self.watch)
+        name = content_mark([asdict(settings), self.samples.marks])
+        return SavedFit(self.store, self.subject, name, self.watch)
 
     def finish(self) -> None:
         """Delete what is of no use once the subject is done."""

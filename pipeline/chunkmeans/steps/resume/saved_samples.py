@@ -2,7 +2,7 @@
 
 Chunks are read in batches, and each batch's table is a part of ``samples.zarr``. A run takes over
 the parts whose images, and choices of pixels, are all its own, and reads the rest. A part that
-has an image which changed, or went, tells nothing of the others apart, so those are read again.
+has an image which changed, or went, has no table of the others alone, so those are read again.
 """
 
 from collections import Counter
@@ -16,21 +16,19 @@ from chunkmeans.events import Note, Watcher
 from chunkmeans.image.grid import Box, merged_boxes
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.results.models.samples import (
-    Part,
+    SamplesPart,
     delete_samples,
-    find_parts,
-    read_part,
-    write_part,
+    find_samples,
+    read_samples,
+    write_samples,
 )
-from chunkmeans.results.read.record import mark
+from chunkmeans.results.read.record import content_mark
 from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
 
-TASKS_PER_THREAD = 16
-"""A batch gives each thread so many tasks, at least: at its end some wait for the others."""
-SHARE = 16
+LEAST_SHARE = 16
 """A batch is not smaller than this part of what was read before: their number stays small."""
-MOST_PARTS = 64
+MOST_SAVED_PARTS = 64
 """Parts of a collection that are kept apart; of more, the smallest are made one."""
 
 
@@ -43,7 +41,7 @@ def _marks(inputs: Iterable[Input]) -> dict[str, str]:
     marks = {}
     for source in inputs:
         identity = source.identity
-        marks[source.id] = mark([identity, seen[identity]])
+        marks[source.id] = content_mark([identity, seen[identity]])
         seen[identity] += 1
     return marks
 
@@ -56,14 +54,16 @@ class SavedSamples:
     store
         The output.
     subject
-        Whose parts they are.
+        What the parts are of.
     watch
-        Is told what need not be read again, and what is damaged.
+        Gets notes of what need not be read again, and of what is damaged.
     most
         Parts that are kept.
     """
 
-    def __init__(self, store: Store, subject: str, watch: Watcher, most: int = MOST_PARTS) -> None:
+    def __init__(
+        self, store: Store, subject: str, watch: Watcher, most: int = MOST_SAVED_PARTS
+    ) -> None:
         self.store, self.subject, self.watch, self.most = store, subject, watch, most
         self.total: Collected | None = None
         """Of everything that is covered; None: nothing is."""
@@ -73,7 +73,7 @@ class SavedSamples:
         """By mark: what is to be covered."""
         self._marks: dict[str, str] = {}
         """By id of an image."""
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, SamplesPart] = {}
         """By path: those that `total` is of."""
         self._covered: dict[str, list[Box]] = {}
         """By mark."""
@@ -90,7 +90,7 @@ class SavedSamples:
         if any(part.covers.keys() - self._sources.keys() for part in self._parts.values()):
             self.total, self._parts, self._covered = None, {}, {}
         first = not self._parts and not self.recalled
-        found, useless = find_parts(self.store, self.subject)
+        found, useless = find_samples(self.store, self.subject)
         for path, why in useless.items():
             self._drop(path, why)
         for part in sorted(found, key=lambda part: (-part.pixels, part.path)):
@@ -100,7 +100,7 @@ class SavedSamples:
                 self.store.delete(part.path)
                 continue
             try:
-                self._take(part, read_part(self.store, part))
+                self._take(part, read_samples(self.store, part))
             except ResultError as error:
                 self._drop(part.path, str(error))
         if first and self._parts:
@@ -108,7 +108,7 @@ class SavedSamples:
             pixels = sum(source.info.pixels for source in self._sources.values())
             self.watch(
                 Note(
-                    f"{self.recalled:,} of {pixels:,} pixels were collected by a run before: "
+                    f"{self.recalled:,} of {pixels:,} pixels were collected by a previous run: "
                     f"their tables are in {SAMPLES}"
                 )
             )
@@ -125,13 +125,16 @@ class SavedSamples:
 
     def batches(self, bundles: Sequence[Bundle], threads: int) -> Iterator[list[Bundle]]:
         """Yield consecutive bundles that are read, and saved, together."""
-        least, known = TASKS_PER_THREAD * threads, self._pixels()
+        if not bundles:
+            return
+        tuning = bundles[0][0].source.tuning
+        least, known = tuning.tasks_per_thread * threads, self._pixels()
         batch: list[Bundle] = []
         pixels = 0
         for number, bundle in enumerate(bundles, 1):
             batch.append(bundle)
             pixels += sum(chunk.pixels for chunk in bundle)
-            full = len(batch) >= least and pixels >= known // SHARE
+            full = len(batch) >= least and pixels >= known // LEAST_SHARE
             if full and len(bundles) - number >= least:
                 yield batch
                 batch, pixels, known = [], 0, known + pixels
@@ -146,11 +149,9 @@ class SavedSamples:
         ResultError
             If the output cannot be written.
         """
-        boxes: dict[str, list[Box]] = {}
-        for chunk in chain.from_iterable(batch):
-            boxes.setdefault(self._marks[chunk.source.id], []).append(chunk.box)
-        covers = {name: self._covering(name, found) for name, found in boxes.items()}
-        self._take(write_part(self.store, self.subject, covers, collected), collected)
+        chunks = chain.from_iterable(batch)
+        boxes = ((self._marks[chunk.source.id], chunk.box) for chunk in chunks)
+        self._take(self._written(boxes, collected), collected)
 
     def settle(self) -> None:
         """Make one of the smallest parts, where there are too many."""
@@ -159,15 +160,19 @@ class SavedSamples:
         ordered = sorted(self._parts.values(), key=lambda part: (part.pixels, part.path))
         few = ordered[: len(ordered) - self.most // 2]
         try:
-            merged = self._merged(few) if len(few) < len(ordered) else self.total
+            each = (read_samples(self.store, part) for part in few)
+            merged = reduce(Collected.merge, each) if len(few) < len(ordered) else self.total
         except ResultError:  # damaged since it was written: the total is not
             few, merged = ordered, self.total
-        boxes: dict[str, list[Box]] = {}
-        for part in few:
-            for name in part.covers:
-                boxes.setdefault(name, []).extend(self._boxes(part, name))
-        covers = {name: self._covering(name, found) for name, found in boxes.items()}
-        one = write_part(self.store, self.subject, covers, merged)
+        one = self._written(
+            (
+                (name, box)
+                for part in few
+                for name in part.covers
+                for box in self._boxes(part, name)
+            ),
+            merged,
+        )
         for part in few:
             self.store.delete(self._parts.pop(part.path).path)
         self._parts[one.path] = one
@@ -176,33 +181,36 @@ class SavedSamples:
         """Delete all parts."""
         delete_samples(self.store, self.subject)
 
-    def _take(self, part: Part, collected: Collected) -> None:
+    def _take(self, part: SamplesPart, collected: Collected) -> None:
         self.total = collected if self.total is None else self.total.merge(collected)
         self._parts[part.path] = part
         for name in part.covers:
             self._covered.setdefault(name, []).extend(self._boxes(part, name))
 
     def _drop(self, path: str, why: str) -> None:
-        """Delete a part that cannot be used, and say so if something is wrong with it."""
+        """Delete a part that cannot be used, with a note if something is wrong with it."""
         if why:
-            self.watch(Note(f"{why}; what it told is read again", "warning"))
+            self.watch(Note(f"{why}; its pixels are read again", "warning"))
         self.store.delete(path)
 
-    def _merged(self, parts: Iterable[Part]) -> Collected:
-        return reduce(Collected.merge, (read_part(self.store, part) for part in parts))
-
-    def _boxes(self, part: Part, name: str) -> tuple[Box, ...]:
+    def _boxes(self, part: SamplesPart, name: str) -> tuple[Box, ...]:
         """Return what a part covers of an image."""
         boxes = part.covers[name]
         return (Box.whole(self._sources[name].info.shape),) if boxes is None else boxes
 
-    def _covering(self, name: str, boxes: Iterable[Box]) -> tuple[Box, ...] | None:
-        """Return boxes of an image as a part says them."""
-        found = tuple(merged_boxes(boxes))
-        return None if found == (Box.whole(self._sources[name].info.shape),) else found
+    def _written(self, boxes: Iterable[tuple[str, Box]], collected: Collected) -> SamplesPart:
+        """Write what was collected of some boxes, each with the mark of its image, as a part."""
+        by_image: dict[str, list[Box]] = {}
+        for name, box in boxes:
+            by_image.setdefault(name, []).append(box)
+        covers: dict[str, tuple[Box, ...] | None] = {}
+        for name, found in by_image.items():
+            whole, parts = Box.whole(self._sources[name].info.shape), tuple(merged_boxes(found))
+            covers[name] = None if parts == (whole,) else parts
+        return write_samples(self.store, self.subject, covers, collected)
 
-    def _overlaps(self, part: Part) -> bool:
-        """Whether a part tells again what is known."""
+    def _overlaps(self, part: SamplesPart) -> bool:
+        """Whether a part covers pixels that are covered already."""
         return any(
             (box & known).size
             for name in part.covers.keys() & self._covered.keys()

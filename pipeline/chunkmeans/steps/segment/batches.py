@@ -1,10 +1,15 @@
-"""A few small things per task, and one by one where a task failed."""
+"""Batches of a few small images per task; one that fails costs no other."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from time import perf_counter
 from typing import TypeVar
 
 from chunkmeans.engines.base import Engine, Outcome
+from chunkmeans.errors import ClusterError
+from chunkmeans.sources.warnings import collecting_warnings
+from chunkmeans.steps.job import Job
+from chunkmeans.steps.resume.outcome import Ending, failed
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -14,7 +19,7 @@ LEAST_PER_TASK = 4
 """What tasks of the last things have; fewer only where there are few things for each thread."""
 
 
-def one_by_one(
+def map_batches(
     engine: Engine,
     task: Callable[[tuple[Thing, ...]], Result],
     things: Sequence[Thing],
@@ -23,12 +28,12 @@ def one_by_one(
 ) -> Iterator[Outcome[tuple[Thing, ...], Result]]:
     """Yield the outcomes of `task` on a few things at a time.
 
-    A bundle that failed (one of it killed its worker, say) is run again thing by thing, so that
+    A batch that failed (one of it killed its worker, say) is run again thing by thing, so that
     an outcome with an error is of a single thing.
     """
     again: list[tuple[Thing, ...]] = []
-    for few in (bundles(things, engine.threads), again):
-        with closing(engine.map(task, few, name=name)) as outcomes:  # type: ignore[type-var]
+    for batches in (batches_of(things, engine.threads), again):
+        with closing(engine.map(task, batches, name=name)) as outcomes:  # type: ignore[type-var]
             for outcome in outcomes:
                 if outcome.error is not None and len(outcome.item) > 1:
                     again.extend((thing,) for thing in outcome.item)
@@ -36,8 +41,8 @@ def one_by_one(
                     yield outcome
 
 
-def bundles(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, ...]]:
-    """Yield the things in bundles that shrink to the end, so that all threads end with it."""
+def batches_of(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, ...]]:
+    """Yield the things in batches that shrink to the end, so that all threads end with it."""
     most = max(1, min(MOST_PER_TASK, len(things) // (4 * threads)))
     start = 0
     while start < len(things):
@@ -45,3 +50,18 @@ def bundles(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, ...]
         size = max(min(most, LEAST_PER_TASK), min(most, share))
         yield tuple(things[start : start + size])
         start += size
+
+
+def guarded(job: Job, work: Callable[[], Result], *, again: bool = False) -> Result | Ending:
+    """Return what `work` on one image returns, or how the image failed: it never stops the others.
+
+    `again` says whether the next run tries it again though the file is the same.
+    """
+    begin = perf_counter()
+    try:
+        with collecting_warnings():
+            return work()
+    except ClusterError:  # the machines' fault, not the image's
+        raise
+    except Exception as error:
+        return failed(job, error, begin, again=again)

@@ -1,16 +1,14 @@
 """First step: read every pixel once and keep what k-means needs of it."""
 
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 
-from chunkmeans.engines.base import Engine, Outcome
 from chunkmeans.events import Note, Watcher
 from chunkmeans.kmeans.counting.collect import Collected, Collector
-from chunkmeans.steps.chunk import Bundle, bundle_key
+from chunkmeans.steps.chunk import Bundle
 from chunkmeans.steps.plan.memory import bundled
 from chunkmeans.steps.resume.saved_samples import SavedSamples
-from chunkmeans.steps.segment.phases import phase
-from chunkmeans.steps.segment.task_warnings import map_reduce_heard
+from chunkmeans.steps.segment.scan import Finished, Scan
 
 
 def collect_bundle(bundle: Bundle) -> Collected:
@@ -23,19 +21,13 @@ def collect_bundle(bundle: Bundle) -> Collected:
     return collector.result()
 
 
-def collect(
-    engine: Engine,
-    bundles: Sequence[Bundle],
-    subject: str,
-    watch: Watcher,
-    saved: SavedSamples | None = None,
-) -> Collected:
-    """Return what all bundles leave, merged; what is `saved` of it is not read again.
+def collect(scan: Scan, saved: SavedSamples | None = None) -> Collected:
+    """Return what all bundles of an image leave, merged; what is `saved` of it is not read again.
 
     Parameters
     ----------
     saved
-        Takes what is collected, as it grows, of the one image that the bundles are of.
+        Takes what is collected, as it grows.
 
     Raises
     ------
@@ -44,29 +36,28 @@ def collect(
     ResultError
         If what is collected cannot be saved.
     """
-
-    def read(some: Sequence[Bundle], told: Callable[[Outcome[Bundle, None]], None]) -> Collected:
-        return map_reduce_heard(
-            engine, collect_bundle, some, Collected.merge, name="collect", near=bundle_key,
-            watch=told,
-        )  # fmt: skip
-
     if saved is None:
-        with phase("read", subject, bundles, watch) as told:
-            return read(bundles, told)
-    saved.recall([bundles[0][0].source])
-    left = bundled(saved.missing(chain.from_iterable(bundles)), engine.size)
+        with scan.phase("read") as finished:
+            return _collected(scan, finished)
+    source = scan.bundles[0][0].source
+    saved.recall([source])
+    left = bundled(saved.missing(chain.from_iterable(scan.bundles)), scan.engine.size)
     if left:
-        with phase("read", subject, left, watch) as told:
-            for batch in saved.batches(left, engine.threads):
-                collected = read(batch, told)
-                bundles[0][0].source.check_unchanged()  # or others' pixels are kept as its own
+        with replace(scan, bundles=left).phase("read") as finished:
+            for batch in saved.batches(left, scan.engine.threads):
+                collected = _collected(replace(scan, bundles=batch), finished)
+                # a part is recalled by what the image was when it was opened: it must be that
+                source.check_unchanged()
                 saved.add(batch, collected)
-    return settled(saved, watch)
+    return settled(saved, scan.watch)
+
+
+def _collected(scan: Scan, finished: Finished) -> Collected:
+    return scan.map_reduce(collect_bundle, Collected.merge, "collect", finished)
 
 
 def settled(saved: SavedSamples, watch: Watcher) -> Collected:
-    """Return all that was collected, once everything is; say what it is worth to the next fit."""
+    """Return all that was collected, once everything is."""
     saved.settle()
     total = saved.total
     if total is None:

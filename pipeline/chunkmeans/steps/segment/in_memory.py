@@ -15,10 +15,11 @@ from chunkmeans.kmeans.fit import Settings
 from chunkmeans.kmeans.model import Floats, Model
 from chunkmeans.results.write.layout import plan_labels
 from chunkmeans.steps.chunk import Input
+from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import iterate
 from chunkmeans.steps.segment.label import label
-from chunkmeans.steps.segment.one_image import plan_bundles
+from chunkmeans.steps.segment.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,19 @@ def segment_array(
     """
     info = source.info
     layout = plan_labels(info, settings.k, pyramid="none")
-    bundles = plan_bundles(source, layout, engine, mean_image=False, hold=True)
+    shape, need = plan_chunks(source, layout, engine.size, mean_image=False)
+    bundles = bundled(cut(source, shape, need.cache_bytes, source.id), engine.size)
+    scan = Scan(engine, source.id, bundles, watch)
     canvas = ArrayCanvas(np.zeros(info.shape, layout.dtype))
     try:
-        collected = collect(engine, bundles, source.id, watch)
+        collected = collect(scan)
         if not collected.pixels:
             raise ChunkError(
                 f"{source.image.path}: no valid pixel: all are nodata, masked, transparent or not "
                 "finite"
             )
-        fit = iterate(engine, bundles, collected, settings, source.id, watch)
-        counted = label(engine, bundles, fit, collected, canvas, layout.dtype, source.id, watch)
+        fit = iterate(scan, collected, settings)
+        counted = label(scan, fit, collected, canvas, layout.dtype)
     finally:
         engine.release(source.id)
     return Segmentation(canvas.labels, info.axes, fit.model(counted))

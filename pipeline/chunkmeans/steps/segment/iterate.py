@@ -1,20 +1,19 @@
 """Second step: the iteration, on the table in this process or on pixels wherever they are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial, reduce
 
-from chunkmeans.engines.base import Engine
 from chunkmeans.engines.machine import cores
-from chunkmeans.events import Iterated, Watcher
+from chunkmeans.events import Iterated
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.fit import Fit, Settings, TablePixels, fit
 from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums, Pixels
 from chunkmeans.kmeans.model import Iteration
 from chunkmeans.kmeans.samples import Floats, Samples
-from chunkmeans.steps.chunk import Bundle, Chunk, bundle_key
+from chunkmeans.steps.chunk import Bundle, Chunk
 from chunkmeans.steps.resume.saved import SavedFit
-from chunkmeans.steps.segment.phases import phase
+from chunkmeans.steps.segment.scan import Scan
 
 FEW_PASSES = 3
 """Where no more are allowed, no trees are made of pixels: one costs about as many plain passes."""
@@ -56,55 +55,42 @@ def farthest_in_bundle(bundle: Bundle, means: Floats, metric: Metric, number: in
 class ChunkPixels:
     """`Pixels` that are read, or held, chunk by chunk where the engine runs."""
 
-    engine: Engine
-    bundles: Sequence[Bundle]
+    scan: Scan
     metric: Metric
-    subject: str
-    watch: Watcher
     trees: bool = True
     """Whether trees of what is held are worth their making."""
 
     def sums(self, means: Floats) -> PartialSums:
         """Return exact sums and counts by nearest mean; one pass over the pixels."""
         task = partial(sum_bundle, means=means, metric=self.metric, trees=self.trees)
-        with phase("iterate", self.subject, self.bundles, self.watch) as told:
-            return self.engine.map_reduce(
-                task, self.bundles, PartialSums.merge, name="iterate", near=bundle_key, watch=told
-            )
+        with self.scan.phase("iterate") as finished:
+            return self.scan.map_reduce(task, PartialSums.merge, "iterate", finished)
 
     def farthest(self, means: Floats, number: int) -> Far:
         """Return the distinct samples farthest from their own mean; one pass over the pixels."""
         task = partial(farthest_in_bundle, means=means, metric=self.metric, number=number)
         merge = partial(Far.merge, number=number)
-        far: Far = self.engine.map_reduce(
-            task, self.bundles, merge, name="farthest", near=bundle_key
-        )
+        far: Far = self.scan.map_reduce(task, merge, "farthest")
         return far
 
 
 def iterate(
-    engine: Engine,
-    bundles: Sequence[Bundle],
-    collected: Collected,
-    settings: Settings,
-    subject: str,
-    watch: Watcher,
-    saved: SavedFit | None = None,
+    scan: Scan, collected: Collected, settings: Settings, saved: SavedFit | None = None
 ) -> Fit:
     """Fit means to all pixels: on their table if there is one, else pass by pass over them.
 
-    Goes on where a run before came, as far as that was `saved`, and saves how far this one is.
+    Resumes after the last iteration that is `saved`, and saves those that follow.
     """
     trees = settings.restarts * settings.max_iterations > FEW_PASSES
 
     def pixels(metric: Metric) -> Pixels:
         if collected.complete:
             return TablePixels(collected.samples(), metric, cores())
-        return ChunkPixels(engine, bundles, metric, subject, watch, trees)
+        return ChunkPixels(scan, metric, trees)
 
-    def told(restart: int, iteration: Iteration) -> None:
-        watch(Iterated(subject, restart, iteration.index, iteration.residual, iteration.inertia))
+    def report(restart: int, done: Iteration) -> None:
+        scan.watch(Iterated(scan.subject, restart, done.index, done.residual, done.inertia))
 
     if saved is None:
-        return fit(collected, settings, pixels, told)
-    return fit(collected, settings, pixels, told, before=saved.found(), keep=saved.keep)
+        return fit(collected, settings, pixels, report)
+    return fit(collected, settings, pixels, report, before=saved.found(), keep=saved.keep)

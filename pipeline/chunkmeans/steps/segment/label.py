@@ -1,15 +1,12 @@
 """Third step: read (or find held) every pixel again and write its label."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chunkmeans.engines.base import Engine
-from chunkmeans.events import Watcher
 from chunkmeans.image.grid import Box
 from chunkmeans.kmeans.compiled.assign import look_up
 from chunkmeans.kmeans.counting.collect import Collected
@@ -20,9 +17,8 @@ from chunkmeans.kmeans.fit import Fit, TablePixels
 from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.kmeans.model import Floats
 from chunkmeans.kmeans.samples import Samples, Values
-from chunkmeans.steps.chunk import Bundle, Chunk, bundle_key
-from chunkmeans.steps.segment.phases import phase
-from chunkmeans.steps.segment.task_warnings import map_reduce_heard
+from chunkmeans.steps.chunk import Bundle, Chunk
+from chunkmeans.steps.segment.scan import Scan
 
 
 class Canvas(Protocol):
@@ -46,15 +42,6 @@ class Labelling:
     """Means in the order of the labels, (k, c)."""
     table: NDArray[Any] | None = field(default=None, repr=False)
     """Label of every possible pixel, by its code, where that is quicker than distances."""
-
-    @classmethod
-    def by(cls, fit: Fit, dtype: np.dtype[Any]) -> "Labelling":
-        """Return how `fit` labels, as numbers of `dtype`."""
-        return cls(fit.means, fit.numbers.astype(dtype), fit.metric, fit.colours)
-
-    def with_table(self, dtype: np.dtype[Any]) -> "Labelling":
-        """Return the same with the table of pixels of `dtype`."""
-        return replace(self, table=look_up_table(self.means, self.metric, self.numbers, dtype))
 
     def write(self, values: Values, out: NDArray[Any]) -> None:
         """Write the labels of samples, (n, c) to (n,)."""
@@ -104,14 +91,7 @@ def merge_counted(a: Moments | None, b: Moments | None) -> Moments | None:
 
 
 def label(
-    engine: Engine,
-    bundles: Sequence[Bundle],
-    fit: Fit,
-    table: Collected | None,
-    canvas: Canvas,
-    dtype: np.dtype[Any],
-    subject: str,
-    watch: Watcher,
+    scan: Scan, fit: Fit, table: Collected | None, canvas: Canvas, dtype: np.dtype[Any]
 ) -> Moments:
     """Label all bundles, and return exact totals of the labelled pixels by mean of the fit.
 
@@ -131,16 +111,16 @@ def label(
         If labels cannot be written.
     """
     complete = table if table is not None and table.complete else None
-    labelling = Labelling.by(fit, dtype)
+    numbers, by_code = fit.numbers.astype(dtype), None
     if complete is not None and isinstance(complete.vectors, Table):
-        pixels, of = sum(c.pixels for bundle in bundles for c in bundle), complete.vectors
+        pixels, of = sum(c.pixels for bundle in scan.bundles for c in bundle), complete.vectors
+        # the label of every possible pixel is worth making where half as many are to be labelled
         if pixels >= 2 ** (8 * of.dtype.itemsize * of.channels - 1):
-            labelling = labelling.with_table(of.dtype)
+            by_code = look_up_table(fit.means, fit.metric, numbers, of.dtype)
+    labelling = Labelling(fit.means, numbers, fit.metric, fit.colours, by_code)
     task = partial(label_bundle, labelling=labelling, canvas=canvas, count=complete is None)
-    with phase("label", subject, bundles, watch) as told:
-        counted = map_reduce_heard(
-            engine, task, bundles, merge_counted, name="label", near=bundle_key, watch=told
-        )
+    with scan.phase("label") as finished:
+        counted = scan.map_reduce(task, merge_counted, "label", finished)
     if complete is not None:
         return TablePixels(complete.samples(), fit.metric).moments(fit.means)
     if counted is None:

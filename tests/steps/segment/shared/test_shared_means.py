@@ -12,11 +12,11 @@ from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.engines.worker import attempt as attempts
 from chunkmeans.errors import ChunkError, ClusterError, ConfigError, ResultError
 from chunkmeans.events import ignore
+from chunkmeans.features.scale import ChannelScale
 from chunkmeans.image.grid import Box
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps.chunk import Chunk
-from chunkmeans.steps.plan import memory
-from chunkmeans.steps.plan.plan import looks_at, planned
+from chunkmeans.steps.plan.plan import looks_at, plan_image
 from chunkmeans.steps.segment.collect import collect_bundle
 from chunkmeans.steps.segment.shared import members, shared_means
 from chunkmeans.steps.segment.shared.shared_means import Gathered, segment_collection
@@ -25,6 +25,7 @@ from tests.judge import same_model
 from tests.steps.examples import config, in_many_tasks, jobs, source
 from tests.steps.poison import poisoned
 from tests.test_exactness import picture
+from tests.ways import tuned
 
 
 def pooled(jobs, engine=None):
@@ -123,14 +124,11 @@ def test_images_that_kill_their_workers_have_no_part_in_the_means(tmp_path, proc
     same_model(model, expected)
 
 
-def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(
-    tmp_path, monkeypatch, processes
-):
+def test_what_tasks_on_workers_are_warned_of_is_told_as_in_one_task(tmp_path, processes):
     all_jobs = jobs(tmp_path, 3)
     all_jobs[1] = poisoned(all_jobs[1], "Doubtful")
     small, _ = pooled(all_jobs)
-    in_many_tasks(monkeypatch)
-    found, _ = pooled(all_jobs, processes)
+    found, _ = pooled(in_many_tasks(all_jobs), processes)
 
     assert [small[f"image{n}"].state for n in range(3)] == ["done", "warned", "done"]
     assert small["image1"].reason.startswith("a tag is odd; row 00 is grey; row 01 is grey; ")
@@ -180,10 +178,10 @@ def test_an_image_that_cannot_be_labelled_is_not_in_the_totals(tmp_path, monkeyp
     all_jobs = jobs(tmp_path)
     write_labels = members.write_labels
 
-    def full(job, *rest):
-        if job.id == "image1":
+    def full(member, *rest):
+        if member.job.id == "image1":
             raise ChunkError("no room")
-        return write_labels(job, *rest)
+        return write_labels(member, *rest)
 
     monkeypatch.setattr(members, "write_labels", full)
     found, model = pooled(all_jobs)
@@ -205,8 +203,7 @@ def test_an_image_of_numbers_too_large_to_be_squared_fails_alone(
     tmp_path, monkeypatch, number, together
 ):
     if not together:
-        monkeypatch.setattr(memory, "BUNDLE_PIXELS", 1)
-        monkeypatch.setattr(memory, "CHUNK_PIXELS", 64)
+        tuned(monkeypatch, bundle_pixels=1, chunk_pixels=64)
     all_jobs = jobs(tmp_path)
     for job in all_jobs:
         np.save(job.path, large(1.0))
@@ -237,10 +234,10 @@ def test_an_image_that_memory_is_too_small_for_fails_alone(tmp_path, monkeypatch
     expected = without(all_jobs, "image2")
     plan_chunks = shared_means.plan_chunks
 
-    def tight(info, *rest):
-        if info.shape == (14, 10):
+    def tight(source, *rest):
+        if source.info.shape == (14, 10):
             raise ConfigError("memory: a worker needs 9 MiB")
-        return plan_chunks(info, *rest)
+        return plan_chunks(source, *rest)
 
     monkeypatch.setattr(shared_means, "plan_chunks", tight)
     found, model = pooled(all_jobs)
@@ -257,7 +254,7 @@ def test_images_are_planned_in_the_type_that_all_are_worked_on_in(tmp_path):
         np.save(job.path, picture("uint8", 1, (1500, 1500)))
     np.save(all_jobs[2].path, picture("float64", 1, (20, 20)))
     size = Size(1, 1, 300 * 2**20)
-    looks = looks_at(all_jobs, partial(planned, size=size, most=0), pooled=True)
+    looks = looks_at(all_jobs, partial(plan_image, size=size, most=0), pooled=True)
     rows, _ = pooled(all_jobs, SerialEngine(memory=size.memory))
 
     assert [bool(image.problem) for image, _ in looks] == [True, True, False]
@@ -280,10 +277,10 @@ def with_settings(folder, **changed):
     ("make", "said"),
     [
         (mixed, "the collection mixes pixels of type int64 and float64"),
-        (partial(with_settings, scale=(1.0, 2.0)), "2 weights for 1 channels"),
+        (partial(with_settings, scale=ChannelScale((1.0, 2.0))), "2 weights for 1 channels"),
         (partial(with_settings, init=np.ones((3, 2))), "given means have 2 channels"),
         (partial(with_settings, init=np.array([[1.0], [2.0], [1e4]]), empty="error"), "no sample"),
-        (partial(with_settings, scale=(1e200,)), "a weighted pixel holds"),
+        (partial(with_settings, scale=ChannelScale((1e200,))), "a weighted pixel holds"),
     ],
 )
 def test_what_concerns_all_images_fails_each_with_the_reason_once(tmp_path, make, said):
@@ -297,7 +294,7 @@ def test_what_concerns_all_images_fails_each_with_the_reason_once(tmp_path, make
 
 
 def test_an_image_that_failed_before_keeps_its_own_reason(tmp_path):
-    all_jobs = with_settings(tmp_path, scale=(1.0, 2.0))
+    all_jobs = with_settings(tmp_path, scale=ChannelScale((1.0, 2.0)))
     (tmp_path / "in" / "image2.npy").write_bytes(b"nothing")
     found, _ = pooled(all_jobs)
     assert "image2.npy" in found["image2"].reason

@@ -25,6 +25,8 @@ _HEADERS: LoadOnce[TiffHeader] = LoadOnce(32)
 class TiffImage(Image):
     """One series and level of a TIFF, local or by URL."""
 
+    reader = "tiff 1"
+
     def describe(self) -> ImageInfo:
         """Return what the file is; reads tags, decodes no pixel."""
         return self._header().info

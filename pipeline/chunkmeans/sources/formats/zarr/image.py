@@ -53,6 +53,8 @@ class _Opened:
 class ZarrImage(Image):
     """A zarr array, or one level of an OME-Zarr image (`options.series` and `options.level`)."""
 
+    reader = "zarr 1"
+
     def describe(self) -> ImageInfo:
         """Return what is in the metadata; no chunk is read."""
         opened = self._opened

@@ -1,9 +1,8 @@
 """New images labelled by means that were found before: no fit, one read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
-from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 
@@ -12,27 +11,25 @@ import numpy as np
 from chunkmeans.config import Config, make_config
 from chunkmeans.engines.base import Engine
 from chunkmeans.errors import ConfigError, ResultError, SourceError
-from chunkmeans.events import PhaseFinished, PhaseStarted, Watcher
+from chunkmeans.events import COLLECTION, Watcher
 from chunkmeans.kmeans.fit import Fit
 from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.progress import Course
 from chunkmeans.results.models.models import model_attributes
-from chunkmeans.results.read.open_results import Run, open_image, open_run
+from chunkmeans.results.read.open_results import Run, open_run, open_segmented
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, RECORD, Store
 from chunkmeans.secrets import for_the_record
-from chunkmeans.steps.job import Job
-from chunkmeans.steps.resume.outcome import Ending, advanced, failed
-from chunkmeans.steps.segment.batches import one_by_one
-from chunkmeans.steps.segment.shared.members import Member, label_members, open_members
+from chunkmeans.steps.job import Job, Opened
+from chunkmeans.steps.resume.outcome import Ending
+from chunkmeans.steps.segment.shared.members import fitting, label_members, open_all
 
-SUBJECT = "collection"
-KINDS = {"u": "unsigned integers", "i": "signed integers", "f": "floats"}
+_KINDS = {"u": "unsigned integers", "i": "signed integers", "f": "floats"}
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedModel:
     """A model that labels, and what it was made of."""
 
     path: str
@@ -53,10 +50,10 @@ class Saved:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What results say of the model that labelled them."""
+        """What results record of the model that labelled them."""
         return {"model": for_the_record(self.path), "digest": self.digest}
 
-    def refuse_other(self, member: Member) -> None:
+    def refuse_other(self, member: Opened) -> None:
         """Refuse an image whose pixels are of another kind than the model's.
 
         Raises
@@ -71,7 +68,7 @@ class Saved:
                 f"{self.channels}; choose as many by images.channels"
             )
         if info.dtype.kind != self.dtype.kind:
-            here, there = KINDS.get(info.dtype.kind, ""), KINDS.get(self.dtype.kind, "")
+            here, there = _KINDS.get(info.dtype.kind, ""), _KINDS.get(self.dtype.kind, "")
             raise SourceError(
                 f"{member.job.path}: holds {info.dtype} ({here}), the model {self.path} is of "
                 f"{self.dtype} ({there}); the same numbers would mean something else"
@@ -80,7 +77,7 @@ class Saved:
 
 def saved_model(
     path: str, storage_options: Mapping[str, Any] | None = None, group: str | None = None
-) -> Saved:
+) -> SavedModel:
     """Return the model of an output of scope collection or group, or of one image's store.
 
     Parameters
@@ -99,11 +96,13 @@ def saved_model(
     """
     store = Store(path.rstrip("/"), storage_options or {})
     if store.exists(METADATA) and not store.exists(RECORD):
-        image = open_image(store, "")
+        image = open_segmented(store, "")
         made = image.attributes
-        return Saved(path, image.model, image.dtype, made["image"]["channels"], made["settings"])
+        return SavedModel(
+            path, image.model, image.dtype, made["image"]["channels"], made["settings"]
+        )
     run = open_run(path, storage_options)
-    models, name = run.models, "collection" if group is None else group
+    models, name = run.models, COLLECTION if group is None else group
     if group is None and len(models) == 1 and name not in models:
         name = group = next(iter(models))
     if name not in models:
@@ -116,11 +115,13 @@ def saved_model(
             "chunkmeans; run it again with --overwrite"
         )
     settings = run.record.settings
-    return Saved(path, models[name], np.dtype(pixels["dtype"]), int(pixels["channels"]), settings)
+    return SavedModel(
+        path, models[name], np.dtype(pixels["dtype"]), int(pixels["channels"]), settings
+    )
 
 
 def _which(run: Run, models: Mapping[str, Model], group: str | None) -> str:
-    """Say which model is meant, or might be."""
+    """Return which model is meant, or might be, in words."""
     if models:
         known = ", ".join(map(repr, models))
         asked = "has several models" if group is None else f"has no model of group {group!r}"
@@ -131,25 +132,25 @@ def _which(run: Run, models: Mapping[str, Model], group: str | None) -> str:
 
 
 def config_of(
-    saved: Saved,
+    saved: SavedModel,
     images: str | Sequence[str],
     output: str,
     overrides: Sequence[str] = (),
     cluster: str | None = None,
-    storage_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    opening: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Config:
     """Return the config of labelling `images` as the model's run took its own, but whole.
 
-    `storage_options` are those of ``images`` and of ``results``.
+    `opening` has the storage options of ``images`` and of ``results``.
     """
     settings = saved.settings
     taken = {key: value for key, value in settings["images"].items() if key != "region"}
-    opening = {name: {"storage_options": options} for name, options in storage_options.items()}
+    by = {name: {"storage_options": options} for name, options in opening.items()}
     return make_config(
-        images={**taken, **opening.get("images", {}), "path": images},
+        images={**taken, **by.get("images", {}), "path": images},
         features=dict(settings["features"]),
         kmeans={**settings["kmeans"], "init": "random", "k": saved.model.k, "scope": "image"},
-        results={**settings["results"], **opening.get("results", {}), "path": output},
+        results={**settings["results"], **by.get("results", {}), "path": output},
         cluster=cluster,
         overrides=overrides,
     )
@@ -175,41 +176,16 @@ def fit_of(model: Model) -> Fit:
     )
 
 
-def applied(jobs: Sequence[Job], saved: Saved) -> list[Job]:
+def applied(jobs: Sequence[Job], saved: SavedModel) -> list[Job]:
     """Return the jobs with stores that say which model labelled them."""
-    return [
-        replace(
-            job,
-            output=replace(
-                job.output, attributes={**job.output.attributes, "applied": saved.record}
-            ),
-        )
-        for job in jobs
-    ]
+    return [job.with_attributes(applied=saved.record) for job in jobs]
 
 
 def label_images(
-    jobs: Sequence[Job], saved: Saved, engine: Engine, watch: Watcher
+    jobs: Sequence[Job], saved: SavedModel, engine: Engine, watch: Watcher
 ) -> Iterator[Ending]:
     """Label images by a model that is there; yields how each ended, in any order."""
-    fit = fit_of(saved.model)
-    begin = perf_counter()
-    watch(PhaseStarted("images", SUBJECT, 0, len(jobs)))
-    members = []
-    for outcome in one_by_one(engine, open_members, jobs, name="open"):
-        if outcome.error is not None:
-            yield from (failed(job, outcome.error) for job in outcome.item)
-            continue
-        for opened in outcome.unwrap():
-            if isinstance(opened, Ending):
-                yield opened
-                continue
-            try:
-                saved.refuse_other(opened)
-                members.append(opened)
-            except SourceError as error:
-                yield failed(opened.job, error)
-    for ending, _ in label_members(members, fit, engine, watch):
-        watch(advanced(ending))
+    members = yield from open_all(jobs, engine)
+    members = yield from fitting(members, saved.refuse_other)
+    for ending, _ in label_members(members, fit_of(saved.model), engine, watch):
         yield ending
-    watch(PhaseFinished("images", SUBJECT, perf_counter() - begin))

@@ -1,56 +1,83 @@
 """Images that share their means: opened, and labelled by means that are there."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
 
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.errors import ClusterError
-from chunkmeans.events import Watcher, ignore
+from chunkmeans.errors import ChunkmeansError
+from chunkmeans.events import COLLECTION, PhaseFinished, PhaseStarted, Watcher, ignore
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import Fit
 from chunkmeans.results.store.store import image_path
-from chunkmeans.sources.warnings import collecting_warnings
-from chunkmeans.steps.chunk import Input
-from chunkmeans.steps.job import Job
-from chunkmeans.steps.plan.memory import most_pixels_of_a_task
+from chunkmeans.steps.job import Job, Opened
+from chunkmeans.steps.resume.catalog_rows import inputs_of, skipped_row
 from chunkmeans.steps.resume.completion import completed
-from chunkmeans.steps.resume.outcome import Ending, failed
-from chunkmeans.steps.segment.batches import one_by_one
-from chunkmeans.steps.segment.one_image import plan_bundles, row_of, skipped, write_labels
+from chunkmeans.steps.resume.outcome import Ending, advanced, failed
+from chunkmeans.steps.segment.batches import guarded, map_batches
+from chunkmeans.steps.segment.one_image import scan_of, write_labels
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An image of the collection that could be opened."""
+def open_all(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list[Opened]]:
+    """Open images, headers only; returns them in the order of `jobs`, yields how others ended."""
+    members: dict[str, Opened] = {}
+    for outcome in map_batches(engine, open_batch, jobs, name="open"):
+        if outcome.error is not None:
+            yield from (failed(job, outcome.error) for job in outcome.item)
+            continue
+        for found in outcome.unwrap():
+            if isinstance(found, Opened):
+                members[found.job.id] = found
+            else:
+                yield found
+    return [members[job.id] for job in jobs if job.id in members]
 
-    job: Job
-    source: Input
 
-
-def open_members(jobs: tuple[Job, ...]) -> tuple[Member | Ending, ...]:
+def open_batch(jobs: tuple[Job, ...]) -> tuple[Opened | Ending, ...]:
     """Open a few images, headers only: what one task does."""
-    return tuple(_open_member(job) for job in jobs)
+    return tuple(guarded(job, partial(_open, job)) for job in jobs)
 
 
-def _open_member(job: Job) -> Member | Ending:
-    begin = perf_counter()
-    try:
-        return Member(job, job.open())
-    except Exception as error:  # one bad image never stops the others
-        return failed(job, error, begin)
+def _open(job: Job) -> Opened:
+    return Opened(job, job.open())
+
+
+def fitting(
+    members: Iterable[Opened], check: Callable[[Opened], object]
+) -> Generator[Ending, None, list[Opened]]:
+    """Return the images that `check` does not refuse; yields how the others ended."""
+    kept = []
+    for member in members:
+        try:
+            check(member)
+            kept.append(member)
+        except ChunkmeansError as error:
+            yield failed(member.job, error)
+    return kept
 
 
 def label_members(
-    members: Sequence[Member], fit: Fit, engine: Engine, watch: Watcher
+    members: Sequence[Opened], fit: Fit, engine: Engine, watch: Watcher
 ) -> Iterator[tuple[Ending, Moments | None]]:
     """Label images by means that are there; yields how each ended, and its exact totals."""
-    most = most_pixels_of_a_task(len(members), engine.size)
+    begin = perf_counter()
+    watch(PhaseStarted("images", COLLECTION, 0, len(members)))
+    for ending, written in _labelled(members, fit, engine, watch):
+        watch(advanced(ending))
+        yield ending, written
+    watch(PhaseFinished("images", COLLECTION, perf_counter() - begin))
+
+
+def _labelled(
+    members: Sequence[Opened], fit: Fit, engine: Engine, watch: Watcher
+) -> Iterator[tuple[Ending, Moments | None]]:
+    if not members:
+        return
+    most = members[0].job.tuning.most_pixels_of_a_task(len(members), engine.size)
     small = [m for m in members if m.source.info.pixels <= most]
     task = partial(label_small, fit=fit, memory=engine.size.of_one_task().memory)
-    for outcome in one_by_one(engine, task, small, name="label"):
+    for outcome in map_batches(engine, task, small, name="label"):
         if outcome.error is not None:
             yield failed(outcome.item[0].job, outcome.error, again=True), None
         else:
@@ -61,48 +88,37 @@ def label_members(
 
 
 def label_small(
-    members: tuple[Member, ...], fit: Fit, memory: int
+    members: tuple[Opened, ...], fit: Fit, memory: int
 ) -> tuple[tuple[Ending, Moments | None], ...]:
     """Label a few small images whole: what one task does."""
     return tuple(label_each(members, fit, SerialEngine(memory=memory), ignore))
 
 
 def label_each(
-    members: Sequence[Member], fit: Fit, engine: Engine, watch: Watcher
+    members: Sequence[Opened], fit: Fit, engine: Engine, watch: Watcher
 ) -> Iterator[tuple[Ending, Moments | None]]:
     """Label images one after the other; yields how each ended, and its exact totals."""
-    totals: dict[str, Moments | None] = {}
+    totals: dict[str, Moments] = {}
 
     def written() -> Iterator[Ending]:
         for member in members:
-            ending, totals[member.job.id] = label_member(member, fit, engine, watch)
-            yield ending
+            work = partial(_label, member, fit, engine, watch, totals)
+            yield guarded(member.job, work, again=True)
 
     for ending in completed(members[0].job.output.store, written()):
-        yield ending, totals[ending.row.id] if ending.row.state != "failed" else None
+        yield ending, totals.get(ending.row.id) if ending.row.state != "failed" else None
 
 
-def label_member(
-    member: Member, fit: Fit, engine: Engine, watch: Watcher
-) -> tuple[Ending, Moments | None]:
-    """Write the labels of one image by means that are there; never raises for the image.
-
-    Its mark is not set yet.
-    """
+def _label(
+    member: Opened, fit: Fit, engine: Engine, watch: Watcher, totals: dict[str, Moments]
+) -> Ending:
+    """Write the labels of one image by means that are there; its mark is not set yet."""
     begin = perf_counter()
-    job, source = member.job, member.source
-    try:
-        layout = job.output.layout(source, job.settings.k)
-        chunks = plan_bundles(source, layout, engine, job.output.mean_image, hold=False)
-        with collecting_warnings():
-            done = write_labels(job, source, fit, None, layout, chunks, engine, watch)
-            seconds = perf_counter() - begin
-            if not done.model.counts.any():
-                job.output.store.delete(image_path(job.id))
-                return Ending(skipped(job, source, seconds), source.info.nbytes), None
-            row = row_of(job, source, done, seconds, pooled=True)
-        return Ending(row, source.info.nbytes, mark=done.mark), done.written
-    except ClusterError:
-        raise
-    except Exception as error:  # one bad image never stops the others
-        return failed(job, error, begin, again=True), None
+    job, source, nbytes = member.job, member.source, member.source.image.info.nbytes
+    done = write_labels(member, fit, None, scan_of(member, engine, watch, cached=False))
+    seconds = perf_counter() - begin
+    if not done.finished.model.counts.any():
+        job.output.store.delete(image_path(job.id))
+        return Ending(skipped_row(job, source, seconds), nbytes)
+    totals[job.id] = done.written
+    return Ending(done.finished.row(inputs_of(job), seconds), nbytes, mark=done.mark)

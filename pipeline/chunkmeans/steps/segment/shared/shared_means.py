@@ -5,40 +5,37 @@ cannot be read has no part in them: where one fails, the others are read again w
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import chain
-from time import perf_counter
 from typing import Any, Protocol
 
-from chunkmeans.engines.base import Engine, Outcome, WorkerKilled
+from chunkmeans.engines.base import Engine, WorkerKilled
 from chunkmeans.engines.worker.attempt import attempt
-from chunkmeans.errors import ChunkmeansError, ClusterError, SourceError
-from chunkmeans.events import PhaseFinished, PhaseStarted, Watcher
+from chunkmeans.errors import ChunkError, ChunkmeansError, ClusterError, SourceError
+from chunkmeans.events import COLLECTION, Watcher
 from chunkmeans.features.validity import common
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import LARGEST
+from chunkmeans.kmeans.fit import check_magnitude
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.read.catalog import Row
-from chunkmeans.results.read.record import fingerprint
+from chunkmeans.results.read.record import settings_fingerprint
 from chunkmeans.results.store.plain_json import plain
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
-from chunkmeans.steps.job import Job
+from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
-from chunkmeans.steps.resume.outcome import Ending, advanced, failed
+from chunkmeans.steps.resume.catalog_rows import skipped_row
+from chunkmeans.steps.resume.inventory import POOL, pool_of
+from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.resume.saved import Saved, subject_of
 from chunkmeans.steps.resume.saved_samples import SavedSamples
-from chunkmeans.steps.resume.what_holds import POOL, pool_of
-from chunkmeans.steps.segment.batches import one_by_one
 from chunkmeans.steps.segment.collect import collect_bundle, settled
 from chunkmeans.steps.segment.iterate import iterate
 from chunkmeans.steps.segment.label import merge_counted
-from chunkmeans.steps.segment.one_image import skipped
-from chunkmeans.steps.segment.phases import phase
-from chunkmeans.steps.segment.shared.members import Member, label_members, open_members
-
-SUBJECT = "collection"
+from chunkmeans.steps.segment.scan import Finished, Scan
+from chunkmeans.steps.segment.shared.members import fitting, label_members, open_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +49,35 @@ class Gathered:
     def merge(self, other: "Gathered") -> "Gathered":
         """Return what both parts together leave."""
         both = [c for c in (self.collected, other.collected) if c is not None]
-        collected = both[0].merge(both[1]) if len(both) == 2 else both[0] if both else None
+        collected = reduce(Collected.merge, both) if both else None
         return Gathered(collected, {**self.failures, **other.failures})
 
 
 def gather_bundle(bundle: Bundle) -> Gathered:
-    """Collect the samples of a few chunks, noting the images that fail: what one task does.
+    """Collect the samples of a few chunks, with the images that fail: what one task does.
 
     Where one fails, what was collected is of no use: the others are read again without it.
     """
-    outcome = attempt(collect_bundle, bundle)
-    if outcome.error is None and not _too_large(outcome.unwrap()):
+    outcome = attempt(_collect_usable, bundle)
+    if outcome.error is None:
         return Gathered(outcome.unwrap(), {})
     failures = {}
     for chunk in bundle:
-        alone = attempt(collect_bundle, (chunk,))
-        if alone.error is not None:
-            failures[chunk.source.id] = alone.error
-        elif number := _too_large(alone.unwrap()):
-            failures[chunk.source.id] = SourceError(
-                f"{chunk.source.image.path}: a pixel holds {number:g}; squared distances are "
-                f"computed in float64 and need numbers up to {LARGEST:g}: set images.nodata if "
-                "it stands for missing data"
-            )
+        error = attempt(_collect_usable, (chunk,)).error
+        if error is not None:
+            failures[chunk.source.id] = error
     return Gathered(None if failures else collect_bundle(bundle), failures)
 
 
-def _too_large(collected: Collected) -> float:
-    """Return a number of the pixels that no mean can be computed with; 0.0: there is none."""
-    if not collected.pixels:
-        return 0.0
-    ends = [*map(float, collected.lowest), *map(float, collected.highest)]
-    number = max(ends, key=abs)
-    return number if abs(number) > LARGEST else 0.0
+def _collect_usable(bundle: Bundle) -> Collected:
+    """Collect samples; raises for the first image if no mean can be computed with a number."""
+    collected = collect_bundle(bundle)
+    if collected.pixels:
+        try:
+            check_magnitude(collected)
+        except ChunkError as error:
+            raise SourceError(f"{bundle[0].source.image.path}: {error}") from error
+    return collected
 
 
 def read_through(bundle: Bundle) -> None:
@@ -94,7 +87,7 @@ def read_through(bundle: Bundle) -> None:
             pass
 
 
-class Shared(Protocol):
+class GroupResults(Protocol):
     """Where a pooled fit leaves its model, and finds what was labelled by it before."""
 
     def whole(self, pool: str, jobs: Sequence[Job]) -> Sequence[Row]:
@@ -111,7 +104,7 @@ class Shared(Protocol):
 
 
 def segment_collection(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, shared: Shared
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: GroupResults
 ) -> Iterator[Ending]:
     """Segment all images with one set of means; yields how each ended.
 
@@ -120,13 +113,13 @@ def segment_collection(
 
     Parameters
     ----------
-    shared
+    results
         Takes the model of all images once they are labelled; not where none has a pixel. Images
         that it has labels of by means of the same pixels are not labelled again.
     """
     ended: set[str] = set()
     try:
-        for ending in _segment(jobs, engine, watch, shared):
+        for ending in _segment(jobs, engine, watch, results):
             ended.add(ending.row.id)
             yield ending
     except ClusterError:
@@ -134,75 +127,67 @@ def segment_collection(
     except (ChunkmeansError, OSError) as error:
         left = [job for job in jobs if job.id not in ended]
         if not left:
-            raise  # there is nobody to say it
+            raise  # no image is left that could have it as its reason
         for job in left:
             yield failed(job, error)
     finally:
-        engine.release(SUBJECT)
+        engine.release(COLLECTION)
 
 
 def _segment(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, shared: Shared
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: GroupResults
 ) -> Iterator[Ending]:
     """Do what `segment_collection` does, but raise what concerns all images."""
     output = jobs[0].output
     saved = Saved(output.store, subject_of(jobs[0].group), watch, samples=output.samples)
-    opened = yield from _opened(jobs, engine)
-    if opened and (rows := shared.whole(pool_name(opened), [m.job for m in opened])):
+    opened = yield from open_all(jobs, engine)
+    opened = yield from _poolable(opened, engine)
+    if opened and (rows := results.whole(pool_name(opened), [m.job for m in opened])):
         yield from map(Ending, rows)  # others were tried again, and failed again
         saved.finish()
         return
-    members, collected = yield from gather(opened, engine, watch, saved.samples)
+    members, collected = yield from read_members(opened, engine, watch, saved.samples)
     if collected is None:
         return
     pool = pool_name(members)
-    before = shared.begin(pool, (member.job for member in members))
-    members = [in_pool(member, pool) for member in members]
+    before = results.begin(pool, (member.job for member in members))
+    # every store records to which pool its labels belong
+    members = [replace(m, job=m.job.with_attributes(**{POOL: pool})) for m in members]
     settings = members[0].job.settings
-    bundles, going = _bundles(members, engine), saved.fit(settings)
-    fit = iterate(engine, bundles, collected, settings, SUBJECT, watch, going)
-    engine.release(SUBJECT)
+    chunks = chain.from_iterable(_chunks(member, engine) for member in members)
+    scan = Scan(engine, COLLECTION, bundled(chunks, engine.size), watch)
+    fit = iterate(scan, collected, settings, saved.fit(settings))
+    engine.release(COLLECTION)  # labelling reads image by image, in chunks of another shape
     total: Moments | None = None
     for row, written in before.values():
         yield Ending(row)
         total = merge_counted(total, written)
-    left = [member for member in members if member.job.id not in before]
-    begin, whole = perf_counter(), True
-    watch(PhaseStarted("images", SUBJECT, 0, len(left)))
+    left, whole = [member for member in members if member.job.id not in before], True
     for ending, counted in label_members(left, fit, engine, watch):
-        watch(advanced(ending))
         yield ending
         total = merge_counted(total, counted)
         whole = whole and ending.row.state != "failed"
-    watch(PhaseFinished("images", SUBJECT, perf_counter() - begin))
     if total is not None:
-        shared.keep(fit.model(total), {POOL: pool, "pixels": pixels_of(members[0].source)})
+        results.keep(fit.model(total), {POOL: pool, "pixels": pixel_type(members[0].source)})
     if whole:  # else the next run labels the rest, by these means
         saved.finish()
 
 
-def pool_name(members: Sequence[Member]) -> str:
+def pool_name(members: Sequence[Opened]) -> str:
     """Return what names the pixels of these images, and how they are fitted."""
     settings = members[0].job.output.attributes.get("settings", {})
     images = ((m.job.id, m.source.fingerprint, plain(m.job.options.channels)) for m in members)
-    return pool_of(fingerprint(settings), members[0].job.initial_means, images)
+    return pool_of(settings_fingerprint(settings), members[0].job.initial_means, images)
 
 
-def in_pool(member: Member, pool: str) -> Member:
-    """Return the image with a job that writes down to which pool its labels belong."""
-    output = member.job.output
-    kept = replace(output, attributes={**output.attributes, POOL: pool})
-    return replace(member, job=replace(member.job, output=kept))
-
-
-def pixels_of(source: Input) -> dict[str, Any]:
-    """Return what a model says of the pixels that it is of."""
+def pixel_type(source: Input) -> dict[str, Any]:
+    """Return what a model records of the pixels that it is of."""
     return {"dtype": str(source.dtype), "channels": source.info.channels}
 
 
-def gather(
-    members: list[Member], engine: Engine, watch: Watcher, saved: SavedSamples
-) -> Generator[Ending, None, tuple[list[Member], Collected | None]]:
+def read_members(
+    members: list[Opened], engine: Engine, watch: Watcher, saved: SavedSamples
+) -> Generator[Ending, None, tuple[list[Opened], Collected | None]]:
     """Read all images that can be read and are not known yet; yields how the others ended.
 
     Returns those images, and what their pixels leave: None where there is no valid pixel (then
@@ -218,49 +203,34 @@ def gather(
         return [], None
     collected = settled(saved, watch)
     if not collected.pixels:
-        yield from (Ending(skipped(m.job, m.source, 0.0)) for m in members)
+        yield from (Ending(skipped_row(m.job, m.source, 0.0)) for m in members)
         return [], None
     return members, collected
 
 
-def _opened(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list[Member]]:
-    """Return the images that can be pooled, in the order of `jobs`; yields how others ended."""
-    members: dict[str, Member] = {}
-    for outcome in one_by_one(engine, open_members, jobs, name="open"):
-        if outcome.error is not None:
-            yield from (failed(job, outcome.error) for job in outcome.item)
-            continue
-        for opened in outcome.unwrap():
-            if isinstance(opened, Member):
-                members[opened.job.id] = opened
-            else:
-                yield opened
-    ordered = [members[job.id] for job in jobs if job.id in members]
-    if not ordered:
+def _poolable(opened: Sequence[Opened], engine: Engine) -> Generator[Ending, None, list[Opened]]:
+    """Return the images that can be pooled, in their order; yields how others ended."""
+    if not opened:
         return []
-    channels = _usual([m.source.info.channels for m in ordered])
-    example = next(m.job.path for m in ordered if m.source.info.channels == channels)
-    alike = []
-    for member in ordered:
-        if member.source.info.channels == channels:
-            alike.append(member)
-        else:
-            error = SourceError(
-                f"{member.job.path}: has {member.source.info.channels} channels, most of the "
-                f"collection has {channels} (as {example}); choose images.channels, or take it out"
+    counts = [member.source.info.channels for member in opened]
+    channels = max(dict.fromkeys(counts), key=counts.count)  # most frequent, first of equals
+    example = next(m.job.path for m in opened if m.source.info.channels == channels)
+
+    def as_most(member: Opened) -> None:
+        found = member.source.info.channels
+        if found != channels:
+            raise SourceError(
+                f"{member.job.path}: has {found} channels, most of the collection has {channels} "
+                f"(as {example}); choose images.channels, or take it out"
             )
-            yield failed(member.job, error)
-    fitting = []
-    for member in _of_one_type(alike):
-        try:
-            _chunks(member, engine)
-            fitting.append(member)
-        except ChunkmeansError as error:
-            yield failed(member.job, error)
-    return _of_one_type(fitting)
+
+    alike = yield from fitting(opened, as_most)
+    # planned in the type of all, and then in that of those which memory is enough for
+    able = yield from fitting(_of_one_type(alike), lambda member: _chunks(member, engine))
+    return _of_one_type(able)
 
 
-def _of_one_type(members: Sequence[Member]) -> list[Member]:
+def _of_one_type(members: Sequence[Opened]) -> list[Opened]:
     """Return images whose samples are of the one type that holds all of them."""
     if not members:
         return []
@@ -268,28 +238,15 @@ def _of_one_type(members: Sequence[Member]) -> list[Member]:
     return [replace(m, source=replace(m.source, dtype=dtype)) for m in members]
 
 
-def _usual(channels: list[int]) -> int:
-    """Return the most frequent number of channels, the first of equals."""
-    return max(dict.fromkeys(channels), key=channels.count)
-
-
-def _bundles(members: Sequence[Member], engine: Engine) -> list[Bundle]:
-    """Return the chunks of all images, in bundles."""
-    each = (_chunks(member, engine) for member in members)
-    return bundled(list(chain.from_iterable(each)), engine.size)
-
-
-def _chunks(member: Member, engine: Engine) -> Iterator[Chunk]:
+def _chunks(member: Opened, engine: Engine) -> list[Chunk]:
     """Return the chunks of an image; raises a `ConfigError` if the memory is too small for it."""
-    output = member.job.output
-    layout = output.layout(member.source, member.job.settings.k)
-    source = member.source
-    shape, need = plan_chunks(source.info, source.dtype, layout, engine.size, output.mean_image)
-    return cut(source, shape, need.hold, SUBJECT)
+    source, mean_image = member.source, member.job.output.mean_image
+    shape, need = plan_chunks(source, member.layout, engine.size, mean_image)
+    return cut(source, shape, need.cache_bytes, COLLECTION)
 
 
 def _read(
-    members: Sequence[Member], engine: Engine, watch: Watcher, saved: SavedSamples
+    members: Sequence[Opened], engine: Engine, watch: Watcher, saved: SavedSamples
 ) -> Mapping[str, Exception]:
     """Read what is not known of images; returns what failed by id: there is more to be read then.
 
@@ -301,9 +258,9 @@ def _read(
     broken: dict[str, Exception] = {}
     if not left:
         return broken
-    with phase("read", SUBJECT, left, watch) as told:
+    with Scan(engine, COLLECTION, left, watch).phase("read") as finished:
         for batch in saved.batches(left, engine.threads):
-            gathered = _gather(batch, engine, told)
+            gathered = _gather(batch, engine, finished)
             if failures := gathered.failures or _changed(batch):
                 broken |= failures
             elif gathered.collected is not None:
@@ -313,22 +270,17 @@ def _read(
 
 def _changed(bundles: Sequence[Bundle]) -> Mapping[str, Exception]:
     """Return those images, by id, whose files are not any more what was to be read."""
-    changed: dict[str, Exception] = {}
     sources = {chunk.source.id: chunk.source for bundle in bundles for chunk in bundle}
-    for name, source in sources.items():
-        try:
-            source.check_unchanged()
-        except SourceError as error:
-            changed[name] = error
-    return changed
+    found = {name: attempt(Input.check_unchanged, source) for name, source in sources.items()}
+    return {name: outcome.error for name, outcome in found.items() if outcome.error is not None}
 
 
-def _gather(
-    bundles: Sequence[Bundle], engine: Engine, told: Callable[[Outcome[Bundle, None]], None]
-) -> Gathered:
-    """Read a few bundles; where an image kills its worker, find out which."""
+def _gather(bundles: Sequence[Bundle], engine: Engine, finished: Finished) -> Gathered:
+    """Read a few bundles; where an image kills its worker, one by one."""
     try:
-        return engine.map_reduce(gather_bundle, bundles, Gathered.merge, name="collect", watch=told)
+        return engine.map_reduce(
+            gather_bundle, bundles, Gathered.merge, name="collect", watch=finished
+        )
     except WorkerKilled:
         images: dict[str, list[Chunk]] = defaultdict(list)
         for chunk in chain.from_iterable(bundles):

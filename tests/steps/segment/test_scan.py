@@ -1,11 +1,12 @@
-"""Phases as events."""
+"""Passes as phases."""
 
 import numpy as np
 import pytest
 from chunkmeans.engines.base import Outcome
-from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted
+from chunkmeans.engines.serial import SerialEngine
+from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, both
 from chunkmeans.steps.plan.memory import cut
-from chunkmeans.steps.segment.phases import both, phase
+from chunkmeans.steps.segment.scan import Scan
 
 from tests.steps.examples import source
 
@@ -18,9 +19,9 @@ def bundles():
 def test_a_phase_begins_advances_by_what_succeeded_and_ends():
     seen = []
     first, second = bundles()
-    with phase("read", "array", [first, second], seen.append) as told:
-        told(Outcome(first, None, None, attempts=2, seconds=1.5))
-        told(Outcome(second, None, ValueError("no"), attempts=1, seconds=0.5))
+    with Scan(SerialEngine(), "array", [first, second], seen.append).phase("read") as finished:
+        finished(Outcome(first, None, None, attempts=2, seconds=1.5))
+        finished(Outcome(second, None, ValueError("no"), attempts=1, seconds=0.5))
 
     begun, advanced, ended = seen
     assert begun == PhaseStarted("read", "array", pixels=24, units=2)
@@ -32,7 +33,8 @@ def test_a_phase_begins_advances_by_what_succeeded_and_ends():
 
 def test_a_phase_that_failed_does_not_end():
     seen = []
-    with pytest.raises(ValueError, match="no"), phase("read", "array", bundles(), seen.append):
+    scan = Scan(SerialEngine(), "array", bundles(), seen.append)
+    with pytest.raises(ValueError, match="no"), scan.phase("read"):
         raise ValueError("no")
     assert [type(event) for event in seen] == [PhaseStarted]
 

@@ -12,7 +12,7 @@ from chunkmeans.events import ImageFinished, Iterated
 from chunkmeans.results.read.catalog import read_catalog
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.plan.jobs import jobs_of
-from chunkmeans.steps.resume.what_holds import earlier_groups, earlier_images, pool_of
+from chunkmeans.steps.resume.inventory import inventory_of_groups, inventory_of_images, pool_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +51,7 @@ def made(tmp_path):
 
 
 def held(store, jobs, retry_failed=False):
-    return earlier_images(store, {r.id: r for r in read_catalog(store)}, jobs, retry_failed)
+    return inventory_of_images(store, {r.id: r for r in read_catalog(store)}, jobs, retry_failed)
 
 
 def test_everything_holds_of_a_run_that_nothing_happened_to(made):
@@ -120,7 +120,7 @@ def test_a_failure_holds_until_the_file_changes_or_somebody_asks(made, tmp_path)
     jobs, store = jobs_of(asked), Store(asked.results.path)
 
     assert list(held(store, jobs).rows) == ["image0", "image1"]
-    assert "is to be tried again" in held(store, jobs, retry_failed=True).why["image1"]
+    assert "is to be retried" in held(store, jobs, retry_failed=True).why["image1"]
     os.utime(path, (1e9, 1e9 + 1))
     assert "the file changed" in held(store, jobs).why["image1"]
 
@@ -129,11 +129,11 @@ def test_a_group_holds_whole_or_not_at_all(made, tmp_path):
     jobs, store = made(scope="collection")
     rows = {row.id: row for row in read_catalog(store)}
     settings = json.loads(store.read_text("run.json"))["fingerprint"]
-    assert list(earlier_groups(store, rows, jobs, settings, False).rows) == list(rows)
-    assert not earlier_groups(store, rows, jobs, "other settings", False).rows
+    assert list(inventory_of_groups(store, rows, jobs, settings, False).rows) == list(rows)
+    assert not inventory_of_groups(store, rows, jobs, "other settings", False).rows
 
     np.save(tmp_path / "in/image1.npy", picture("uint8", 1, (5, 5)))
-    found = earlier_groups(store, rows, jobs, settings, False)
+    found = inventory_of_groups(store, rows, jobs, settings, False)
     assert not found.rows
     assert found.why["image0"] == "another image of its group is not as it was"
     assert found.why["image1"].startswith("the file changed")

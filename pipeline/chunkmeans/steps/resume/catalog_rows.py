@@ -1,0 +1,139 @@
+"""The catalogue's row of an input: of a finished image, a skipped one, or one that failed.
+
+A finished image is described by the same value whether it was just written or is read back from
+its store, so that both give the same row but for the time it took.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+
+from chunkmeans.errors import ResultError
+from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.results.read.catalog import Row
+from chunkmeans.results.read.open_results import SegmentedImage
+from chunkmeans.results.store.store import image_path
+from chunkmeans.results.write.totals import averages, totals_of
+from chunkmeans.steps.chunk import Input
+from chunkmeans.steps.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedImage:
+    """An image that has labels, as the catalogue describes it."""
+
+    shape: tuple[int, ...]
+    """Pixels along each axis."""
+    model: Model
+    """Means that labelled it; counts are those of its own pixels."""
+    averages: Floats
+    """Average of the pixels of each label, (k, c); NaN where it has none."""
+    reservations: Sequence[str]
+    """What a user should know of it before trusting it."""
+    fingerprint: str
+    """Of its input."""
+
+    @classmethod
+    def stored(cls, image: SegmentedImage) -> Self:
+        """Return a complete image, read back from its store.
+
+        Raises
+        ------
+        ResultError
+            If the store is damaged.
+        """
+        try:
+            model, made = image.model, image.attributes
+            written = totals_of(image.store, image.path, made)
+            if written is None:  # only kept where they differ from the means that labelled
+                means = np.where(model.counts[:, None] > 0, model.means, np.nan)
+            else:
+                means = averages(written, model)
+            reservations, fingerprint = list(made["reservations"]), made["source"]["fingerprint"]
+            return cls(image.shape, model, means, reservations, str(fingerprint))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise _damaged(image, error) from error
+
+    def row(self, inputs: Mapping[str, Any], seconds: float | None = None) -> Row:
+        """Return its row; `inputs` are the columns of the input alone (`inputs_of`)."""
+        model, size = self.model, prod(self.shape)
+        pixels = int(model.counts.sum())
+        return Row(
+            **inputs,
+            state="warned" if self.reservations else "done",
+            reason="; ".join(self.reservations),
+            shape=self.shape,
+            k=int((model.counts > 0).sum()),
+            iterations=len(model.residuals),
+            residual=float(model.residuals[-1]),
+            inertia=model.inertia,
+            pixels=pixels,
+            nodata=size - pixels,
+            seconds=seconds,
+            store=image_path(inputs["id"]),
+            fractions=tuple((model.counts / size).tolist()),
+            means=tuple(
+                () if any(m != m for m in row) else tuple(row) for row in self.averages.tolist()
+            ),
+            fingerprint=self.fingerprint,
+        )
+
+
+def inputs_of(what: Job | Row) -> dict[str, Any]:
+    """Return the columns of a row that are of its input alone."""
+    extra = what.extra if isinstance(what, Row) else what.manifest
+    return {"id": what.id, "source": what.source, "choice": what.choice, "extra": extra}
+
+
+def stored_row(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
+    """Return the row of a complete image, from its store; without the time it took.
+
+    Parameters
+    ----------
+    name
+        Its id.
+    job
+        Of this run, if it names the image.
+
+    Raises
+    ------
+    ResultError
+        If the store is damaged.
+    """
+    try:
+        if job is not None:
+            return FinishedImage.stored(image).row(inputs_of(job))
+        return FinishedImage.stored(image).row({"id": name, "source": str(image.source["path"])})
+    except (KeyError, TypeError, IndexError) as error:
+        raise _damaged(image, error) from error
+
+
+def skipped_row(job: Job, source: Input, seconds: float) -> Row:
+    """Return the row of an image without a valid pixel."""
+    info = source.info
+    return Row(
+        **inputs_of(job),
+        state="skipped",
+        reason="no valid pixel: all are nodata, masked, transparent or not finite",
+        shape=info.shape,
+        pixels=0,
+        nodata=info.pixels,
+        seconds=seconds,
+        fingerprint=source.fingerprint,
+    )
+
+
+def failed_row(
+    what: Job | Row, reason: str, seconds: float | None = None, fingerprint: str = ""
+) -> Row:
+    """Return the row of an input that failed; with a `fingerprint`, it would fail again."""
+    return Row(
+        **inputs_of(what), state="failed", reason=reason, seconds=seconds, fingerprint=fingerprint
+    )
+
+
+def _damaged(image: SegmentedImage, error: Exception) -> ResultError:
+    return ResultError(f"{image.store.join(image.path)}: is damaged: {error!r}")

@@ -1,0 +1,170 @@
+"""What an earlier run left: which results hold, which images are segmented again, and why."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from chunkmeans.errors import ChunkmeansError
+from chunkmeans.results.models.models import model_pool
+from chunkmeans.results.read.catalog import Row, read_catalog
+from chunkmeans.results.read.open_results import SegmentedImage, open_segmented
+from chunkmeans.results.store.plain_json import plain, to_json
+from chunkmeans.results.store.store import CATALOG, Store
+from chunkmeans.steps.job import Job
+from chunkmeans.steps.resume.verdict import (
+    Verdict,
+    verdict_of_other,
+    verdict_of_row,
+    verdict_of_store,
+)
+
+CHECKS_IN_FLIGHT = 16
+"""Stores and inputs that are looked at side by side: an object store takes its time."""
+POOL = "pool"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What of an output holds."""
+
+    rows: Mapping[str, Row] = field(default_factory=dict)
+    """Of images that need not be segmented again, by id."""
+    why: Mapping[str, str] = field(default_factory=dict)
+    """Of those that had ended and are segmented again, by id."""
+    stale: tuple[str, ...] = ()
+    """Paths of stores that are to be deleted."""
+
+
+def take_inventory(
+    store: Store, jobs: Sequence[Job], settings: str, *, pooled: bool, retry_failed: bool
+) -> Inventory:
+    """Return what of an output holds, by the marks of its stores and by its catalogue.
+
+    Parameters
+    ----------
+    settings
+        Fingerprint of the settings and the algorithm.
+    pooled
+        Whether images share means.
+    retry_failed
+        Whether images that failed are tried again though their files are the same.
+    """
+    rows = {row.id: row for row in read_catalog(store)} if store.exists(CATALOG) else {}
+    if pooled:
+        return inventory_of_groups(store, rows, jobs, settings, retry_failed)
+    return inventory_of_images(store, rows, jobs, retry_failed)
+
+
+def inventory_of_images(
+    store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], retry_failed: bool
+) -> Inventory:
+    """Return what holds where each image has its own means; images not named any more included."""
+    named, others = _judged(store, rows, jobs, retry_failed)
+    verdicts = named | others
+    return Inventory(_rows(verdicts), _why(named), _stale(verdicts))
+
+
+def inventory_of_groups(
+    store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], settings: str, retry_failed: bool
+) -> Inventory:
+    """Return what holds where images share means: all of a group, or nothing of it.
+
+    Of a group that is not whole no store is stale yet: the images that can be read decide which
+    means it has, and so which labels stay its own.
+    """
+    named, others = _judged(store, rows, jobs, retry_failed)
+    single, groups = _rows(named), defaultdict(list)
+    for job in jobs:
+        groups[job.group].append(job)
+    kept: dict[str, Row] = {}
+    for members in groups.values():
+        found = {job.id: single[job.id] for job in members if job.id in single}
+        if len(found) == len(members) and _group_holds(store, members, found, settings):
+            kept |= found
+    why = {
+        job.id: named[job.id].reason or "another image of its group is not as it was"
+        for job in jobs
+        if job.id not in kept and (job.id in single or named[job.id].reason)
+    }
+    return Inventory(kept, why, _stale(named | others))
+
+
+def _group_holds(
+    store: Store, members: Sequence[Job], found: Mapping[str, Row], settings: str
+) -> bool:
+    """Whether a group of which every image holds has the means of just these images."""
+    labelled = [row.store for row in found.values() if row.store]
+    if not labelled:
+        return True  # nothing can be read, or nothing is there to be labelled
+    pooled = (job for job in members if found[job.id].state != "failed")
+    images = ((j.id, found[j.id].fingerprint, plain(j.options.channels)) for j in pooled)
+    pool = pool_of(settings, members[0].initial_means, images)
+    return model_pool(store, members[0].group) == pool and all(
+        labelled_in(store, path, pool) is not None for path in labelled
+    )
+
+
+def pool_of(settings: str, init: str | None, images: Iterable[tuple[str, str, Any]]) -> str:
+    """Return the name of what images have in common that share means: the same pixels, the same.
+
+    Parameters
+    ----------
+    settings
+        Fingerprint of the settings and the algorithm.
+    init
+        Hash of the means that the fit begins with; None if they are drawn.
+    images
+        Of every pooled image: its id, its fingerprint, its channels.
+    """
+    listed = sorted(to_json([name, mark, channels]) for name, mark, channels in images)
+    begin = [settings] if init is None else [settings, init]
+    return sha256("\n".join([*begin, *listed]).encode()).hexdigest()[:32]
+
+
+def labelled_in(store: Store, path: str, pool: str) -> SegmentedImage | None:
+    """Return an image whose labels are complete and belong to this pool; None: it has none."""
+    try:
+        image = open_segmented(store, path)
+        return image if image.attributes.get(POOL) == pool else None
+    except ChunkmeansError:
+        return None
+
+
+def _judged(
+    store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], retry_failed: bool
+) -> tuple[dict[str, Verdict], dict[str, Verdict]]:
+    """Return the verdicts of what jobs name, each for itself, and of stores that none names."""
+    stored = store.image_names()
+    there = set(stored)
+
+    def judge(job: Job) -> Verdict:
+        row = rows.get(job.id)
+        if job.id in there:
+            return verdict_of_store(store, job, row)
+        return verdict_of_row(job, row, retry_failed)
+
+    if there:
+        with ThreadPoolExecutor(CHECKS_IN_FLIGHT, thread_name_prefix="inventory") as threads:
+            verdicts = list(threads.map(judge, jobs))
+    else:
+        verdicts = list(map(judge, jobs))
+    named = {job.id: verdict for job, verdict in zip(jobs, verdicts, strict=True)}
+    others = {
+        name: verdict_of_other(store, name, rows.get(name)) for name in stored if name not in named
+    }
+    return named, others
+
+
+def _rows(verdicts: Mapping[str, Verdict]) -> dict[str, Row]:
+    return {name: found.row for name, found in verdicts.items() if found.row is not None}
+
+
+def _why(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+    return {name: found.reason for name, found in verdicts.items() if found.reason}
+
+
+def _stale(verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
+    return tuple(found.stale for found in verdicts.values() if found.stale)
