@@ -16,6 +16,7 @@ from sklearn.cluster import KMeans
 from tests import oracle
 from tests.judge import assert_equal_to_oracle, deviations, distinct, same_bits
 from tests.strategies import DTYPES, channel_weights, given_means, images
+from tests.support.pairs import pairwise
 
 AXES = {3: "yxc", 4: "zyxc"}
 CHANNELS = (1, 3, 4, 6)
@@ -47,10 +48,7 @@ def some_means(image, k, *, seed=0):
 # -- arrays ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(17, 21), (4, 7, 11)], ids=["2-D", "3-D"])
-@pytest.mark.parametrize("channels", CHANNELS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("k", [1, 2, 7, 40])
+@pairwise(dtype=DTYPES, channels=CHANNELS, k=[1, 2, 7, 40], shape=[(17, 21), (4, 7, 11)])
 def test_labels_and_means_of_an_array_equal_brute_force(dtype, channels, shape, k):
     image = picture(dtype, channels, shape, levels=40)
     means = some_means(image, k)

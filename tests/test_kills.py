@@ -128,7 +128,7 @@ def drivers_killed(scope, path, cluster, number, seed):
             given = sections(scope, cluster)
             killed, below = killed_driver(given, PATHS[path], moment, delay)
         goes_on(scope, path, cluster)
-        assert not psutil.wait_procs(below, timeout=10)[1], "workers outlive their driver"
+        assert not psutil.wait_procs(below, timeout=240)[1], "workers outlive their driver"
         kills += killed
     return kills
 

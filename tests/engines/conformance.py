@@ -4,6 +4,7 @@ import functools
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from time import monotonic
 
 import pytest
 from chunkmeans.engines import open_engine
@@ -41,8 +42,9 @@ class EngineTests:
         assert list(engine.map(tasks.square, [], name="square")) == []
 
     def test_an_outcome_says_how_long_the_task_took(self, engine):
+        begin = monotonic()
         (outcome,) = engine.map(tasks.square_slowly, [7], name="square")
-        assert 0.02 <= outcome.seconds < 2
+        assert 0.02 <= outcome.seconds <= monotonic() - begin
 
     def test_items_are_taken_as_there_is_room(self, engine):
         taken = []

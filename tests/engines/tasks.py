@@ -41,6 +41,12 @@ def square_slowly(number):
     return number * number
 
 
+def endless_after_five(number):
+    if number >= 5:
+        threading.Event().wait()
+    return number
+
+
 def mark_slowly(item):
     item.mark()
     time.sleep(0.2)
