@@ -11,7 +11,6 @@ from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.cluster import KMeans
 
 from tests import oracle
 from tests.judge import assert_equal_to_oracle, deviations, distinct, same_bits
@@ -294,6 +293,8 @@ def test_means_equal_those_of_scikit_learn_from_the_same_start(dtype):
     image = picture(dtype, 3, (60, 80))
     start = some_means(image, 6)
     result = segment(image, init=start, axes="yxc")
+
+    from sklearn.cluster import KMeans  # only here, as it takes a second
 
     theirs = KMeans(6, init=start, n_init=1, tol=0.0, max_iter=1000, algorithm="lloyd")
     theirs.fit(image.reshape(-1, 3).astype(np.float64))

@@ -33,7 +33,12 @@ def sections(scope, cluster, out="out"):
     """Return the sections of a config."""
     return {
         "images": {"path": "in", "axes": "yxc"},
-        "kmeans": {"k": 3, "scope": scope, "init": {"means": [[10.0], [90.0], [200.0]]}},
+        "kmeans": {
+            "k": 3,
+            "scope": scope,
+            "init": {"means": [[10.0], [90.0], [200.0]]},
+            "max_iterations": 8,
+        },
         "results": {"path": out, "chunk": 4, "shard": 8},
         "cluster": cluster,
         "memory": 2 * 2**30,
