@@ -15,7 +15,8 @@ from tests.places import PYTHONPATH
 # Programs that tests start import the same files, wherever else the package is installed.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PYTHONPATH, os.environ.get("PYTHONPATH")]))
 
-# No example has a deadline: what else the machine does is no fault of the code.
+# ``HYPOTHESIS_PROFILE=ci`` draws more examples, and the same ones every time. No example has a
+# deadline: what else the machine does is no fault of the code.
 settings.register_profile(
     "default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
