@@ -8,7 +8,8 @@ def processes():
     """An engine of Dask with worker processes, shared by the tests of a module.
 
     Three, for a test that kills some: workers that are killed again and again do not always
-    come back. One death is enough to be suspected, as each takes a second.
+    Three, as some are killed, and those do not always come back. One death is enough to be
+    suspected, as each takes a second.
     """
     options = {"n_workers": 3, "threads_per_worker": 1}
     with pytest.MonkeyPatch.context() as patch:
