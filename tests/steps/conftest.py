@@ -7,7 +7,6 @@ from chunkmeans.engines.dask.settings import SETTINGS
 def processes():
     """An engine of Dask with worker processes, shared by the tests of a module.
 
-    Three, for a test that kills some: workers that are killed again and again do not always
     Three, as some are killed, and those do not always come back. One death is enough to be
     suspected, as each takes a second.
     """
