@@ -97,10 +97,9 @@ def killed_driver(sections, way, number, delay):
     For runs that start processes of their own, which a copy of this one could not. Returns whether
     it was killed, and those processes, which end when they notice.
     """
-    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     given = json.dumps([sections, asdict(way), number, delay])
     program = "import sys; from tests.kills import drive; drive(sys.argv[1])"
-    process = subprocess.Popen([sys.executable, "-c", program, given], env=here)
+    process = subprocess.Popen([sys.executable, "-c", program, given])
     below = []
     while process.poll() is None:
         below = psutil.Process(process.pid).children(recursive=True) or below

@@ -94,7 +94,7 @@ class _Reader:
 
 
 def read_all(
-    paths: Iterable[str | Path], *, seconds: float = 30, workers: int = 2
+    paths: Iterable[str | Path], *, seconds: float = 240, workers: int = 2
 ) -> Iterator[Read]:
     """Yield what became of each file; a process that hangs or dies costs its file only."""
     waiting = iter([str(path) for path in paths])

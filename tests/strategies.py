@@ -1,34 +1,16 @@
-"""What hypothesis draws: small images full of ties and awkward numbers, chunks, means, weights.
+"""What hypothesis draws: small images full of ties and awkward numbers, chunks, means, weights."""
 
-Importing this module sets the profile: ``default`` is quick; ``HYPOTHESIS_PROFILE=ci`` tries more
-and the same examples every time.
-"""
-
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, reject, settings
+from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import DTypeLike, NDArray
 
 from tests import oracle
-
-settings.register_profile(
-    "default", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile(
-    "ci",
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 LARGEST = {"float16": 1e3, "float32": 1e30, "float64": 1e100}

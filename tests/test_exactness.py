@@ -11,11 +11,11 @@ from chunkmeans.kmeans.lloyd import Metric
 from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.cluster import KMeans
 
 from tests import oracle
 from tests.judge import assert_equal_to_oracle, deviations, distinct, same_bits
 from tests.strategies import DTYPES, channel_weights, given_means, images
+from tests.support.pairs import pairwise
 
 AXES = {3: "yxc", 4: "zyxc"}
 CHANNELS = (1, 3, 4, 6)
@@ -47,10 +47,7 @@ def some_means(image, k, *, seed=0):
 # -- arrays ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(17, 21), (4, 7, 11)], ids=["2-D", "3-D"])
-@pytest.mark.parametrize("channels", CHANNELS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("k", [1, 2, 7, 40])
+@pairwise(dtype=DTYPES, channels=CHANNELS, k=[1, 2, 7, 40], shape=[(17, 21), (4, 7, 11)])
 def test_labels_and_means_of_an_array_equal_brute_force(dtype, channels, shape, k):
     image = picture(dtype, channels, shape, levels=40)
     means = some_means(image, k)
@@ -296,6 +293,8 @@ def test_means_equal_those_of_scikit_learn_from_the_same_start(dtype):
     image = picture(dtype, 3, (60, 80))
     start = some_means(image, 6)
     result = segment(image, init=start, axes="yxc")
+
+    from sklearn.cluster import KMeans  # only here, as it takes a second
 
     theirs = KMeans(6, init=start, n_init=1, tol=0.0, max_iter=1000, algorithm="lloyd")
     theirs.fit(image.reshape(-1, 3).astype(np.float64))

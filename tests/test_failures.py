@@ -15,6 +15,7 @@ from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps import chunk
 
 from tests.outputs import by_state, complete, save_four
+from tests.support.pairs import pairwise
 from tests.test_agreement import rows, stored
 from tests.test_exactness import picture
 from tests.ways import Way
@@ -59,9 +60,8 @@ def counting(patch, owner, method, name="", at=10**9, error=None):
 # -- half way -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("owner", "method", "at", "error"),
-    [
+@pairwise(
+    fault=[
         (NpyImage, "describe", 1, ValueError("no header")),
         (NpyImage, "decode", 1, ValueError("a broken tile")),
         (NpyImage, "decode", 5, ValueError("a broken tile")),
@@ -72,12 +72,13 @@ def counting(patch, owner, method, name="", at=10**9, error=None):
         (LabelWriter, "write_upper", 1, RuntimeError("a bug")),
         (LabelWriter, "mark", 1, ResultError("out: no space left")),
     ],
+    way=[ONE_TASK, MANY_TASKS],
+    scope=["image", "collection"],
 )
-@pytest.mark.parametrize("way", [ONE_TASK, MANY_TASKS], ids=["one task", "many tasks"])
-@pytest.mark.parametrize("scope", ["image", "collection"])
 def test_a_fault_costs_its_image_alone_and_leaves_no_store_that_looks_complete(
-    folder, owner, method, at, error, way, scope
+    folder, fault, way, scope
 ):
+    owner, method, at, error = fault
     with way.taken(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunk, "held", lambda key, load, **how: load())
         calls = counting(patch, owner, method, "b", at, error)
@@ -206,13 +207,13 @@ def stop_at(number, kind=object):
     return watch
 
 
-@pytest.mark.parametrize("way", [ONE_TASK, MANY_TASKS], ids=["one task", "many tasks"])
-@pytest.mark.parametrize("scope", ["image", "collection"])
-@pytest.mark.parametrize(
-    ("kind", "number"),
-    [(RunStarted, 1), (Advanced, 1), (Advanced, 12), (Advanced, 30), (ImageFinished, 3)],
+@pairwise(
+    stop=[(RunStarted, 1), (Advanced, 1), (Advanced, 12), (Advanced, 30), (ImageFinished, 3)],
+    way=[ONE_TASK, MANY_TASKS],
+    scope=["image", "collection"],
 )
-def test_what_was_interrupted_goes_on_to_the_same_bytes(folder, way, scope, kind, number):
+def test_what_was_interrupted_goes_on_to_the_same_bytes(folder, way, scope, stop):
+    kind, number = stop
     run(config(scope=scope, out="clean"))
     with way.taken():
         try:

@@ -8,6 +8,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 from chunkmeans import make_config, open_run, run
+from chunkmeans.engines.dask.settings import SETTINGS
 from chunkmeans.sources import registry
 
 from tests.test_agreement import stored
@@ -80,14 +81,14 @@ def folder(tmp_path, monkeypatch):
     sys.modules.pop("poison_source", None)
 
 
-def segmented(out, scope, *paths):
+def segmented(out, scope, *paths, **cluster):
     return run(
         make_config(
             images={"path": list(paths), "axes": "yxc", "limits": {"seconds": 3}},
             kmeans={"k": 3, "scope": scope, "init": {"means": [[10.0], [90.0], [200.0]]}},
             results={"path": out, "chunk": 4, "shard": 8},
             memory=3 * 2**30,
-            cluster={"kind": "local", "options": {"n_workers": 3, "threads_per_worker": 1}},
+            cluster=cluster,
         )
     )
 
@@ -101,12 +102,15 @@ def segmented(out, scope, *paths):
         pytest.param("collection", tuple(SAID), marks=pytest.mark.slow),
     ],
 )
-def test_a_source_that_kills_costs_its_images_and_nothing_else(folder, scope, kinds):
+def test_a_source_that_kills_costs_its_images_and_nothing_else(folder, monkeypatch, scope, kinds):
+    # one death is enough to be suspected, as each takes a second
+    monkeypatch.setitem(SETTINGS, "distributed.scheduler.allowed-failures", 0)
+    workers = {"n_workers": 3, "threads_per_worker": 1}
     for i, kind in enumerate(kinds):
         with open(f"bad/{kind}.poison", "wb") as file:
             np.save(file, picture("uint8", 1, (20, 24), seed=99 + i))
-    record = segmented("out", scope, "bad", "good")
-    segmented("clean", scope, "good")
+    record = segmented("out", scope, "bad", "good", kind="local", options=workers)
+    segmented("clean", scope, "good", kind="serial")
 
     assert (record.state, record.counts) == ("finished", {"done": 12, "failed": len(kinds)})
     listed = Counter(row.id for row in open_run("out").catalog)

@@ -33,7 +33,12 @@ def sections(scope, cluster, out="out"):
     """Return the sections of a config."""
     return {
         "images": {"path": "in", "axes": "yxc"},
-        "kmeans": {"k": 3, "scope": scope, "init": {"means": [[10.0], [90.0], [200.0]]}},
+        "kmeans": {
+            "k": 3,
+            "scope": scope,
+            "init": {"means": [[10.0], [90.0], [200.0]]},
+            "max_iterations": 8,
+        },
         "results": {"path": out, "chunk": 4, "shard": 8},
         "cluster": cluster,
         "memory": 2 * 2**30,
@@ -128,7 +133,7 @@ def drivers_killed(scope, path, cluster, number, seed):
             given = sections(scope, cluster)
             killed, below = killed_driver(given, PATHS[path], moment, delay)
         goes_on(scope, path, cluster)
-        assert not psutil.wait_procs(below, timeout=10)[1], "workers outlive their driver"
+        assert not psutil.wait_procs(below, timeout=240)[1], "workers outlive their driver"
         kills += killed
     return kills
 

@@ -21,7 +21,6 @@ from chunkmeans.steps.resume import saved, saved_samples
 from tests.judge import same_model
 from tests.kills import killed_by, written
 from tests.outputs import save_four
-from tests.places import PYTHONPATH
 from tests.test_agreement import RAW, Way, rows
 from tests.test_exactness import picture
 from tests.ways import tuned
@@ -585,7 +584,7 @@ def test_small_images_leave_neither_samples_nor_fits(folder):
 # -- kills ----------------------------------------------------------------------------------------
 
 RUN = """
-import sys
+import time
 from chunkmeans.steps import tuning
 from chunkmeans.steps.resume import saved
 tuning.DEFAULT = tuning.Tuning(
@@ -596,34 +595,40 @@ saved.SECONDS_BETWEEN_FITS = 0.0
 from chunkmeans.kmeans import fit
 turn = fit.TablePixels.sums
 def slow(self, means):
-    import time
+    print("iterates", flush=True)
     time.sleep(0.03)
     return turn(self, means)
 fit.TablePixels.sums = slow
 from chunkmeans import load_config, run
-print("begins", flush=True)
 run(load_config("c.yaml"))
 """
 
 
-def killed_drivers(kills, seed, longest):
-    """Kill a driver at random times until it comes to its end; return how often it was killed."""
-    chance, killed = random.Random(seed), 0
-    here = {"PYTHONPATH": PYTHONPATH, "PATH": ""}
-    while True:
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUN], env=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        with process:
-            process.stdout.readline()
-            if killed < kills:
-                time.sleep(chance.uniform(0.0, longest))
-                process.kill()
-            error = process.communicate()[1].decode()
-        if process.returncode == 0:
-            return killed
-        assert process.returncode == -signal.SIGKILL, error
-        killed += 1
+def driver(moment=None, delay=0.0):
+    """Run a driver; kill it some seconds after it began an iteration, counted from 0.
+
+    Returns how many it began.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        if moment is not None:
+            for _ in range(moment + 1):
+                assert process.stdout.readline() == "iterates\n"
+            time.sleep(delay)
+            process.kill()
+        said, error = process.communicate()
+    assert process.returncode == (0 if moment is None else -signal.SIGKILL), error
+    return said.count("iterates")
+
+
+def killed_drivers(kills, seed, iterations):
+    """Kill that many drivers at random moments of a fit of so many iterations, then end it."""
+    chance = random.Random(seed)
+    for _ in range(kills):  # all together they come no further than to the last part
+        driver(chance.randrange(iterations // (kills + 1)), chance.uniform(0.0, 0.03))
+    driver()
 
 
 def long_fit(folder):
@@ -635,23 +640,21 @@ def long_fit(folder):
         "results: {path: %s, chunk: 32, shard: none, pyramid: none}\n"
     )
     Path("c.yaml").write_text(text % "clean")
-    assert killed_drivers(0, 0, 0) == 0
+    iterations = driver()
     Path("c.yaml").write_text(text % "out")
+    return iterations
 
 
 def test_a_driver_killed_at_a_few_random_moments_of_a_long_fit_ends_with_the_same_bytes(folder):
-    long_fit(folder)
-    assert killed_drivers(2, seed=3, longest=2.0) == 2
+    killed_drivers(2, 3, long_fit(folder))
     same_results()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_a_driver_killed_at_fifty_random_moments_of_a_long_fit_ends_with_the_same_bytes(folder):
-    long_fit(folder)
-    killed = 0
+    iterations = long_fit(folder)
     for seed in range(10):
         Store("out").delete("")
-        killed += killed_drivers(6, seed=seed, longest=2.0)
+        killed_drivers(6, seed, iterations)
         same_results()
-    assert killed >= 50

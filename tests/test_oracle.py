@@ -9,7 +9,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from tests import oracle, strategies
 
@@ -360,6 +359,8 @@ def test_scikit_learn_finds_the_same_means_from_the_same_start(dtype, channels, 
     fit = oracle.lloyd(samples, initial)
     assert fit.converged
     assert fit.dropped == ()
+    from sklearn.cluster import KMeans  # only here, as it takes a second
+
     theirs = KMeans(k, init=initial, n_init=1, algorithm="lloyd", tol=0, max_iter=1000)
     theirs.fit(samples.astype(np.float64))
     np.testing.assert_allclose(fit.means, theirs.cluster_centers_, rtol=1e-9)

@@ -318,6 +318,7 @@ def test_a_second_run_on_the_same_output_is_refused_while_the_first_lives(folder
     assert str(os.getpid()) in refused[0]
 
 
+@pytest.mark.usefixtures("foreground")
 def test_a_request_to_end_leaves_an_output_that_says_interrupted(folder):
     Path("c.yaml").write_text(
         "images: {path: in, axes: yxc}\nkmeans: {k: 3}\nresults: {path: out}\n"
@@ -337,9 +338,8 @@ def test_a_request_to_end_leaves_an_output_that_says_interrupted(folder):
         "sys.argv = ['chunkmeans', 'run', 'c.yaml']\n"
         "main()\n"
     )
-    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen(
-        [sys.executable, "-c", code], env=here,
+        [sys.executable, "-c", code],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:

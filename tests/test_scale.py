@@ -29,6 +29,7 @@ def assert_flat(few, many):
     assert many.cpu <= few.cpu * LONGER, f"time: {few} -> {many}"
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("work", [tasks, image], ids=["a task per chunk", "bundled"])
 def test_a_few_hundred_chunks_fit_the_tolerances(work):
     found = measure(work, 400, warm=50)

@@ -23,7 +23,7 @@ def test_a_default_run_listens_on_loopback_only(tmp_path):
         while process.poll() is None and time.monotonic() < until:
             with suppress(psutil.Error):
                 found |= listening(psutil.Process(process.pid))
-            time.sleep(0.05)
+            time.sleep(0.2)
         process.kill()
         said, _ = process.communicate(timeout=30)
     assert process.returncode == 0, said

@@ -22,6 +22,7 @@ from chunkmeans.results.store.store import Store, image_path
 from PIL import Image as Pillow
 
 from tests.object_store import OBJECTS, Told, objects, put
+from tests.support.pairs import pairwise
 from tests.test_exactness import picture
 from tests.ways import Way
 
@@ -151,9 +152,8 @@ def clean():
     return left
 
 
-@named
 @numbered
-@pytest.mark.parametrize("when", ["before", "after"])
+@pairwise(way=[WHOLE, CHUNKS], scope=["image", "collection"], when=["before", "after"])
 def test_a_request_that_fails_once_changes_nothing(clean, way, scope, when, every, out):
     number, failed = 1 - every, 1
     while failed:
@@ -170,9 +170,8 @@ def test_a_request_that_fails_once_changes_nothing(clean, way, scope, when, ever
     assert number > 50
 
 
-@named
 @numbered
-@pytest.mark.parametrize("when", ["before", "after"])
+@pairwise(way=[WHOLE, CHUNKS], scope=["image", "collection"], when=["before", "after"])
 def test_nor_does_it_where_a_run_goes_on_with_what_is_there(clean, way, scope, when, every, out):
     number, failed = 1 - every, 1
     while failed:
@@ -190,9 +189,8 @@ def test_nor_does_it_where_a_run_goes_on_with_what_is_there(clean, way, scope, w
     assert number > 50
 
 
-@named
 @numbered
-@pytest.mark.parametrize("when", ["before", "after"])
+@pairwise(way=[WHOLE, CHUNKS], scope=["image", "collection"], when=["before", "after"])
 def test_a_store_that_is_gone_ends_the_run_clearly_and_the_same_command_goes_on(
     clean, way, scope, when, every, out, capsys
 ):

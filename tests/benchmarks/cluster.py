@@ -132,7 +132,7 @@ def drive(given: str) -> None:
         alone = cpu_of([os.getpid()], lambda: go(PASSES)) / (PASSES * asked.chunks)
         engine.release("computed")
     with open_engine("address", {"address": asked.address}) as engine:
-        engine._link.await_workers(asked.workers)
+        engine._connection.await_workers(asked.workers)
         print(json.dumps(asdict(measured(engine, asked, alone))))
 
 
@@ -191,15 +191,15 @@ def loss(engine: Engine, go: Callable[..., list[float]], asked: Asked) -> float:
                 psutil.Process(victim).kill()
 
     times = go(1, kill)
-    while len(engine._link.threads) < asked.workers or victim in worker_pids(engine):
+    while len(engine._connection.threads) < asked.workers or victim in worker_pids(engine):
         times += go(1)
-        engine._link.look(monotonic())
+        engine._connection.check(monotonic())
     times += go(AFTER)
     return sum(times) - len(times) * usual
 
 
 def worker_pids(engine: Engine) -> list[int]:
-    return [pid for _, pid in sorted(engine._link.client.run(os.getpid).items())]
+    return [pid for _, pid in sorted(engine._connection.client.run(os.getpid).items())]
 
 
 def cpu_of(pids: Sequence[int], work: Callable[[], object]) -> float:

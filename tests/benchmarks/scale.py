@@ -163,7 +163,7 @@ def cluster(workers: int) -> Iterator[tuple[Engine, list[psutil.Process]]]:
         started += [started_on(stack, "worker", address, *how) for _ in range(workers)]
         options = {"address": address}
         with open_engine("address", options, memory=MEMORY) as first:
-            while first._link.look(monotonic()) and len(first._link.threads) < workers:
+            while first._connection.check(monotonic()) and len(first._connection.threads) < workers:
                 sleep(0.05)
         engine = stack.enter_context(open_engine("address", options, memory=MEMORY))
         yield engine, started

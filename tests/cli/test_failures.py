@@ -118,6 +118,7 @@ def test_a_wrong_command_line_exits_with_2(call, args):
     assert result.stderr
 
 
+@pytest.mark.usefixtures("foreground")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_request_to_end_ends_the_program_as_ctrl_c_does(here, number):
     code = (
@@ -187,6 +188,7 @@ def test_an_error_as_json_keeps_the_secrets_of_urls(call):
     assert "hunter2" not in result.stdout
 
 
+@pytest.mark.usefixtures("foreground")
 def test_a_request_to_end_does_not_disturb_the_end(here):
     """The second one comes while the first is obeyed."""
 
@@ -202,6 +204,7 @@ def test_a_request_to_end_does_not_disturb_the_end(here):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+@pytest.mark.usefixtures("foreground")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_second_ctrl_c_ends_at_once(here, overwrite):
     code = (
@@ -215,7 +218,7 @@ def test_a_second_ctrl_c_ends_at_once(here, overwrite):
         "        time.sleep(60)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False,
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "PYTHONPATH": PYTHONPATH},
     )  # fmt: skip
     assert done.returncode == 130

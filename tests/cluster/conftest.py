@@ -95,7 +95,7 @@ def slurm(tmp_path_factory):
             )  # fmt: skip
             return asked.stdout.strip() == "idle"
 
-        if not soon(idle, 60):
+        if not soon(idle, 240):
             logs = "\n".join(p.read_text()[-2000:] for p in folder.glob("*.log"))
             pytest.skip(f"Slurm does not become idle on this machine:\n{logs}")
         yield environment
@@ -117,7 +117,7 @@ def sshd(tmp_path_factory):
     (folder / "sshd_config").write_text(SSHD.format(port=port, folder=folder))
     command = [shutil.which("sshd"), "-D", "-f", folder / "sshd_config", "-E", folder / "sshd.log"]
     with running(command, folder / "sshd.out"):
-        if not soon(lambda: answers(port), 30):
+        if not soon(lambda: answers(port), 240):
             pytest.skip(f"sshd does not answer: {(folder / 'sshd.log').read_text()[-2000:]}")
         yield {
             "port": port,
@@ -159,7 +159,7 @@ def dask_processes(folder, *options, workers=2):
                 folder / "scheduler.out",
             )
         )  # fmt: skip
-        assert soon(file.exists, 60), (folder / "scheduler.out").read_text()
+        assert soon(file.exists, 240), (folder / "scheduler.out").read_text()
         for number in range(workers):
             stack.enter_context(
                 running(

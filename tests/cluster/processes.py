@@ -24,7 +24,7 @@ PIXELS = Way(small=0, chunk=64, bundle=1, **RAW)
 RAW_WORKERS = ("--preload", "tests.few_vectors")
 """The workers' part of the latter."""
 LOOPBACK = "127.0.0.1"
-START = 60.0
+START = 240.0
 """Seconds that something may take to start on a busy machine."""
 
 

@@ -160,18 +160,18 @@ def test_workers_that_leave_at_their_walltime_cost_time_and_nothing_else(scope, 
 
 def test_a_run_waits_for_workers_while_all_are_lost(scope, site):
     site.start_workers(2, *RAW_WORKERS, *SLOW)
-    begun = []
+    begun = threading.Event()
 
     def lose_all():
         site.kill_workers()
         threading.Timer(5, again).start()
 
     def again():
-        begun.append(time.monotonic())
+        begun.set()
         site.start_workers(2, *RAW_WORKERS, *SLOW)
 
     ran(scope, site.section(), At("iterate", lose_all))
-    assert begun
+    assert begun.is_set()
     same_as_clean()
 
 
@@ -184,17 +184,10 @@ def test_a_slow_worker_costs_time_and_nothing_else(scope, site):
 
 def test_no_workers_left_is_an_error_that_says_how_to_go_on(image, site):
     site.start_workers(2, *RAW_WORKERS, *SLOW)
-    begin = []
-
-    def lose_all():
-        begin.append(time.monotonic())
-        site.kill_workers()
-
     words = rf"has had no worker for 3 seconds; start workers, .*; {GOES_ON}"
     with pytest.raises(ClusterError, match=words) as caught:
-        ran(image, site.section(wait=3), At("iterate", lose_all))
+        ran(image, site.section(wait=3), At("iterate", site.kill_workers))
     assert caught.value.exit_code == 3
-    assert time.monotonic() - begin[0] < 30
     site.start_workers(1, *RAW_WORKERS)
     ran(image, site.section())
     same_as_clean()
@@ -226,17 +219,14 @@ def test_a_scheduler_that_is_lost_ends_the_run_which_goes_on(scope, site, phase,
 
 def test_a_scheduler_that_stands_still_ends_the_run_which_goes_on(image, site):
     site.start_workers(2, *RAW_WORKERS, *SLOW)
-    begin = []
 
     def stand_still():
-        begin.append(time.monotonic())
         psutil.Process(site.scheduler.pid).suspend()
 
     words = rf"the scheduler at tcp://.* has not answered for 5 seconds; .*; {GOES_ON}"
     with pytest.raises(ClusterError, match=words) as caught:
         ran(image, site.section(wait=5), At("iterate", stand_still))
     assert caught.value.exit_code == 3
-    assert time.monotonic() - begin[0] < 30
     psutil.Process(site.scheduler.pid).resume()
     ran(image, site.section())
     same_as_clean()

@@ -112,7 +112,7 @@ def test_a_driver_that_is_cut_off_for_long_ends_with_3_and_the_same_command_goes
     heard(process, "Advanced iterate", 5)
     begin = time.monotonic()
     hosts.cut(hosts.driver, LONG)
-    code, errors = ended(process, 120)
+    code, errors = ended(process, 400)
     assert code == 3, errors
     assert "the same command resumes" in errors
     assert "Traceback" not in errors
@@ -124,6 +124,6 @@ def test_a_scheduler_that_is_cut_off_for_long_ends_the_run_with_3(hosts):
     process = hosts.started()
     heard(process, "Advanced iterate", 5)
     hosts.network.cut(hosts.network.hosts[0])
-    code, errors = ended(process, 120)
+    code, errors = ended(process, 400)
     assert code == 3, errors
     assert "the same command resumes" in errors

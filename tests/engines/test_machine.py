@@ -56,8 +56,8 @@ def tell(process, text=""):
 
 def wait_for(peak, nbytes):
     """Wait until the peak is at least so many bytes; fail after a while."""
-    end = monotonic() + 30
-    while peak._most < nbytes:  # the property itself would sample
+    end = monotonic() + 240
+    while peak._most < nbytes:  # the property itself would look
         assert monotonic() < end, f"{peak._most} bytes were seen, {nbytes} are taken"
         sleep(0.02)
 
@@ -116,7 +116,7 @@ with machine.PeakMemory() as peak:
     print(peak.nbytes - before)
 """  # in a process of its own, which has had no higher peak
     said = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=300
     )
     assert int(said.stdout) >= 250 * MIB
 
@@ -145,12 +145,13 @@ def test_sampleing_is_done_less_often_where_it_takes_long(monkeypatch):
     monkeypatch.setattr(machine, "resident", slow)
     monkeypatch.setattr(machine, "INTERVAL", 0.001)
     monkeypatch.setattr(machine, "LISTED_EVERY", 1e6)
+    begin = monotonic()
     with PeakMemory():
         sleep(1)
+    passed = monotonic() - begin
     own = process_tree()
-    most = (
-        2 + 1 * machine.SAMPLING_SHARE / 0.01
-    )  # the first, the last, and the part of a second between
+    between = passed * machine.SAMPLING_SHARE / 0.01
+    most = 2 + between  # the first and the last, too
     assert 1 <= len(looks) / len(own) <= most + 1
 
 

@@ -23,7 +23,6 @@ from chunkmeans.kmeans.samples import Samples
 from chunkmeans.kmeans.seeding import Draws, random_means
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sklearn.cluster import KMeans
 
 from tests import oracle, strategies
 from tests.kmeans.examples import RawPixels, collect, column, same_moments
@@ -107,6 +106,8 @@ class TestAgainstBruteForce:
         values = (centre[rng.integers(0, 5, 600)] + noise).astype(dtype)
         initial = centre + rng.uniform(-20, 20, centre.shape)
         found = fitted(values, given_settings(initial))
+        from sklearn.cluster import KMeans  # only here, as it takes a second
+
         theirs = KMeans(5, init=initial, n_init=1, algorithm="lloyd", tol=0, max_iter=1000)
         theirs.fit(values.astype(np.float64))
         np.testing.assert_allclose(found.means, theirs.cluster_centers_, rtol=1e-9)

@@ -71,17 +71,17 @@ import sys
 from distributed import Client, Security
 security = Security.temporary() if sys.argv[2] == "other" else None
 try:
-    Client(sys.argv[1], timeout=3, security=security)
+    Client(sys.argv[1], timeout=float(sys.argv[3]), security=security)
 except (OSError, TypeError) as error:
     print("refused:", error)
 """
 
 
-def stranger(address, certificates="none"):
+def stranger(address, certificates="none", seconds=3):
     """What a client in a process of its own is told."""
     done = subprocess.run(
-        [sys.executable, "-c", STRANGER, address, certificates], capture_output=True, text=True,
-        timeout=60, check=False,
+        [sys.executable, "-c", STRANGER, address, certificates, str(seconds)],
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     return done.stdout
 
@@ -98,7 +98,7 @@ def test_a_plain_client_is_refused_by_a_tls_run(secured):
 
 def test_one_in_the_clear_is_not():
     with open_engine(Cluster(options=THREADS)) as engine:
-        assert stranger(engine._connection.address) == ""
+        assert stranger(engine._connection.address, seconds=240) == ""
 
 
 def test_certificates_that_are_not_there_are_refused_by_name(tmp_path):

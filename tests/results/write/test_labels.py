@@ -32,6 +32,7 @@ from tests.results.examples import (
     stored_bytes,
     write_all,
 )
+from tests.support.pairs import pairwise
 
 PATH = "images/a.ome.zarr"
 
@@ -43,10 +44,9 @@ def level(store, name):
 # -- what is written ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sharded", [True, False])
-@pytest.mark.parametrize("k", [4, 300])
-@pytest.mark.parametrize(("shape", "axes"), SHAPES)
-def test_every_level_is_the_mode_of_the_level_below(any_store, shape, axes, k, sharded):
+@pairwise(image=SHAPES, k=[4, 300], sharded=[True, False])
+def test_every_level_is_the_mode_of_the_level_below(any_store, image, k, sharded):
+    shape, axes = image
     labels = image_labels(shape, k)
     shard = 8 if sharded else "none"
     finished(any_store, image_info(shape, axes), labels, k, chunk=4, shard=shard)

@@ -28,7 +28,7 @@ def test_a_picture_is_decoded_once_for_all_threads(nbytes):
     kept, picture, started = PictureCache(), Picture(nbytes), Event()
 
     def load():
-        started.wait(5)
+        started.wait()
         return picture.load()
 
     with ThreadPoolExecutor(4) as pool:

@@ -54,7 +54,7 @@ def awake():
     ids=["number", "words", "adapt"],
 )
 def test_its_workers_are_scaled_waited_for_and_compute(scaling):
-    asked = section(wait=Wait(workers=2, timeout=30), **scaling)
+    asked = section(wait=Wait(workers=2, timeout=240), **scaling)
     with open_engine(asked) as engine:
         assert (engine.workers, engine.threads, engine.memory) == (2, 2, 2**30)
         assert engine.map_reduce(tasks.square, range(5), tasks.plus, name="sum") == 30
