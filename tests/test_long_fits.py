@@ -591,13 +591,13 @@ memory.SMALL_PIXELS = memory.SMALL_AND_FEW_PIXELS = 0
 memory.CHUNK_PIXELS, memory.BUNDLE_PIXELS = 2**10, 2**10
 saved.SECONDS_BETWEEN_SAVES = 0.0
 saved_samples.TASKS_PER_THREAD = 2
-from chunkmeans.kmeans import fit
-turn = fit.TablePixels.sums
+from chunkmeans.kmeans.tree import TableSource
+sums = TableSource.sums
 def slow(self, means):
     import time
     time.sleep(0.03)
-    return turn(self, means)
-fit.TablePixels.sums = slow
+    return sums(self, means)
+TableSource.sums = slow
 from chunkmeans import load_config, run
 print("begins", flush=True)
 run(load_config("c.yaml"))

@@ -25,7 +25,7 @@ from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import ignore
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.complete import complete
 from chunkmeans.sources.base import Image, ReadOptions
@@ -104,7 +104,7 @@ def image(engine: Engine, count: int) -> None:
     source = image_of(count)
     with TemporaryDirectory() as folder:
         output = Output(Store(folder), chunk=EDGE, shard=EDGE, pyramid="none")
-        job = Job(source.id, "", None, ReadOptions(), None, Settings(k=3), output)
+        job = Job(source.id, "", None, ReadOptions(), None, FitSettings(k=3), output)
         row, mark = segment_image(job, source, engine)
         complete(output.store, [mark] if mark else [])
     if row.state != "done" or row.pixels != source.info.pixels:

@@ -8,9 +8,11 @@ import pytest
 from chunkmeans.errors import ChunkError
 from chunkmeans.kmeans import lloyd as module
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import TablePixels
-from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums, brightness_order, lloyd, residual
+from chunkmeans.kmeans.lloyd import brightness_order, lloyd, residual
+from chunkmeans.kmeans.metric import Metric
+from chunkmeans.kmeans.partial_sums import Far, PartialSums
 from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.tree import TableSource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -34,7 +36,7 @@ def raw(pieces, metric):
 def table(values, metric):
     """The collected table of pixels and its exact totals."""
     collected = collect(values)
-    return TablePixels(collected.samples(), metric), collected.moments()
+    return TableSource(collected.samples(), metric), collected.moments()
 
 
 def run(values, means, metric=None, **options):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from chunkmeans.kmeans.compiled import assign as kernels
-from chunkmeans.kmeans.compiled.assign import BLOCK
-from chunkmeans.kmeans.compiled.typed_bytes import raw
+from chunkmeans.kmeans.compiled.assign import BLOCK_SIZE
+from chunkmeans.kmeans.compiled.typed_bytes import as_bytes
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -37,7 +37,9 @@ class TestAssign:
     def test_a_tie_goes_to_the_lowest_index(self, means, expected):
         assert nearest(column(0, 1, 2), means) == expected
 
-    @pytest.mark.parametrize("n", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK - 1])
+    @pytest.mark.parametrize(
+        "n", [0, 1, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1, 3 * BLOCK_SIZE - 1]
+    )
     def test_a_label_depends_on_the_sample_and_not_on_its_place(self, n):
         rng = np.random.default_rng(n)
         samples = rng.normal(0, 9, (n, 3)).astype(np.float32)
@@ -70,7 +72,7 @@ class TestFarthest:
         assert list(map(tuple, samples[rows].tolist())) == [vector for _, vector in expected]
 
     def test_a_repeated_vector_is_one_candidate_even_across_blocks(self):
-        samples = np.resize(column(9, 8, 9, 1), (3 * BLOCK, 1))
+        samples = np.resize(column(9, 8, 9, 1), (3 * BLOCK_SIZE, 1))
         rows, found = kernels.farthest(samples, np.zeros((1, 1)), np.ones(1), False, 3)
         assert samples[rows, 0].tolist() == [9, 8, 1]
         assert found.tolist() == [81.0, 64.0, 1.0]
@@ -110,4 +112,4 @@ def test_rows_are_compared_channel_by_channel(numbers):
     assume(len(numbers) % 2 == 0)
     values = np.array(numbers, np.uint8).reshape(2, -1)
     a, b = values.tolist()
-    assert kernels.compare(*raw(values), 0, 1) == (a > b) - (a < b)
+    assert kernels.compare(*as_bytes(values), 0, 1) == (a > b) - (a < b)

@@ -8,8 +8,9 @@ from chunkmeans.kmeans.compiled import assign, jit, sums, tree
 from chunkmeans.kmeans.compiled.calls import STEPS
 from chunkmeans.kmeans.counting import sketch
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.tree import Tree
 from numba.core.ccallback import CFunc
 
 from tests.kmeans.examples import CANONICAL, collect
@@ -40,7 +41,7 @@ def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
         metric.farthest(seen, given, 2)
         collect(np.ascontiguousarray(seen))
         found = metric.sums(samples, given)
-        grown = tree.Tree.of(samples, metric).partial_sums(given, metric)
+        grown = Tree.of(samples, metric).partial_sums(given, metric)
         expected = expected or found
         assert found.sums == expected.sums == grown.sums
     assert {loop.__name__: len(loop.signatures) for loop in loops} == {
@@ -53,11 +54,11 @@ def test_a_change_of_any_module_makes_all_stale(tmp_path, monkeypatch):
     stamps = []
     for text in ("a = 1", "a = 2"):
         (tmp_path / "exact.py").write_text(text)
-        stamps.append(jit.stamp.__wrapped__())
+        stamps.append(jit.source_stamp.__wrapped__())
     assert len(set(stamps)) == 2
     monkeypatch.undo()
-    assert assign._assign._cache._impl.locator.get_source_stamp() == jit.stamp()
-    assert assign._assign._cache._cache_file._source_stamp == jit.stamp()
+    assert assign._assign._cache._impl.locator.get_source_stamp() == jit.source_stamp()
+    assert assign._assign._cache._cache_file._source_stamp == jit.source_stamp()
 
 
 def function():

@@ -5,10 +5,10 @@ import pytest
 from chunkmeans.engines import pixel_cache
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Iterated, PhaseStarted, ignore
-from chunkmeans.kmeans.compiled.tree import Tree
 from chunkmeans.kmeans.counting import sketch
-from chunkmeans.kmeans.fit import Settings, TablePixels
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.fit import FitSettings
+from chunkmeans.kmeans.metric import Metric
+from chunkmeans.kmeans.tree import TableSource, Tree
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import ChunkPixels, iterate
@@ -36,7 +36,7 @@ def test_pixels_answer_as_their_table_does(image, edge, number):
     metric = Metric(np.array([1.0, 0.25, 3.0]))
     engine, bundles = chunks(image, edge)
     pixels = ChunkPixels(engine, bundles, metric, "array", ignore)
-    table = TablePixels(table_of(image), metric, threads=2)
+    table = TableSource(table_of(image), metric, threads=2)
 
     a, b = pixels.sums(means), table.sums(means)
     np.testing.assert_array_equal(a.counts, b.counts)
@@ -55,7 +55,7 @@ def test_one_pass_over_the_pixels_for_each_iteration_and_none_over_a_table(image
         engine, bundles = chunks(image, 6)
         collected = collect(engine, bundles, "array", ignore)
         seen = []
-        iterate(engine, bundles, collected, Settings(4, means), "array", seen.append)
+        iterate(engine, bundles, collected, FitSettings(4, means), "array", seen.append)
 
         assert collected.complete == (passes == 0)
         assert sum(isinstance(e, PhaseStarted) for e in seen) == passes
@@ -79,7 +79,7 @@ def test_trees_of_held_pixels_are_made_once_where_passes_will_be_worth_them(
         engine,
         bundles,
         collected,
-        Settings(4, restarts=restarts, max_iterations=most),
+        FitSettings(4, restarts=restarts, max_iterations=most),
         "array",
         ignore,
     )

@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 
 
 @cache
-def stamp(file: str = __file__) -> str:
+def source_stamp(file: str = __file__) -> str:
     """Return what changes whenever a module of this package does, or the `file` of a loop."""
     text = hashlib.sha256()
     for path in sorted({*HERE.glob("*.py"), Path(file)}):
@@ -45,7 +45,7 @@ class _Stamped:
     _py_file: str
 
     def get_source_stamp(self) -> str:
-        return stamp(self._py_file)
+        return source_stamp(self._py_file)
 
 
 class _Given(_Stamped, caching.UserProvidedCacheLocator):

@@ -12,7 +12,8 @@ from itertools import chain
 from typing import Any
 
 from chunkmeans.errors import ResultError
-from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.kmeans.model import Model
+from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.store.store import CATALOG, LABELS, Store
 
 STATES = ("done", "warned", "failed", "skipped")

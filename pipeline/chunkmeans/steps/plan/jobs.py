@@ -11,7 +11,7 @@ from chunkmeans.config import Config
 from chunkmeans.config.models import EarlierResults, GivenMeans
 from chunkmeans.errors import ConfigError, ResultError
 from chunkmeans.features.validity import Nodata
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.models.models import has_model
 from chunkmeans.results.read.catalog import COLUMNS
@@ -84,7 +84,7 @@ def catalogue_names(columns: Iterable[str]) -> dict[str, str]:
     return {} if all(name == new for name, new in named.items()) else named
 
 
-def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
+def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, FitSettings]:
     """Return how to fit each image, by id, with the means of earlier results where asked for."""
     settings, init = settings_of(config), config.kmeans.init
     if not isinstance(init, EarlierResults):
@@ -114,7 +114,7 @@ def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
     return {name: _starting(settings, model, name) for name, model in models.items() if model}
 
 
-def _starting(settings: Settings, model: Model, name: str) -> Settings:
+def _starting(settings: FitSettings, model: Model, name: str) -> FitSettings:
     """Return the settings with the means of an earlier model, in the order that decides ties."""
     if model.k > settings.k:
         raise ConfigError(
@@ -124,11 +124,11 @@ def _starting(settings: Settings, model: Model, name: str) -> Settings:
     return replace(settings, init=model.means[model.order])
 
 
-def settings_of(config: Config) -> Settings:
+def settings_of(config: Config) -> FitSettings:
     """Return how to fit; the means of earlier results are not looked up here."""
     kmeans = config.kmeans
     init = kmeans.init
-    return Settings(
+    return FitSettings(
         k=kmeans.k,
         init=np.array(init.means)
         if isinstance(init, GivenMeans)

@@ -11,7 +11,7 @@ from time import monotonic
 
 from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
 from chunkmeans.results.read.record import mark
@@ -113,7 +113,7 @@ class Saved:
         self.store, self.subject, self.watch, self.keeps = store, subject, watch, samples
         self.samples = SavedSamples(store, subject, watch, most)
 
-    def fit(self, settings: Settings) -> SavedFit:
+    def fit(self, settings: FitSettings) -> SavedFit:
         """Return the fit of all that `samples` covers."""
         asked = {field.name: getattr(settings, field.name) for field in fields(settings)}
         return SavedFit(self.store, self.subject, mark([asked, self.samples.marks]), self.watch)

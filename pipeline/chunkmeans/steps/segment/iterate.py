@@ -8,10 +8,13 @@ from chunkmeans.engines.base import Engine
 from chunkmeans.engines.machine import cores
 from chunkmeans.events import Iterated, Watcher
 from chunkmeans.kmeans.counting.collect import Collected
-from chunkmeans.kmeans.fit import Fit, Settings, TablePixels, fit
-from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums, Pixels
+from chunkmeans.kmeans.fit import Fit, FitSettings, fit
+from chunkmeans.kmeans.lloyd import SampleSource
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.model import Iteration
+from chunkmeans.kmeans.partial_sums import Far, PartialSums
 from chunkmeans.kmeans.samples import Floats, Samples
+from chunkmeans.kmeans.tree import TableSource
 from chunkmeans.steps.chunk import Bundle, Chunk, bundle_key
 from chunkmeans.steps.resume.saved import SavedFit
 from chunkmeans.steps.segment.phases import phase
@@ -54,7 +57,7 @@ def farthest_in_bundle(bundle: Bundle, means: Floats, metric: Metric, number: in
 
 @dataclass
 class ChunkPixels:
-    """`Pixels` that are read, or held, chunk by chunk where the engine runs."""
+    """A `SampleSource` of pixels that are read, or held, chunk by chunk where the engine runs."""
 
     engine: Engine
     bundles: Sequence[Bundle]
@@ -86,7 +89,7 @@ def iterate(
     engine: Engine,
     bundles: Sequence[Bundle],
     collected: Collected,
-    settings: Settings,
+    settings: FitSettings,
     subject: str,
     watch: Watcher,
     saved: SavedFit | None = None,
@@ -97,9 +100,9 @@ def iterate(
     """
     trees = settings.restarts * settings.max_iterations > FEW_PASSES
 
-    def pixels(metric: Metric) -> Pixels:
+    def pixels(metric: Metric) -> SampleSource:
         if collected.complete:
-            return TablePixels(collected.samples(), metric, cores())
+            return TableSource(collected.samples(), metric, cores())
         return ChunkPixels(engine, bundles, metric, subject, watch, trees)
 
     def told(restart: int, iteration: Iteration) -> None:

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from chunkmeans.engines.base import Engine
 from chunkmeans.events import Watcher
 from chunkmeans.image.grid import Box
-from chunkmeans.kmeans.compiled.assign import look_up
+from chunkmeans.kmeans.counting.codes import look_up
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.counting.colours import Table, offset
 from chunkmeans.kmeans.counting.lookup import look_up_table
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import Fit, TablePixels
-from chunkmeans.kmeans.lloyd import Metric
-from chunkmeans.kmeans.model import Floats
-from chunkmeans.kmeans.samples import Samples, Values
+from chunkmeans.kmeans.fit import Fit
+from chunkmeans.kmeans.metric import Metric
+from chunkmeans.kmeans.samples import Floats, Samples, Values
+from chunkmeans.kmeans.tree import TableSource
 from chunkmeans.steps.chunk import Bundle, Chunk, bundle_key
 from chunkmeans.steps.segment.phases import phase
 from chunkmeans.steps.segment.task_warnings import map_reduce_heard
@@ -142,7 +142,7 @@ def label(
             engine, task, bundles, merge_counted, name="label", near=bundle_key, watch=told
         )
     if complete is not None:
-        return TablePixels(complete.samples(), fit.metric).moments(fit.means)
+        return TableSource(complete.samples(), fit.metric).moments(fit.means)
     if counted is None:
         raise ValueError("labelling counted nothing although it was asked to")
     return counted

@@ -18,7 +18,7 @@ from chunkmeans.events import PhaseFinished, PhaseStarted, Watcher
 from chunkmeans.features.validity import common
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import LARGEST
+from chunkmeans.kmeans.fit import LARGEST_MAGNITUDE
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.record import fingerprint
@@ -72,8 +72,8 @@ def gather_bundle(bundle: Bundle) -> Gathered:
         elif number := _too_large(alone.unwrap()):
             failures[chunk.source.id] = SourceError(
                 f"{chunk.source.image.path}: a pixel holds {number:g}; squared distances are "
-                f"computed in float64 and need numbers up to {LARGEST:g}: set images.nodata if "
-                "it stands for missing data"
+                f"computed in float64 and need numbers up to {LARGEST_MAGNITUDE:g}: set "
+                "images.nodata if it stands for missing data"
             )
     return Gathered(None if failures else collect_bundle(bundle), failures)
 
@@ -84,7 +84,7 @@ def _too_large(collected: Collected) -> float:
         return 0.0
     ends = [*map(float, collected.lowest), *map(float, collected.highest)]
     number = max(ends, key=abs)
-    return number if abs(number) > LARGEST else 0.0
+    return number if abs(number) > LARGEST_MAGNITUDE else 0.0
 
 
 def read_through(bundle: Bundle) -> None:
