@@ -61,6 +61,16 @@ def test_a_change_of_any_module_makes_all_stale(tmp_path, monkeypatch):
     assert assign._assign._cache._cache_file._source_stamp == jit.source_stamp()
 
 
+def test_an_index_of_other_modules_is_not_even_unpickled(tmp_path, monkeypatch):
+    file = assign._assign._cache._cache_file
+    other = type(file)(str(tmp_path), "index", "another stamp")
+    other._version = f"{other._version} another stamp"
+    other._save_index({"class": "that is gone"})
+    other._version = file._version
+    monkeypatch.setattr("numba.core.caching.pickle.loads", None)
+    assert other._load_index() == {}
+
+
 def function():
     return 0
 
