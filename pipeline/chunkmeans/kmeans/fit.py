@@ -16,7 +16,7 @@ from chunkmeans.kmeans.model import Iteration, Model, Start
 from chunkmeans.kmeans.partial_sums import PartialSums
 from chunkmeans.kmeans.progress import Iterations, Progress
 from chunkmeans.kmeans.samples import Floats, Ints, Samples
-from chunkmeans.kmeans.scale import Scale, channel_weights
+from chunkmeans.kmeans.scale import Scaling, channel_weights
 from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 
 LARGEST_MAGNITUDE = 1e140
@@ -35,7 +35,7 @@ class FitSettings:
     max_iterations: int = 1000
     empty: Empty = "farthest"
     seed: int = 0
-    scale: Scale = "none"
+    scale: Scaling = "none"
 
 
 @dataclass(frozen=True, slots=True)

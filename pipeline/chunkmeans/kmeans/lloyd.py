@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from chunkmeans.errors import ChunkError
-from chunkmeans.kmeans.compiled.sums import averages
+from chunkmeans.kmeans.compiled.sums import average_groups
 from chunkmeans.kmeans.compiled.typed_bytes import read_only
 from chunkmeans.kmeans.exact.accumulator import add_dyadics, dyadic, dyadics, rounded
 from chunkmeans.kmeans.exact.moments import Moments
@@ -122,7 +122,7 @@ def new_means(assigned: PartialSums, means: Floats) -> Floats:
     The exact sum is rounded once to float64, then divided by the count.
     """
     found = np.empty_like(means)
-    averages(assigned.sums.floats(), assigned.counts, read_only(means), found)
+    average_groups(assigned.sums.floats(), assigned.counts, read_only(means), found)
     return found
 
 

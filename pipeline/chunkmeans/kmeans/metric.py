@@ -15,6 +15,9 @@ from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.partial_sums import Far, PartialSums, empty_sums
 from chunkmeans.kmeans.samples import Floats, Samples, Values
 
+ROWS_SORTED = 2**14
+"""Samples that are sorted by their distance at a time, to find the farthest."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -71,14 +74,21 @@ class Metric:
         return Moments.of(samples, labels, len(means))
 
     def farthest(self, values: Values, means: Floats, number: int) -> Far:
-        """Return the `number` distinct samples farthest from their own mean."""
-        rows, distances = assign.farthest(values, means, self.weights, self.scaled, number)
-        return Far(values[rows], distances)
+        """Return the `number` distinct samples farthest from their own mean, (n, c) and (k, c)."""
+        far = Far(values[:0], np.empty(0))
+        for start in range(0, len(values), ROWS_SORTED):
+            rows = values[start : start + ROWS_SORTED]
+            distances = self.squared_distances(rows, means)
+            if len(far.distances) == number:  # as most samples are nearer, they are not sorted
+                kept = distances >= far.distances[-1]
+                rows, distances = rows[kept], distances[kept]
+            far = far.merge(Far(rows, distances), number)
+        return far
 
-    def squared_distances(self, values: Values, mean: Floats) -> Floats:
-        """Return the squared distance of each sample to one mean, (n, c) and (c,) to (n,)."""
+    def squared_distances(self, values: Values, means: Floats) -> Floats:
+        """Return the squared distance of each sample (n, c) to its nearest mean, (n,)."""
         out = np.empty(len(values))
-        assign.squared_distances(values, mean, self.weights, self.scaled, out)
+        assign.nearest_distances(values, means, self.weights, self.scaled, out)
         return out
 
     def norms(self, moves: Floats) -> list[float]:

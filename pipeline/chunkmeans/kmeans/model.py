@@ -74,19 +74,10 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as JSON values."""
+        found = asdict(self) | {"starts": [asdict(start) for start in self.starts]}
         return {
-            "means": self.means.tolist(),
-            "order": self.order.tolist(),
-            "weights": self.weights.tolist(),
-            "counts": self.counts.tolist(),
-            "deviations": self.deviations.tolist(),
-            "inertia": self.inertia,
-            "converged": self.converged,
-            "residuals": self.residuals.tolist(),
-            "inertias": self.inertias.tolist(),
-            "history": self.history.tolist(),
-            "starts": [asdict(start) for start in self.starts],
-            "best": self.best,
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in found.items()
         }
 
     @classmethod

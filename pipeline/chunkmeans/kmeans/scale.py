@@ -7,10 +7,10 @@ import numpy as np
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Floats, Values
 
-Scale = Literal["none", "standard", "range"] | tuple[float, ...]
+Scaling = Literal["none", "standard", "range"] | tuple[float, ...]
 
 
-def channel_weights(scale: Scale, whole: Moments, lowest: Values, highest: Values) -> Floats:
+def channel_weights(scale: Scaling, whole: Moments, lowest: Values, highest: Values) -> Floats:
     """Return the factor of each channel's differences, (c,).
 
     Parameters

@@ -58,7 +58,7 @@ def plusplus_means(samples: Samples, k: int, draws: Draws, metric: Metric) -> Fl
     values, counts = samples.values, samples.weights
     drawn = draws.below(int(counts.sum()))
     rows = [int(np.searchsorted(np.cumsum(counts), drawn, side="right"))]
-    nearest = metric.squared_distances(values, values[rows[0]].astype(np.float64))
+    nearest = metric.squared_distances(values, values[rows[:1]].astype(np.float64))
     candidates = 2 + int(log(k))
     while len(rows) < k:
         ends = _cumulated(counts, nearest)
@@ -84,5 +84,5 @@ def _cumulated(counts: Ints, distances: Floats) -> Floats:
 
 def _closer(values: Values, row: int, metric: Metric, nearest: Floats) -> Floats:
     """Return the squared distance of every vector to the nearest, that of `row` among them."""
-    out = metric.squared_distances(values, values[row].astype(np.float64))
+    out = metric.squared_distances(values, values[[row]].astype(np.float64))
     return np.minimum(nearest, out, out=out)

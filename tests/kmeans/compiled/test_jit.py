@@ -26,8 +26,8 @@ def variants(array):
 def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
     rng = np.random.default_rng(0)
     loops = (
-        assign._assign, assign._farthest, sums._add_nearest, sums._add_moments, sketch.insert,
-        tree.learn, tree.route, tree.scatter, tree.describe, tree.walk_on,
+        assign._assign, assign._nearest_distances, sums._add_nearest, sums._add_moments,
+        sketch.insert, tree.learn, tree.route, tree.scatter, tree.describe, tree.walk_on,
     )  # fmt: skip
     values = rng.integers(0, 99, (900, 4)).astype(dtype)
     means = values[:5].astype(np.float64)

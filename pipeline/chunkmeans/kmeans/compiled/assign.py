@@ -1,4 +1,4 @@
-"""Compiled loops that assign samples to their nearest means: labels, distances, the farthest.
+"""Compiled loops that assign samples to their nearest means: labels and distances.
 
 All release the GIL. Canonical sample types are u1, u2, i2, i8, u8, f4 and f8 (see
 `samples.canonical`).
@@ -18,7 +18,7 @@ from chunkmeans.kmeans.compiled.calls import (
     steps_at,
 )
 from chunkmeans.kmeans.compiled.jit import compiled
-from chunkmeans.kmeans.compiled.typed_bytes import F4, F8, I2, I8, U1, U2, as_bytes, read_only
+from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
 from chunkmeans.kmeans.samples import Bytes, Floats, Ints, Values
 
 
@@ -74,103 +74,17 @@ def pick(found: NDArray[np.uint16], label: Ints, out: NDArray[Any]) -> None:
         out[p] = found[label[p]]
 
 
-def farthest(
-    values: Values, means: Floats, weights: Floats, scaled: bool, number: int
-) -> tuple[Ints, Floats]:
-    """Rows and squared distances of the `number` distinct samples farthest from their own mean.
-
-    Greatest distance first; a tie goes to the lexicographically smaller sample.
-    """
-    rows, far = np.empty(number, np.int64), np.empty(number)
-    found = _farthest(
-        addresses(), *as_bytes(values), read_only(means), read_only(weights), scaled, rows, far
-    )
-    return rows[:found], far[:found]
-
-
-@compiled
-def _farthest(
-    places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
-    rows: Ints, far: Floats,
-) -> int:  # fmt: skip
-    steps = steps_at(places)
-    found, number = 0, len(rows)
-    space = workspace_for(means.shape[1], 1, kind)
-    for start in range(0, len(raw), BLOCK_SIZE):
-        size = min(BLOCK_SIZE, len(raw) - start)
-        steps.transpose(raw, kind, start, size, space.transposed, space.words)
-        steps.measure(space.transposed, size, means, weights, scaled, space.scratch, space.label)
-        for p in range(size):
-            d, row = space.scratch[1, p], start + p
-            if found == number and d < far[found - 1]:
-                continue  # as nearly all samples do
-            at = insertion(raw, kind, row, d, rows, far, found)
-            if at < 0 or at == number:
-                continue
-            for j in range(min(found, number - 1), at, -1):
-                rows[j], far[j] = rows[j - 1], far[j - 1]
-            rows[at], far[at] = row, d
-            found = min(found + 1, number)
-    return found
-
-
-@compiled
-def insertion(
-    raw: Bytes, kind: int, row: int, distance: float, rows: Ints, far: Floats, found: int
-) -> int:
-    """Return where a row belongs among the `found` farthest; -1 if an equal sample is there."""
-    at = found
-    while at > 0 and distance >= far[at - 1]:
-        if distance == far[at - 1]:
-            order = compare(raw, kind, row, rows[at - 1])
-            if order == 0:
-                return -1
-            if order > 0:
-                break
-        at -= 1
-    return at
-
-
-@compiled
-def compare(raw: Bytes, kind: int, a: int, b: int) -> Any:
-    """Lexicographic order of two rows: -1, 0 or 1."""
-    one, other = raw[a], raw[b]
-    if kind == U1:
-        return compare_as(one, other)
-    if kind == U2:
-        return compare_as(one.view(np.uint16), other.view(np.uint16))
-    if kind == I2:
-        return compare_as(one.view(np.int16), other.view(np.int16))
-    if kind == I8:
-        return compare_as(one.view(np.int64), other.view(np.int64))
-    if kind == F4:
-        return compare_as(one.view(np.float32), other.view(np.float32))
-    if kind == F8:
-        return compare_as(one.view(np.float64), other.view(np.float64))
-    return compare_as(one.view(np.uint64), other.view(np.uint64))
-
-
-@compiled
-def compare_as(one: Values, other: Values) -> int:
-    """Lexicographic order of two samples, (c,)."""
-    for ch in range(len(one)):
-        if one[ch] < other[ch]:
-            return -1
-        if one[ch] > other[ch]:
-            return 1
-    return 0
-
-
-def squared_distances(
-    values: Values, mean: Floats, weights: Floats, scaled: bool, out: Floats
+def nearest_distances(
+    values: Values, means: Floats, weights: Floats, scaled: bool, out: Floats
 ) -> None:
-    """Write the squared distance of each sample to one mean, (n, c) and (c,) to (n,)."""
-    means = read_only(mean[None])
-    _squared_distances(addresses(), *as_bytes(values), means, read_only(weights), scaled, out)
+    """Write the squared distance of each sample to its nearest mean, (n, c) and (k, c) to (n,)."""
+    _nearest_distances(
+        addresses(), *as_bytes(values), read_only(means), read_only(weights), scaled, out
+    )
 
 
 @compiled
-def _squared_distances(
+def _nearest_distances(
     places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
     out: Floats,
 ) -> None:  # fmt: skip

@@ -35,7 +35,7 @@ def widen_int64(sums: Limbs, rows: Limbs) -> None:
 
 @compiled
 def carry(rows: Limbs) -> None:
-    """Hand every limb's overflow to the next, in place, (m, limbs); the last keeps the sign."""
+    """Pass every limb's overflow to the next, in place, (m, limbs); the last keeps the sign."""
     m, limbs = rows.shape
     for i in range(m):
         for j in range(limbs - 1):

@@ -71,7 +71,7 @@ def _add_nearest(
 
 
 @compiled
-def averages(totals: Values, counts: Ints, means: Floats, out: Floats) -> None:
+def average_groups(totals: Values, counts: Ints, means: Floats, out: Floats) -> None:
     """Write the average of each group, (k, c); a group without samples keeps its mean."""
     k, c = means.shape
     for i in range(k):

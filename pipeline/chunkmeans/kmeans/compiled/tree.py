@@ -26,7 +26,7 @@ from chunkmeans.kmeans.compiled.columns import move_nearer
 from chunkmeans.kmeans.compiled.groups import PASSES
 from chunkmeans.kmeans.compiled.jit import compiled
 from chunkmeans.kmeans.compiled.limbs import carry
-from chunkmeans.kmeans.compiled.sums import averages
+from chunkmeans.kmeans.compiled.sums import average_groups
 from chunkmeans.kmeans.samples import Bytes, Floats, Indices, Ints, Limbs
 
 
@@ -53,6 +53,7 @@ def learn(samples: Floats, weights: Floats, channels: Indices, cuts: Floats) -> 
     """
     n, c = samples.shape
     nodes = len(cuts)
+    # in the order of nodes, so that a node's range of `rows` is known before its children's
     rows = np.arange(n)
     ends = np.zeros((2 * nodes + 1, 2), np.int64)
     ends[0, 1] = n
@@ -113,6 +114,7 @@ def route(
         size = min(BLOCK_SIZE, len(raw) - start)
         steps.transpose(raw, kind, start, size, space.transposed, space.words)
         nodes[:] = 0
+        # level by level for a whole block: sample by sample each comparison waits for the last
         for _ in range(depth):
             for q in range(size):
                 node = nodes[q]
@@ -209,7 +211,7 @@ def walk_on(
         walk(places, tree, means[i], factors, scaled, number[i], sums[i], exponent)
         if i + 1 == iterations or (number[i] == 0).any():
             return i + 1
-        averages(sums[i, :, :, 0], number[i], means[i], means[i + 1])
+        average_groups(sums[i, :, :, 0], number[i], means[i], means[i + 1])
         if (means[i + 1] == means[i]).all():
             return i + 1
     return iterations

@@ -34,8 +34,8 @@ NARROW_BITS = 16
 """Vectors up to this width are counted in a number each, which together stay in the cache."""
 
 LISTED = 16
-"""Of so many possible codes one may be listed; where more are, a plane takes less room: a listed
-code takes 12 bytes, and two lists that are merged become a third."""
+"""A list is kept while at most 1 in 16 possible codes occurs; beyond that a dense plane of bytes is
+smaller: a listed code takes 12 bytes, and two lists that are merged become a third."""
 
 CODES_AT_ONCE = 2**16
 """Codes whose digits are put together at a time."""

@@ -257,8 +257,8 @@ def insert_block(
     for row in range(n):
         h = block[row]
         if h > highest:
-            continue
-        at = h & wrap
+            continue  # not in the sketch, as nearly all samples once there is one
+        at = h & wrap  # open addressing: from its own slot on to the first free one
         while True:
             entry = slots[at]
             if entry < 0:

@@ -1,10 +1,7 @@
-"""Sums without rounding: integers in limbs of 32 bits, for every pixel type.
+"""Sums without rounding as a value, `Exact`, and how they become floats, rounded once.
 
-A sum is a row of int64 limbs; limb j counts units of ``2**(32 * j + exponent)``. A limb takes
-2**31 - 1 additions before it has to hand its overflow on, and handing on (`carry`) gives every
-number one form, so that equal sums are equal arrays. Integers use it as a wide integer, floats
-as a fixed-point number that spans the whole exponent range of their type: the "long
-accumulator" of Kulisch, *Computer Arithmetic and Validity*, 2nd ed., chapter 8.
+An `Exact` holds limbs (`compiled.limbs`); how many a pixel type needs says `form`. The rest is
+arithmetic of Python's integers with an exponent: what floats are (dyadic rationals).
 """
 
 from collections.abc import Iterable
