@@ -327,6 +327,25 @@ def test_a_plan_reads_headers_and_writes_nothing(config, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_labels_of_a_run_are_exported(config, tmp_path):
+    from PIL import Image
+
+    run(config)
+    results = open_run(config.results.path)
+    first, second = (
+        chunkmeans.export(results, tmp_path / "png"),
+        chunkmeans.export(config.results.path, tmp_path / "png"),
+    )
+    assert [file.image for file in first] == list(results.images)
+    assert {file.state for file in first} == {"written"}
+    assert {file.state for file in second} == {"skipped"}
+    for file in first:
+        with Image.open(file.path) as picture:
+            np.testing.assert_array_equal(
+                np.asarray(picture), results.images[file.image].labels()[...]
+            )
+
+
 def test_results_that_are_not_there_are_an_error(tmp_path):
     with pytest.raises(ResultError, match="nowhere"):
         open_run(tmp_path / "nowhere")

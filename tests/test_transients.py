@@ -13,7 +13,7 @@ import tifffile
 import typer
 import zarr
 from chunkmeans import make_config, open_run, run
-from chunkmeans.cli.failures import told
+from chunkmeans.cli.failures import reporting_failures
 from chunkmeans.errors import ChunkmeansError
 from chunkmeans.results.read.open_results import open_image
 from chunkmeans.results.store import lease
@@ -207,7 +207,7 @@ def test_a_store_that_is_gone_ends_the_run_clearly_and_the_same_command_goes_on(
         if code:
             assert code == 3, (number, said)
             assert "did not answer" in said, number
-            assert "the same command goes on" in said, number
+            assert "the same command resumes" in said, number
             assert "Traceback" not in said, number
         else:  # nothing was left to do but to give up the lease
             assert results(out).keys() - {"lease.json"} == clean[scope].keys(), number
@@ -223,7 +223,7 @@ def test_a_store_that_is_gone_ends_the_run_clearly_and_the_same_command_goes_on(
 def ended(way, asked):
     """Run as the command does; return the exit code and the record."""
     try:
-        with told(resumes=True):
+        with reporting_failures(resumes=True):
             return 0, _run(way, asked)
     except typer.Exit as end:
         return end.exit_code, None

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmeans.api import apply, plan, run, segment
+    from chunkmeans.api import apply, export, plan, run, segment
     from chunkmeans.config import Config, load_config, make_config
     from chunkmeans.errors import (
         ChunkError,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from chunkmeans.sources import ReadOptions, open_image
     from chunkmeans.steps.segment.in_memory import Segmentation
 
+    __version__: str
+
 __all__ = [
     "Box",
     "ChunkError",
@@ -36,6 +38,7 @@ __all__ = [
     "Segmentation",
     "SourceError",
     "apply",
+    "export",
     "load_config",
     "make_config",
     "open_image",
@@ -47,7 +50,7 @@ __all__ = [
 
 # Imported when first asked for: the command line's --help must not wait for Numba and zarr.
 _HOMES = {
-    "chunkmeans.api": ("apply", "plan", "run", "segment"),
+    "chunkmeans.api": ("apply", "export", "plan", "run", "segment"),
     "chunkmeans.config": ("Config", "load_config", "make_config"),
     "chunkmeans.errors": tuple(name for name in __all__ if name.endswith("Error")),
     "chunkmeans.image.grid": ("Box",),
@@ -58,6 +61,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata
+
+        try:
+            return metadata.version("chunkmeans")
+        except metadata.PackageNotFoundError:  # imported from a folder, without pip
+            return "0+unknown"
     for home, names in _HOMES.items():
         if name in names:
             return getattr(import_module(home), name)

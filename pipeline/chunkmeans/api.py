@@ -20,6 +20,8 @@ from chunkmeans.engines.machine import PeakMemory, cores
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
 from chunkmeans.events import Note, RunFinished, RunStarted, Watcher, ignore
+from chunkmeans.results.export import Exported, export_images
+from chunkmeans.results.read.open_results import Run, open_run
 from chunkmeans.results.read.record import RunRecord
 from chunkmeans.results.store.log import Log
 from chunkmeans.sources import Image, ReadOptions, open_image
@@ -207,6 +209,51 @@ def plan(config: Config, *, watch: Watcher = ignore) -> Plan:
     `watch` is told of what a scheduler that runs already is waited for.
     """
     return plan_of(config, jobs_of(config), watch)
+
+
+def export(
+    results: Run | str | PathLike[str],
+    folder: str | PathLike[str],
+    images: Sequence[str] = (),
+    *,
+    to: str = "png",
+    level: int = 0,
+    overwrite: bool = False,
+) -> list[Exported]:
+    """Write labels of a run as files of another format, one image after another.
+
+    Parameters
+    ----------
+    results
+        From `open_run`, or the path of results that need no storage options.
+    folder
+        Local folder of the files: ``<id>.png``; a volume gives ``<id>_z<index>.png`` each, and a
+        level above 0 ``<id>_level<n>.png``.
+    images
+        Ids; none: all images that have labels.
+    to
+        Name of the exporter: ``png``, or one that an installed package adds.
+    level
+        Of the pyramids; 0 is the full image.
+    overwrite
+        Whether files that are there already are written anew, not skipped.
+
+    Returns
+    -------
+    list of Exported
+        A line per file, and per image that failed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such exporter or image; before anything is written.
+    ResultError
+        If there are no results of a run.
+    OSError
+        If a file cannot be written.
+    """
+    run = results if isinstance(results, Run) else open_run(results)
+    return list(export_images(run, images, to, fspath(folder), level=level, overwrite=overwrite))
 
 
 def segment(

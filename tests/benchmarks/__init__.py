@@ -1,4 +1,4 @@
 """The benchmark: chunkmeans, its peers and a floor on the same file, as whole processes.
 
-``python -m tests.benchmarks --help``; the page is ``tests/benchmarks/README.md``.
+``python -m tests.benchmarks --help``; the page is ``docs/benchmarks.md``.
 """

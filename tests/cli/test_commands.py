@@ -4,8 +4,10 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
+import chunkmeans
 import numpy as np
 import pytest
 from chunkmeans.cli.tally import MOST_PROBLEMS
@@ -163,8 +165,8 @@ def test_a_plan_says_where_nobody_knows_what_a_worker_has(call):
         call("plan", "c.yaml", runner=Runner(plan=Plan((SLIDE,), assumed=assumed))).stdout
         for assumed in (False, True)
     )
-    assert "nobody says what a worker has" not in known
-    assert "nobody says what a worker has: what is free here; `memory` would say it\n" in assumed
+    assert "a worker's memory is not known" not in known
+    assert "a worker's memory is not known: assumed is what is free here; set `memory`\n" in assumed
 
 
 def test_a_plan_with_a_broken_image_exits_with_1(call):
@@ -243,7 +245,7 @@ def test_status_as_json_has_every_row(call, results):
 
 @pytest.fixture
 def running(results):
-    """Results of a run that goes on, here and now, at its third image of five."""
+    """Results of a run that is running, here and now, at its third image of five."""
     from chunkmeans.results.read.record import read_record, write_record
     from chunkmeans.results.store.lease import Lease
     from chunkmeans.results.store.store import Store
@@ -316,6 +318,58 @@ def test_status_of_a_folder_without_results_is_an_error(call):
     assert "nothing-here" in result.stderr
 
 
+@pytest.fixture
+def labelled(results):
+    """The same results, with the labels of the good image."""
+    from chunkmeans.results.read.catalog import Row, write_catalog
+    from chunkmeans.results.store.store import Store
+
+    from tests.results.examples import finished, image_info, image_labels
+
+    store = Store(results)
+    finished(store, image_info((20, 30)), image_labels((20, 30)))
+    rows = [
+        Row("a", "a.tif", "done", store="images/a.ome.zarr"),
+        Row("b", "b.tif", "failed", "b.tif: is empty"),
+    ]
+    write_catalog(store, rows)
+    return results
+
+
+@pytest.mark.parametrize("named", ["out", "c.yaml"])
+def test_export_says_what_became_of_each_file(call, labelled, named):
+    result = call("export", named, "-o", "files")
+    assert (result.exit_code, result.stdout) == (0, "written   files/a.png\n")
+    result = call("export", named, "a", "--to", "png", "-o", "files")
+    there = "skipped   files/a.png: is there already; --overwrite writes it anew\n"
+    assert (result.exit_code, result.stdout) == (0, there)
+    result = call("export", named, "-o", "files", "--overwrite", "--json")
+    assert json.loads(result.stdout) == {
+        "files": [{"image": "a", "state": "written", "path": "files/a.png", "reason": ""}]
+    }
+
+
+def test_export_of_a_damaged_image_exits_with_1_and_says_why(call, labelled):
+    Path("out/images/a.ome.zarr/0/c/0/0").unlink()
+    result = call("export", labelled, "-o", "files")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("failed    a: out/images/a.ome.zarr: 1 of 1 stored objects")
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (("out", "A"), "error: out: has no labels of an image 'A'; its ids are in catalog.csv\n"),
+        (("out", "--to", "pgn"), "error: there is no exporter 'pgn'; did you mean png?\n"),
+        (("gone",), "error: gone: does not exist\n"),
+    ],
+)
+def test_export_of_what_is_not_there_exits_with_2(call, labelled, args, error):
+    result = call("export", *args, "-o", "files")
+    assert (result.exit_code, result.stderr, result.stdout) == (2, error, "")
+    assert not Path("files").exists()
+
+
 def test_inspect_tells_what_an_image_is(call):
     np.save("grey.npy", np.zeros((30, 40), np.uint16))
     text = call("inspect", "grey.npy").stdout
@@ -338,8 +392,9 @@ def test_the_schema_is_json(call):
     assert "kmeans" in document["properties"]
 
 
-def test_the_version_is_told(call):
-    assert call("--version").stdout.startswith("chunkmeans ")
+def test_the_version_is_that_of_the_package(call):
+    assert call("--version").stdout == f"chunkmeans {chunkmeans.__version__}\n"
+    assert chunkmeans.__version__ == version("chunkmeans")
 
 
 def test_help_needs_no_heavy_package():

@@ -1,4 +1,4 @@
-"""What is shown while a run goes on: lines in a log, bars on a terminal."""
+"""What is shown while a run is running: lines in a log, bars on a terminal."""
 
 import io
 import sys
@@ -90,7 +90,7 @@ def test_a_batch_log_of_a_database_counts_images_and_names_only_the_bad_ones(clo
     assert lines[0] == "1,200 images, 200 of them ended before"
     assert [line for line in lines if line.startswith("done")] == []
     assert sum("broken" in line for line in lines) == MOST_PROBLEMS
-    assert "more such images are told in the catalogue only" in lines
+    assert "more such images are listed in catalog.csv only" in lines
     assert "images  200/1,000  20.0 kpx/s  20.0 kB/s  40 s left" in lines
     assert len(lines) < 30
 

@@ -64,7 +64,7 @@ def test_a_run_that_overwrites_resumes_without_overwriting(call, args):
     late = ResultError("s3://bucket: cannot be listed: late")
     late.__cause__ = TimeoutError("late")
     result = call(*args, "--overwrite", runner=Runner(error=late))
-    assert "this may pass; the same command without --overwrite goes on" in result.stderr
+    assert "this may be temporary; the same command without --overwrite resumes" in result.stderr
 
     result = call(*args, "--overwrite", runner=Runner(error=ClusterError("no worker is left")))
     assert result.exit_code == 3
@@ -88,7 +88,7 @@ def test_what_may_pass_is_no_fault_of_the_command(call, kind):
     error.__cause__ = TimeoutError("late")
     result = call("run", "c.yaml", runner=Runner(error=error))
     assert result.exit_code == 3
-    assert "this may pass; the same command goes on" in result.stderr
+    assert "this may be temporary; the same command resumes" in result.stderr
 
 
 def test_an_unexpected_error_is_called_a_bug_and_shows_where(call):

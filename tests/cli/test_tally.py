@@ -2,7 +2,7 @@
 
 import pytest
 from chunkmeans.cli.quantities import duration
-from chunkmeans.cli.tally import FIT, PATIENCE, Tally
+from chunkmeans.cli.tally import FIT, QUIET, Tally
 from chunkmeans.events import Advanced, ImageFinished, Iterated, PhaseFinished, PhaseStarted
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,13 +60,13 @@ def test_a_phase_whose_parts_are_all_done_says_that_it_is_finishing(tally, clock
     phase = read(tally)
     clock.now = 10.0
     tally(Advanced("read", "a", 1000, 1000))
-    clock.now += PATIENCE
+    clock.now += QUIET
     assert (phase.progress, phase.left, phase.speed) == ("100%", "finishing", "100 px/s  100 B/s")
 
 
 def test_a_phase_of_which_nothing_is_done_yet_tells_how_long_it_has_been(tally, clock):
     phase = read(tally)
-    clock.now = PATIENCE / 2
+    clock.now = QUIET / 2
     assert phase.left == phase.speed == ""
     clock.now = 25.0
     assert (phase.progress, phase.left, phase.speed) == ("0%", "25 s so far", "")

@@ -194,7 +194,7 @@ def test_a_server_that_is_gone_for_a_while_costs_no_bit(s3, four, here, tmp_path
         _, said = process.communicate(timeout=200)
         assert process.returncode in (0, 1, 3), said
         if process.returncode == 3:
-            assert "the same command goes on" in said
+            assert "the same command resumes" in said
         assert "Traceback" not in said
         mine.start()
         again = call("run", config)

@@ -128,7 +128,7 @@ def test_what_is_no_number_of_bytes_is_refused(text):
         ("features.scale", "std", "must be none, standard, range or a list"),
         ("features.scale", [1, 0], "must be a positive number, found 0"),
         ("features.scale", [1, math.inf], "must be a positive number, found inf"),
-        ("images.path", [], "must name at least one image, found an empty list"),
+        ("images.path", [], "must be at least one path or URL, found []"),
         ("images.path", ["a", ""], "must be a path or URL, found ''"),
         ("images.path", 123, "must be a path or URL, found 123; put it in quotes"),
         ("images.axes", "zzyx", "must be letters of tzyxc"),

@@ -1,19 +1,16 @@
 """The commands. What they do is done elsewhere, and imported only when it is asked for."""
 
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Annotated
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial, wraps
+from typing import Annotated, Any
 
 import typer
 
-from chunkmeans.cli.failures import interruptible, told
+from chunkmeans.cli.failures import interruptible, reporting_failures
+from chunkmeans.cli.options import Options, config_or_path, results_of
 from chunkmeans.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chunkmeans.config import Config
-    from chunkmeans.events import Watcher
-    from chunkmeans.results.read.record import RunRecord
 
 app = typer.Typer(
     add_completion=False,
@@ -23,38 +20,19 @@ app = typer.Typer(
     help="Segment huge images and image databases by exact k-means, chunk by chunk.",
 )
 
-ConfigFile = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a key, e.g. kmeans.k=8. Repeatable."),
+_ConfigFile = Annotated[str, typer.Argument(metavar="CONFIG", help="YAML file.")]
+_Images = Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, folders, URLs.")]
+_Output = Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="Results folder.")]
+_Results = Annotated[
+    str, typer.Argument(metavar="CONFIG|RESULTS", help="A run's config, or its results.")
 ]
-ClusterName = Annotated[
-    str | None,
-    typer.Option("--cluster", metavar="NAME|FILE|ADDRESS", help="Where to compute."),
-]
-Overwrite = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Delete earlier results, of other settings too; begin anew."),
-]
-RetryFailed = Annotated[
-    bool,
-    typer.Option("--retry-failed", help="Try images again that failed, though unchanged."),
-]
-PerformanceReport = Annotated[
-    str | None,
-    typer.Option("--performance-report", metavar="FILE.html", help="Have Dask write one."),
-]
-Output = Annotated[str, typer.Option("-o", "--output", metavar="OUT", help="Results folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")]
 
 
-def _version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
-        try:
-            found = version("chunkmeans")
-        except PackageNotFoundError:
-            found = "(not installed)"
-        typer.echo(f"chunkmeans {found}")
+        import chunkmeans
+
+        typer.echo(f"chunkmeans {chunkmeans.__version__}")
         raise typer.Exit
 
 
@@ -62,242 +40,218 @@ def _version(asked: bool) -> None:
 def _program(
     _: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Take the options that come before a command."""
 
 
-@app.command()
-def run(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    cluster: ClusterName = None,
-    overwrite: Overwrite = False,
-    retry_failed: RetryFailed = False,
-    performance_report: PerformanceReport = None,
-    json: Json = False,
+def _command(*shared: str, resumes: bool = False) -> Callable[[Callable[..., None]], Any]:
+    """Declare a command ``_name``: its parameters, then those of `Options` that it names.
+
+    It is called inside `reporting_failures`, with the latter as one value, ``options``. `resumes`
+    says whether the same command continues what was interrupted.
+    """
+    options = inspect.signature(Options).parameters
+
+    def declare(function: Callable[..., None]) -> Callable[..., None]:
+        *own, _ = inspect.signature(function).parameters.values()
+
+        @wraps(function)
+        def called(**given: Any) -> None:
+            chosen = Options(**{name: given.pop(name) for name in shared})
+            with reporting_failures(resumes, chosen.overwrite, chosen.json):
+                function(**given, options=chosen)
+
+        # what typer reads instead of the signature of `called`
+        called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [*own, *(options[name] for name in shared)]
+        )
+        app.command(function.__name__.removeprefix("_"))(called)
+        return function
+
+    return declare
+
+
+@_command("overrides", "cluster", "overwrite", "retry_failed", "json", resumes=True)
+def _run(
+    config: _ConfigFile,
+    performance_report: Annotated[
+        str | None,
+        typer.Option(
+            "--performance-report",
+            metavar="FILE.html",
+            help="Write Dask's report of what each worker did.",
+        ),
+    ] = None,
+    *,
+    options: Options,
 ) -> None:
     """Segment what CONFIG asks for; the same command resumes an interrupted run."""
-    with told(resumes=True, overwrite=overwrite, json=json):
-        from chunkmeans.config import load_config
-
-        _run(
-            load_config(config, overrides or (), cluster=cluster),
-            overwrite,
-            retry_failed,
-            json,
-            performance_report,
-        )
+    options.run(options.load(config), performance_report)
 
 
-@app.command()
-def retry(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    cluster: ClusterName = None,
-    json: Json = False,
-) -> None:
+@_command("overrides", "cluster", "json", resumes=True)
+def _retry(config: _ConfigFile, options: Options) -> None:
     """Do what `run` does, and try images again that failed: `run --retry-failed`."""
-    run(config, overrides, cluster, retry_failed=True, json=json)
+    _run(config, options=replace(options, retry_failed=True))
 
 
-@app.command()
-def segment(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, folders, URLs.")],
-    k: Annotated[int, typer.Option("-k", help="Number of labels.")],
-    output: Output,
-    overrides: Overrides = None,
-    cluster: ClusterName = None,
-    overwrite: Overwrite = False,
-    retry_failed: RetryFailed = False,
-    json: Json = False,
+@_command("overrides", "cluster", "overwrite", "retry_failed", "json", resumes=True)
+def _segment(
+    images: _Images,
+    k: Annotated[int, typer.Option("-k", help="Number of labels, per image.")],
+    output: _Output,
+    options: Options,
 ) -> None:
-    """Segment images without a config: each its own K labels, results in OUT."""
-    with told(resumes=True, overwrite=overwrite, json=json):
-        from chunkmeans.config import make_config
+    """Segment images without a config, each with means of its own; results in OUT."""
+    from chunkmeans.config import make_config
 
-        config = make_config(
-            images={"path": images},
-            kmeans={"k": k},
-            results={"path": output},
-            cluster=cluster,
-            overrides=overrides or (),
-        )
-        _run(config, overwrite, retry_failed, json)
+    config = make_config(
+        images={"path": images},
+        kmeans={"k": k},
+        results={"path": output},
+        cluster=options.cluster,
+        overrides=options.overrides or (),
+    )
+    options.run(config)
 
 
-@app.command()
-def apply(
+@_command("overrides", "cluster", "overwrite", "retry_failed", "json", resumes=True)
+def _apply(
     model: Annotated[
         str,
         typer.Argument(
             metavar="CONFIG|RESULTS", help="A run's config or results, or one image's store."
         ),
     ],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Files, folders, URLs.")],
-    output: Output,
+    images: _Images,
+    output: _Output,
     group: Annotated[
-        str | None, typer.Option("--group", help="Which model, of a run with groups.")
+        str | None,
+        typer.Option("--group", help="Whose means, if groups have their own."),
     ] = None,
-    overrides: Overrides = None,
-    cluster: ClusterName = None,
-    overwrite: Overwrite = False,
-    retry_failed: RetryFailed = False,
-    json: Json = False,
+    *,
+    options: Options,
 ) -> None:
     """Label images by the means of an earlier run, without a fit; results in OUT."""
-    with told(resumes=True, overwrite=overwrite, json=json):
-        from chunkmeans.api import apply as apply_model
+    from chunkmeans.api import apply
 
-        def labelled(watch: "Watcher") -> "RunRecord":
-            return apply_model(
-                _config_or_path(model), images, output, group=group, overrides=overrides or (),
-                cluster=cluster, overwrite=overwrite, retry_failed=retry_failed, watch=watch,
-            )  # fmt: skip
-
-        _show(labelled, output, json, overwrite)
+    work = partial(
+        apply, config_or_path(model), images, output, group=group, **options.of_images,
+        overrides=options.overrides or (), cluster=options.cluster,
+    )  # fmt: skip
+    options.show(work, output)
 
 
-def _config_or_path(text: str) -> "Config | str":
-    """Return the config that a file holds; anything else is the path of results."""
-    if not text.endswith((".yaml", ".yml")):
-        return text
-    from chunkmeans.config import load_config
-
-    return load_config(text)
-
-
-def _run(
-    config: "Config", overwrite: bool, retry_failed: bool, json: bool, report: str | None = None
-) -> None:
-    """Run, show how it goes, and exit with 1 if an image failed."""
-    from chunkmeans.api import run as run_config
-
-    def segmented(watch: "Watcher") -> "RunRecord":
-        return run_config(
-            config, overwrite=overwrite, retry_failed=retry_failed, performance_report=report,
-            watch=watch,
-        )  # fmt: skip
-
-    _show(segmented, config.results.path, json, overwrite)
-
-
-def _show(
-    work: "Callable[[Watcher], RunRecord]", results: str, json: bool, overwrite: bool
-) -> None:
-    """Do `work`, show how it goes, and exit with 1 if an image failed."""
-    from chunkmeans.cli import report
-    from chunkmeans.cli.display import display
-    from chunkmeans.cli.tally import Tally
-
-    tally = Tally()
-    with interruptible(overwrite=overwrite), display(tally) as watch:
-        record = work(watch)
-    (report.run_as_json if json else report.run_page)(results, record, tally)
-    failed = record.state == "failed" or record.counts.get("failed", 0) > 0
-    raise typer.Exit(1 if failed else 0)
-
-
-@app.command()
-def plan(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    cluster: ClusterName = None,
-    json: Json = False,
-) -> None:
+@_command("overrides", "cluster", "json")
+def _plan(config: _ConfigFile, options: Options) -> None:
     """Show what a run would read, compute and need, without doing it.
 
     Exits with 2 if the run would be refused, with 1 if an image would fail.
     """
-    with told(json=json):
-        from dataclasses import asdict
+    from chunkmeans.api import plan
+    from chunkmeans.cli import report
+    from chunkmeans.cli.display import Lines
+    from chunkmeans.cli.tally import Tally
 
-        from chunkmeans.api import plan as plan_config
-        from chunkmeans.cli import report
-        from chunkmeans.cli.display import Lines
-        from chunkmeans.cli.tally import Tally
-        from chunkmeans.config import load_config
-
-        loaded = load_config(config, overrides or (), cluster=cluster)
-        planned = plan_config(loaded, watch=Lines(Tally()))
-        if json:
-            report.as_json(asdict(planned))
-        else:
-            report.plan_page(planned)
-        broken = any(image.problem for image in planned.images)
-        raise typer.Exit(2 if planned.problems else 1 if broken else 0)
+    planned = plan(options.load(config), watch=Lines(Tally()))
+    if options.json:
+        report.as_json(asdict(planned))
+    else:
+        report.plan_page(planned)
+    broken = any(image.problem for image in planned.images)
+    raise typer.Exit(2 if planned.problems else 1 if broken else 0)
 
 
-@app.command()
-def validate(
-    config: ConfigFile,
-    overrides: Overrides = None,
-    cluster: ClusterName = None,
-    json: Json = False,
-) -> None:
+@_command("overrides", "cluster", "json")
+def _validate(config: _ConfigFile, options: Options) -> None:
     """Check CONFIG alone: every key and value, no image."""
-    with told():
-        from chunkmeans.cli import report
-        from chunkmeans.config import load_config
+    from chunkmeans.cli import report
 
-        try:
-            load_config(config, overrides or (), cluster=cluster)
-        except ConfigError as error:
-            if json:
-                report.as_json({"valid": False, "problems": str(error).splitlines()})
+    try:
+        options.load(config)
+    except ConfigError as error:
+        if not options.json:
             raise
-        if json:
-            report.as_json({"valid": True, "problems": []})
-        else:
-            typer.echo(f"{config}: is valid")
+        report.as_json({"valid": False, "problems": str(error).splitlines()})
+        with reporting_failures():  # on stderr too; stdout has its one document
+            raise
+    if options.json:
+        report.as_json({"valid": True, "problems": []})
+    else:
+        typer.echo(f"{config}: is valid")
 
 
-@app.command()
-def status(
-    results: Annotated[
-        str, typer.Argument(metavar="CONFIG|RESULTS", help="A run's config, or its results.")
-    ],
-    json: Json = False,
-) -> None:
+@_command("json")
+def _status(results: _Results, options: Options) -> None:
     """Show how far a run is or how it ended, and why images failed; from its files alone."""
-    with told(json=json):
-        from chunkmeans.cli import report
-        from chunkmeans.results.read.open_results import open_run
-        from chunkmeans.results.read.status import status_of
+    from chunkmeans.cli import report
+    from chunkmeans.results.read.status import status_of
 
-        named = _config_or_path(results)
-        if isinstance(named, str):
-            opened = open_run(named)
-        else:
-            opened = open_run(named.results.path, named.results.storage_options)
-        found = status_of(opened.store, opened.record)
-        if json:
-            report.status_as_json(opened, found)
-        else:
-            report.status_page(opened.store.path, opened, found)
+    opened = results_of(results)
+    found = status_of(opened.store, opened.record)
+    if options.json:
+        report.status_as_json(opened, found)
+    else:
+        report.status_page(opened.store.path, opened, found)
 
 
-@app.command()
-def inspect(
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="File or URL.")],
-    json: Json = False,
+@_command("overwrite", "json", resumes=True)
+def _export(
+    results: _Results,
+    folder: Annotated[
+        str, typer.Option("-o", "--output", metavar="FOLDER", help="Local folder of the files.")
+    ],
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ID", help="Ids of images; none: all that have labels."),
+    ] = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="png, or what a package adds.")
+    ] = "png",
+    level: Annotated[int, typer.Option("--level", help="Of the pyramid; 0 is full size.")] = 0,
+    *,
+    options: Options,
+) -> None:
+    """Write labels as files for other programs, such as PNG; one per plane of a volume.
+
+    PNG: a pixel's number is its label, a palette gives its colour, and 0 (no data) is transparent;
+    16-bit grey above 255 labels. Files that exist are skipped. Exits with 1 if an image failed.
+    """
+    from chunkmeans.cli import report
+    from chunkmeans.results.export import export_images
+
+    run, files, overwrite = results_of(results), [], options.overwrite
+    with interruptible(overwrite=overwrite):
+        for file in export_images(run, images or (), to, folder, level, overwrite=overwrite):
+            files.append(file)
+            if not options.json:
+                report.export_line(file)
+    if options.json:
+        report.as_json({"files": [asdict(file) for file in files]})
+    raise typer.Exit(1 if any(file.state == "failed" for file in files) else 0)
+
+
+@_command("json")
+def _inspect(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="File or URL.")], options: Options
 ) -> None:
     """Show what an image is, from its header: axes, shape, channels, dtype, chunks, nodata."""
-    with told(json=json):
-        from chunkmeans.cli import report
-        from chunkmeans.sources import open_image
-        from chunkmeans.sources.base import ReadOptions
+    from chunkmeans.cli import report
+    from chunkmeans.sources import open_image
+    from chunkmeans.sources.base import ReadOptions
 
-        info = open_image(image, ReadOptions()).info
-        (report.image_as_json if json else report.image_page)(image, info)
+    info = open_image(image, ReadOptions()).info
+    (report.image_as_json if options.json else report.image_page)(image, info)
 
 
-@app.command()
-def schema() -> None:
+@_command()
+def _schema(options: Options) -> None:
     """Print the JSON Schema of a config, for editors."""
-    with told():
-        from chunkmeans.cli import report
-        from chunkmeans.config import config_schema
+    from chunkmeans.cli import report
+    from chunkmeans.config import config_schema
 
-        report.as_json(config_schema())
+    report.as_json(config_schema())

@@ -6,7 +6,6 @@ Both write to stderr, so that stdout holds the result alone.
 import sys
 from abc import ABC, abstractmethod
 from datetime import datetime
-from types import TracebackType
 from typing import Literal, Self, TextIO
 
 from rich.console import Console, Group
@@ -15,88 +14,79 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, Text
 from rich.table import Column
 from rich.text import Text
 
+from chunkmeans import events
 from chunkmeans.cli.quantities import decimal, duration, short
 from chunkmeans.cli.tally import FIT, MOST_PROBLEMS, Phase, Tally
-from chunkmeans.events import (
-    Advanced,
-    Event,
-    ImageFinished,
-    Iterated,
-    Note,
-    PhaseFinished,
-    PhaseStarted,
-    RunStarted,
-)
 from chunkmeans.secrets import without_secrets
 
 STYLES = {"done": "green", "warned": "yellow", "failed": "red", "skipped": "dim"}
-SUBJECT = 28
+_SUBJECT_WIDTH = 28
 """Letters that the name of an image may take beside a bar."""
-WIDE = 102
+_WIDE_TERMINAL = 102
 """Columns of a terminal that a row with such a name needs."""
 
 
 class Display(ABC):
-    """A watcher that shows a run to a person; entered for as long as the run lasts."""
+    """A watcher that shows a run on stderr; a context that lasts as long as the run."""
 
     def __init__(self, tally: Tally) -> None:
         self.tally = tally
-        self._told = 0
+        self._shown = 0
         self._many = False
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         """Count the event, then show it."""
         self.tally(event)
         match event:
-            case RunStarted():
-                # of a database only what went wrong is told image by image
+            case events.RunStarted():
+                # of a database only images that went wrong have a line each
                 self._many = event.pending > MOST_PROBLEMS
                 done = event.images - event.pending
                 before = "all" if event.pending == 0 else f"{done:,}"
                 resumed = f", {before} of them ended before" if done else ""
                 plural = "" if event.images == 1 else "s"
-                self.say(f"{event.images:,} image{plural}{resumed}", "bold")
-            case PhaseStarted():
+                self.write(f"{event.images:,} image{plural}{resumed}", "bold")
+            case events.PhaseStarted():
                 if event.phase != "iterate":
                     # what comes after the means of the image, or of the collection, are found
                     self._end(FIT, event.subject)
                     self._end(FIT, "collection")
                 if phase := self.tally.of(event):
                     self.begin(phase)
-            case Advanced():
+            case events.Advanced():
                 if phase := self.tally.of(event):
                     self.advance(phase)
-            case Iterated():
+            case events.Iterated():
                 self.advance(self.tally.phases[FIT, event.subject])
-            case PhaseFinished():
+            case events.PhaseFinished():
                 self._end(event.phase, event.subject, event.seconds)
-            case ImageFinished():
+            case events.ImageFinished():
                 self._end(FIT, event.image)
                 self._image(event)
-            case Note():
+            case events.Note():
                 style = {"warning": "yellow", "error": "red"}.get(event.level, "dim")
                 prefix = "" if event.level == "info" else f"{event.level}: "
-                self.say(f"{prefix}{without_secrets(event.text)}", style)
+                self.write(f"{prefix}{without_secrets(event.text)}", style)
 
     def _end(self, name: str, subject: str, seconds: float | None = None) -> None:
         """End a phase if there is one; without `seconds` it took as long as it was watched."""
         if phase := self.tally.end(name, subject):
             self.end(phase, phase.seconds if seconds is None else seconds)
 
-    def _image(self, event: ImageFinished) -> None:
-        """Tell what became of an image, unless that would flood the screen."""
+    def _image(self, event: events.ImageFinished) -> None:
+        """Write what became of an image, unless that would flood the screen."""
         if event.state == "done":
             if not self._many:
-                self.say(f"done {event.image} in {duration(event.seconds)}", STYLES["done"])
+                self.write(f"done {event.image} in {duration(event.seconds)}", STYLES["done"])
             return
-        self._told += 1
-        if self._told <= MOST_PROBLEMS:
-            self.say(f"{event.state} {event.image}: {event.reason}", STYLES.get(event.state, ""))
-        elif self._told == MOST_PROBLEMS + 1:
-            self.say("more such images are told in the catalogue only", "dim")
+        self._shown += 1
+        if self._shown <= MOST_PROBLEMS:
+            self.write(f"{event.state} {event.image}: {event.reason}", STYLES.get(event.state, ""))
+        elif self._shown == MOST_PROBLEMS + 1:
+            self.write("more such images are listed in catalog.csv only", "dim")
 
     @abstractmethod
-    def say(self, text: str, style: str = "") -> None:
+    def write(self, text: str, style: str = "") -> None:
         """Show one line that stays."""
 
     @abstractmethod
@@ -111,22 +101,17 @@ class Display(ABC):
     def end(self, phase: Phase, seconds: float) -> None:
         """Show that a phase is over, after `seconds`."""
 
-    @abstractmethod
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    @abstractmethod
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        return
 
 
 def summary(phase: Phase, seconds: float) -> str:
-    """Return a finished phase in one line; its speed is over the `seconds` that it tells.
+    """Return a finished phase in one line; its speed is that over all `seconds`.
 
-    Nothing of a pass of the k-means over the pixels: its fit is told as a whole.
+    Empty for a pass of the k-means over the pixels: its fit has one line as a whole.
     """
     if phase.name == "iterate":
         return ""
@@ -151,7 +136,7 @@ class Lines(Display):
         self.file = file or sys.stderr
         self._next: dict[str, float] = {}
 
-    def say(self, text: str, style: str = "") -> None:
+    def write(self, text: str, style: str = "") -> None:
         """Write one line with the time of day."""
         print(f"{datetime.now():%H:%M:%S} {text}", file=self.file, flush=True)
 
@@ -169,26 +154,20 @@ class Lines(Display):
         if now < self._due(phase):
             return
         if phase.name == "images" and phase.parts == 1:
-            # those of the same bundle are told next: by one alone they would seem slow
+            # those of the same bundle are counted next: by one alone they would seem slow
             self._next[phase.name] = now + 1
             return
         self._next[phase.name] = now + self.EVERY
         subject = phase.subject if phase.name != "images" else ""
         words = [phase.name, subject, phase.progress, phase.speed, phase.fit, phase.left]
-        self.say("  ".join(word for word in words if word))
+        self.write("  ".join(word for word in words if word))
 
     def end(self, phase: Phase, seconds: float) -> None:
-        """Write the phase in one line; a short one only if its turn has come."""
+        """Write the phase in one line; a short one only if a line is due."""
         line = summary(phase, seconds)
         if line and (seconds >= 1 or self.tally.clock() >= self._due(phase)):
-            self.say(line)
+            self.write(line)
             self._next[phase.name] = self.tally.clock() + self.EVERY
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
 
 
 class _Of(TextColumn):
@@ -217,7 +196,7 @@ class Bars(Display):
         super().__init__(tally)
         self.console = console
         # 80 columns hold a row in its narrow form
-        subject, bar = (SUBJECT, 24) if console.width >= WIDE else (14, 8)
+        subject, bar = (_SUBJECT_WIDTH, 24) if console.width >= _WIDE_TERMINAL else (14, 8)
         heads = (_Of("name", "bold", width=7), _Of("subject", "cyan", width=subject))
         self.bars = Progress(
             SpinnerColumn(style="blue"),
@@ -234,7 +213,7 @@ class Bars(Display):
         self.live = Live(Group(self.bars, self.fits), console=console, refresh_per_second=8)
         self._rows: dict[tuple[str, str], tuple[Progress, TaskID]] = {}
 
-    def say(self, text: str, style: str = "") -> None:
+    def write(self, text: str, style: str = "") -> None:
         """Print a line above the bars."""
         self.console.print(Text(text, style), soft_wrap=True, highlight=False)
 
@@ -257,7 +236,7 @@ class Bars(Display):
         rows.remove_task(row)
         line = summary(phase, seconds)
         if line and (seconds >= 1 or not self._many):
-            self.say(f"  {line}", "dim")
+            self.write(f"  {line}", "dim")
 
     def __enter__(self) -> Self:
         self.live.start()

@@ -1,4 +1,4 @@
-"""How a command ends where it cannot go on: a message on stderr, and the exit code."""
+"""How a command ends that failed or was interrupted: a message on stderr, and the exit code."""
 
 import os
 import signal
@@ -21,23 +21,23 @@ INTERRUPTED = 130
 
 @contextmanager
 def interruptible(*, overwrite: bool = False) -> Iterator[None]:
-    """Let Ctrl-C, or another request to end, end the run in order; a second Ctrl-C at once.
+    """End the run in order at Ctrl-C or another signal to end, and at once at a second Ctrl-C.
 
-    Batch systems, service managers and a closed terminal ask by SIGTERM and SIGHUP. Once is enough:
-    the run notes how far it came, and what comes after that must not disturb it, but for a person
-    who does not want to wait. What the caller ignores (``nohup``) stays ignored.
+    Batch systems, service managers and a closed terminal send SIGTERM and SIGHUP. The first signal
+    counts: the run then records how far it came, and no later one may disturb that, except a second
+    Ctrl-C. A signal that the caller ignores (``nohup``) stays ignored.
     """
-    asked = False
+    ending = False
 
     def end(number: int, frame: object) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            _shout(f"ended at once; {_again(overwrite)} resumes")
+        nonlocal ending
+        if ending and number == signal.SIGINT:
+            _write_now(f"ended at once; {_again(overwrite)} resumes")
             os._exit(INTERRUPTED)
-        if not asked:
-            asked = True
+        if not ending:
+            ending = True
             if number == signal.SIGINT:
-                _shout("stopping; Ctrl-C again ends at once")
+                _write_now("stopping; Ctrl-C again ends at once")
             raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -57,15 +57,17 @@ def interruptible(*, overwrite: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) -> Iterator[None]:
-    """Turn what goes wrong inside into a message and an exit code.
+def reporting_failures(
+    resumes: bool = False, overwrite: bool = False, json: bool = False
+) -> Iterator[None]:
+    """Turn a failure inside into a message on stderr and an exit code.
 
     Parameters
     ----------
     resumes
-        Whether the command goes on where it was when it is given again.
+        Whether the same command, given again, continues what it had begun.
     overwrite
-        Whether it begins from zero unless it is given again without ``--overwrite``.
+        Whether it does so only without its option ``--overwrite``.
     json
         Whether the message and the exit code go to stdout too, as a JSON document.
     """
@@ -75,7 +77,7 @@ def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) 
         raise
     except KeyboardInterrupt:
         hint = f"; what is finished is kept, {_again(overwrite)} resumes" if resumes else ""
-        _say("interrupted", f"{hint}", "")
+        _print_message("interrupted", f"{hint}", "")
         raise _exit(INTERRUPTED, "interrupted", json) from None
     except ChunkmeansError as error:
         lines = str(error).splitlines() or [type(error).__name__]
@@ -84,30 +86,30 @@ def told(*, resumes: bool = False, overwrite: bool = False, json: bool = False) 
         code = error.exit_code
         if is_transient(error):
             code = ClusterError.exit_code
-            hint = f"; {_again(overwrite)} goes on" if resumes else ""
-            lines.append(f"this may pass{hint}")
+            hint = f"; {_again(overwrite)} resumes" if resumes else ""
+            lines.append(f"this may be temporary{hint}")
         elif code == ClusterError.exit_code and overwrite:
-            lines.append(f"to go on with what is written, give {_again(overwrite)}")
-        _say("error", "\n".join(lines))
+            lines.append(f"to continue with what is written, give {_again(overwrite)}")
+        _print_message("error", "\n".join(lines))
         raise _exit(code, str(error), json) from None
     except Exception as error:
         if isinstance(error, OSError) or is_transient(error):
-            _say("error", message := f"cannot be read or written: {error}")
+            _print_message("error", message := f"cannot be read or written: {error}")
             raise _exit(ClusterError.exit_code, message, json) from None
         sys.stderr.write(_safe(traceback.format_exc()))
         message = f"unexpected {type(error).__name__}: {error}"
         bug = "This is a bug in chunkmeans; please report it with the lines above."
-        _say("error", f"{message}\n{bug}")
+        _print_message("error", f"{message}\n{bug}")
         raise _exit(ChunkmeansError.exit_code, message, json) from None
 
 
 def _again(overwrite: bool) -> str:
-    """Return what to give to go on with a run."""
+    """Return which command continues a run."""
     return "the same command without --overwrite" if overwrite else "the same command"
 
 
 def _exit(code: int, message: str, json: bool) -> typer.Exit:
-    """Return the end of the program; a program that reads our stdout is told why."""
+    """Return the end of the program; with `json`, its reason is on stdout as well."""
     if json:
         from chunkmeans.cli import report
 
@@ -122,11 +124,11 @@ def _safe(text: str) -> str:
     return without_secrets(text)
 
 
-def _shout(text: str) -> None:
+def _write_now(text: str) -> None:
     """Write a line to stderr from a signal handler, in which nothing buffered may be used."""
     os.write(2, f"\n{text}\n".encode())
 
 
-def _say(head: str, text: str, between: str = ": ") -> None:
+def _print_message(head: str, text: str, between: str = ": ") -> None:
     message = Text.assemble((head, "bold red"), between, _safe(text))
     Console(stderr=True).print(message, soft_wrap=True, highlight=False)

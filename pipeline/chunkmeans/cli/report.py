@@ -17,6 +17,7 @@ from chunkmeans.secrets import for_the_record, without_secrets
 
 if TYPE_CHECKING:
     from chunkmeans.image.info import ImageInfo
+    from chunkmeans.results.export import Exported
     from chunkmeans.results.read.catalog import Row
     from chunkmeans.results.read.open_results import Run
     from chunkmeans.results.read.record import RunRecord
@@ -145,14 +146,14 @@ def status_page(path: str, run: "Run", status: "Status") -> None:
 
 
 def _others(page: Page, number: int) -> None:
-    """Tell of results that an output has of images which the run does not name."""
+    """Print how many images have results here though the run does not name them."""
     if number:
         images = f"{number:,} image{'s' * (number != 1)}"
         page.line("earlier", f"{images} that this run does not name; last in catalog.csv")
 
 
 def _state(status: "Status") -> str:
-    """Return the state in words: who runs it, or what to do."""
+    """Return the state in words: which process runs it, or what to do."""
     if status.driver:
         return f"{status.state}: {status.driver}"
     if status.state in ("killed", "interrupted"):
@@ -198,7 +199,7 @@ def plan_page(plan: "Plan") -> None:
     need, bound, driver = binary(plan.need), binary(plan.bound), binary(plan.driver_need)
     page.line("memory", f"each worker needs {need} of {bound}, the driver {driver}")
     if plan.assumed:
-        page.line("", "nobody says what a worker has: what is free here; `memory` would say it")
+        page.line("", "a worker's memory is not known: assumed is what is free here; set `memory`")
     broken = [(i.id, "failed", i.problem) for i in plan.images if i.problem]
     _problems(page, broken, {"failed": len(broken)})
     for problem in plan.problems:
@@ -206,6 +207,13 @@ def plan_page(plan: "Plan") -> None:
     if plan.script:
         page.console.print(f"\nWhat {plan.engine} would be given:\n", style="bold")
         page.console.print(Text(plan.script.rstrip()), soft_wrap=True)
+
+
+def export_line(file: "Exported") -> None:
+    """Print what became of one file of an export."""
+    text = file.path or f"{file.image}: {file.reason}"
+    hint = ": is there already; --overwrite writes it anew" if file.state == "skipped" else ""
+    Page().line(file.state, f"{text}{hint}", STYLES.get(file.state, "bold"))
 
 
 def image_as_json(path: str, info: "ImageInfo") -> None:
@@ -255,16 +263,16 @@ def _counts(page: Page, counts: Mapping[str, int]) -> None:
 def _problems(
     page: Page, images: Iterable[tuple[str, str, str]], counts: Mapping[str, int]
 ) -> None:
-    """Print why images are not done, failures first, and how many are not told."""
+    """Print why images are not done, failures first, and how many are not listed."""
     found = [image for image in images if image[1] != "done"]
     found.sort(key=lambda image: image[1] != "failed")
     for name, state, reason in found[:MOST_PROBLEMS]:
         first = next(iter(reason.splitlines()), "")
         page.line(f"  {state}", f"{name}: {first}", STYLES.get(state, ""))
-    told = min(len(found), MOST_PROBLEMS)
+    listed = min(len(found), MOST_PROBLEMS)
     total = sum(count for state, count in counts.items() if state != "done")
-    if total > told > 0:
-        page.line("", f"and {total - told:,} more, in catalog.csv")
+    if total > listed > 0:
+        page.line("", f"and {total - listed:,} more, in catalog.csv")
 
 
 def _by(numbers: Iterable[object], between: str = " x ") -> str:

@@ -4,26 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chunkmeans import events
 from chunkmeans.cli.quantities import decimal, duration
-from chunkmeans.events import (
-    Advanced,
-    Event,
-    ImageFinished,
-    Iterated,
-    PhaseFinished,
-    PhaseStarted,
-    RunFinished,
-)
 
 Clock = Callable[[], float]
 FIT = "k-means"
 """What a fit is called among the phases: it lasts over many passes, or needs none."""
-SLOW = 0.5
-"""Seconds of an iteration, from which on it is told."""
-PATIENCE = 2.0
-"""Seconds without a finished part, before and after all others, until it is told why."""
+SLOW_ITERATION = 0.5
+"""Seconds of an iteration, from which on they are shown."""
+QUIET = 2.0
+"""Seconds without a finished part, before the first and after the last, until a reason is shown."""
 MOST_PROBLEMS = 20
-"""Images whose reason is told; the catalogue has all of them."""
+"""Images whose reason is shown; the catalogue has all of them."""
 
 
 @dataclass
@@ -42,8 +34,8 @@ class Phase:
     done: int = 0
     """Tasks or images that are finished."""
     parts: int = 0
-    """How often it was told that some are."""
-    iteration: Iterated | None = None
+    """Events that some are."""
+    iteration: events.Iterated | None = None
     """The latest."""
     started: float = field(init=False)
     moved: float = field(init=False)
@@ -95,11 +87,11 @@ class Phase:
     def left(self) -> str:
         """Time that is left at this speed, or how long it has been where nothing is done yet."""
         if not self.share:
-            return f"{duration(self.seconds)} so far" if self.seconds >= PATIENCE else ""
-        if self.share == 1:  # what the parts made is merged, say
-            return "finishing" if self.clock() - self.moved >= PATIENCE else ""
+            return f"{duration(self.seconds)} so far" if self.seconds >= QUIET else ""
+        if self.share == 1:  # the results of the parts are being merged, for example
+            return "finishing" if self.clock() - self.moved >= QUIET else ""
         left = self._moving / self.share - self.seconds
-        # a last part that takes longer than the others: who knows
+        # nothing is known of a last part that takes longer than the others
         return f"{duration(left)} left" if left > 0 else ""
 
     @property
@@ -112,7 +104,7 @@ class Phase:
         words.append(f"{last.index:,} iteration{'s' * (last.index > 1)}")
         words += [f"E {last.residual:.4g}", f"inertia {last.inertia:.5g}"]
         each = self._moving / max(1, self.done)
-        if each >= SLOW:
+        if each >= SLOW_ITERATION:
             words.append(f"{duration(each)} each")
         return "  ".join(words)
 
@@ -123,7 +115,7 @@ class Tally:
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
         self.phases: dict[tuple[str, str], Phase] = {}
-        self.problems: list[ImageFinished] = []
+        self.problems: list[events.ImageFinished] = []
         """The first that are not done, failures before the others."""
         self.shown: str | None = None
         """Id of the first image that has a result."""
@@ -131,23 +123,23 @@ class Tally:
         """How long the run took; None before its end."""
         self._read: dict[str, float] = {}
 
-    def __call__(self, event: Event) -> None:
-        """Count one event; a finished phase stays until `end`, for those who watch after."""
+    def __call__(self, event: events.Event) -> None:
+        """Count one event; a finished phase stays until `end`, which a display calls."""
         match event:
-            case PhaseStarted("images", units=1):
-                return  # the phases of that image tell all there is
-            case PhaseStarted():
+            case events.PhaseStarted("images", units=1):
+                return  # the phases of that image show all there is
+            case events.PhaseStarted():
                 self.phases[event.phase, event.subject] = Phase(
                     event.phase, event.subject, event.pixels, event.units, self.clock
                 )
-            case Advanced():
+            case events.Advanced():
                 if phase := self.of(event):
                     phase.advance(event.pixels, event.nbytes, event.units)
-            case PhaseFinished("read"):
+            case events.PhaseFinished("read"):
                 self._read[event.subject] = self.clock()
-            case Iterated():
+            case events.Iterated():
                 self._fit(event)
-            case ImageFinished():
+            case events.ImageFinished():
                 self._read.pop(event.image, None)
                 if event.state in ("done", "warned"):
                     self.shown = self.shown or event.image
@@ -155,10 +147,10 @@ class Tally:
                     self.problems.append(event)
                     self.problems.sort(key=lambda e: e.state != "failed")
                     del self.problems[MOST_PROBLEMS:]
-            case RunFinished():
+            case events.RunFinished():
                 self.seconds = event.seconds
 
-    def _fit(self, event: Iterated) -> None:
+    def _fit(self, event: events.Iterated) -> None:
         """Count an iteration. No event begins a fit: it does when everything is read."""
         key = (FIT, event.subject)
         if key not in self.phases:
@@ -169,7 +161,7 @@ class Tally:
         self.phases[key].iteration = event
         self.phases[key].advance(0, 0, 1)
 
-    def of(self, event: Advanced | PhaseStarted) -> Phase | None:
+    def of(self, event: events.Advanced | events.PhaseStarted) -> Phase | None:
         """Return the phase that `event` belongs to; None if it was never announced."""
         return self.phases.get((event.phase, event.subject))
 

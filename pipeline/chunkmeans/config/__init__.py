@@ -6,11 +6,7 @@ from chunkmeans.config.models import (
     Cluster,
     Config,
     EarlierResults,
-    Features,
     GivenMeans,
-    Images,
-    KMeans,
-    Results,
     Wait,
 )
 from chunkmeans.config.values import parse_bytes
@@ -20,11 +16,7 @@ __all__ = [
     "Cluster",
     "Config",
     "EarlierResults",
-    "Features",
     "GivenMeans",
-    "Images",
-    "KMeans",
-    "Results",
     "Wait",
     "config_schema",
     "load_config",

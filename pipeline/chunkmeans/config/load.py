@@ -16,7 +16,15 @@ from ruamel.yaml.parser import ParserError
 from ruamel.yaml.scanner import ScannerError
 
 from chunkmeans.config.models import Config
-from chunkmeans.config.positions import Document, Key, dotted, parse, plain, read, shown
+from chunkmeans.config.positions import (
+    Document,
+    Key,
+    dotted,
+    parse_yaml,
+    plain_values,
+    read_yaml,
+    shown,
+)
 from chunkmeans.errors import ConfigError
 from chunkmeans.secrets import without_secrets
 
@@ -47,7 +55,7 @@ def load_config(
     ConfigError
         If anything is wrong; a line per error, ``file:line:column: key: what``.
     """
-    document = read(path)
+    document = read_yaml(path)
     if not isinstance(document.values, dict):
         raise ConfigError(
             f"{fspath(path)}:1:1: must hold keys such as images:, kmeans:, results:; "
@@ -67,7 +75,7 @@ def make_config(*, overrides: Sequence[str] = (), cluster: Any = None, **section
     ConfigError
         As `load_config`, without file and line.
     """
-    values = plain(sections) | ({} if cluster is None else {"cluster": plain(cluster)})
+    values = plain_values(sections if cluster is None else {**sections, "cluster": cluster})
     return _config(Document(values), overrides, None, Path())
 
 
@@ -109,15 +117,15 @@ def _override(document: Document, text: str) -> None:
     if not equals or not all(key):
         place = f"--set {name}" if _DOTTED.fullmatch(name) else "--set"
         raise ConfigError(f"{place}: must be KEY=VALUE, such as --set kmeans.k=8")
-    told = _tellable(key, value)
+    repeated = _may_repeat(key, value)
     name = name if _DOTTED.fullmatch(name) else "KEY"  # all of a value may come before the =
-    option = f"--set {text}" if told else f"--set {name}=..."
+    option = f"--set {text}" if repeated else f"--set {name}=..."
     try:
-        parsed = parse(value, option, lines=False)
+        parsed = parse_yaml(value, option, lines=False)
     except ConfigError as error:
         if not isinstance(error.__cause__, ScannerError | ParserError | ComposerError):
             raise
-        quoted = json.dumps(value if told else "...", ensure_ascii=False)
+        quoted = json.dumps(value if repeated else "...", ensure_ascii=False)
         raise ConfigError(
             f"{option}: is not valid YAML; if the value is text, it needs quotes of its own inside "
             f"those of the shell: --set {shlex.quote(f'{name}={quoted}')}; if it is a list or "
@@ -126,8 +134,8 @@ def _override(document: Document, text: str) -> None:
     document.put(key, parsed)
 
 
-def _tellable(key: Key, value: str) -> bool:
-    """Whether an error may repeat what ``--set`` gives: of a key that is known to hold no secret.
+def _may_repeat(key: Key, value: str) -> bool:
+    """Whether an error may repeat what ``--set`` gives: of a key that is known to take no secret.
 
     Not of a section, of which any part may be one, nor of a key that is mistyped.
     """
@@ -154,27 +162,33 @@ def _write_out_cluster(document: Document, folder: Path) -> None:
     place = document.place(("cluster",))
     preset = _preset(text, folder)
     if text.endswith(".json"):
-        values = {"kind": "scheduler_file", "options": {"scheduler_file": text}}
-        named = Document(values, {(): place})
+        section = {"kind": "scheduler_file", "options": {"scheduler_file": text}}
     elif preset is None and _ADDRESS.fullmatch(text):
-        named = Document({"kind": "address", "options": {"address": text}}, {(): place})
+        section = {"kind": "address", "options": {"address": text}}
     elif preset is None and _WORD.fullmatch(text):
-        named = Document({"kind": text}, {(): place})
-    elif preset is None and not text.endswith((".yaml", ".yml")) and "/" not in text:
+        section = {"kind": text}
+    else:
+        document.put(("cluster",), _cluster_file(text, preset, place))
+        return
+    document.put(("cluster",), Document(section, {(): place}))
+
+
+def _cluster_file(text: str, preset: Path | None, place: str) -> Document:
+    """Read a file of the section ``cluster``, with or without that word above it."""
+    if preset is None and not text.endswith((".yaml", ".yml")) and "/" not in text:
         raise ConfigError(
             _at(place, f"cluster: must be a YAML file, an address such as tcp://host:8786, or a "
                 f"kind such as local; found {text!r}")
         )  # fmt: skip
-    else:
-        try:
-            named = read(preset or Path(text).expanduser())
-        except ConfigError as error:
-            raise ConfigError(_at(place, f"cluster: {error}")) from error
-        inner = named.values
-        if isinstance(inner, dict) and set(inner) == {"cluster"}:
-            places = {k[1:]: v for k, v in named.places.items() if k[:1] == ("cluster",)}
-            named = Document(inner["cluster"], places)
-    document.put(("cluster",), named)
+    try:
+        named = read_yaml(preset or Path(text).expanduser())
+    except ConfigError as error:
+        raise ConfigError(_at(place, f"cluster: {error}")) from error
+    section = named.values
+    if not isinstance(section, dict) or set(section) != {"cluster"}:
+        return named
+    places = {k[1:]: v for k, v in named.places.items() if k[:1] == ("cluster",)}
+    return Document(section["cluster"], places)
 
 
 def _preset(text: str, folder: Path) -> Path | None:
@@ -206,7 +220,7 @@ def _placed(document: Document, error: ErrorDetails) -> tuple[str, str]:
         place = document.place(next((k for k in document.places if k[: len(key)] == key), key))
     else:
         place = document.place(key)
-    return place, f"{dotted(key)}: {_what(error)}" if key else _what(error)
+    return place, f"{dotted(key)}: {_problem(error)}" if key else _problem(error)
 
 
 def _secret(key: Key) -> bool:
@@ -218,44 +232,41 @@ def _at(place: str, message: str) -> str:
     return f"{place}: {message}" if place else message
 
 
-def _what(error: ErrorDetails) -> str:
-    """Return what was wrong, for people."""
-    context = error.get("ctx", {})
-    secret = _secret(error["loc"])
-    found = "" if secret else f", found {shown(error['input'])}"
-    match error["type"]:
-        case "missing":
-            return "is missing; it has no default"
-        case "extra_forbidden":
-            return _unknown(error["loc"])
-        case "value_error":
-            return str(context["error"])
-        case "int_type" | "int_from_float" | "int_parsing":
-            return f"must be a whole number{found}"
-        case "float_type":
-            return f"must be a number{found}"
-        case "bool_type":
-            return f"must be true or false{found}"
-        case "string_type":
-            return f"must be text{found}; put it in quotes"
-        case "finite_number":
-            return f"must be a finite number{found}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']:g}{found}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}{found}"
-        case "less_than":
-            return f"must be less than {context['lt']}{found}"
-        case "literal_error":
-            return f"must be {_words(error['loc'])}{found}{_nearest_word(error)}"
-        case "string_pattern_mismatch":
-            return f"must be a word such as local or serial{found}"
-        case "model_type" | "dict_type" | "model_attributes_type":
-            return f"must be a mapping of keys to values{found}"
-        case "invalid_key":
-            return "keys must be text; put it in quotes"
-        case _:
-            return error["msg"]
+_PROBLEMS = {
+    "missing": "is missing; it has no default",
+    "int_type": "must be a whole number{found}",
+    "int_from_float": "must be a whole number{found}",
+    "int_parsing": "must be a whole number{found}",
+    "float_type": "must be a number{found}",
+    "bool_type": "must be true or false{found}",
+    "string_type": "must be text{found}; put it in quotes",
+    "finite_number": "must be a finite number{found}",
+    "greater_than_equal": "must be at least {ge:g}{found}",
+    "less_than_equal": "must be at most {le}{found}",
+    "less_than": "must be less than {lt}{found}",
+    "string_pattern_mismatch": "must be a word such as local or serial{found}",
+    "model_type": "must be a mapping of keys to values{found}",
+    "dict_type": "must be a mapping of keys to values{found}",
+    "model_attributes_type": "must be a mapping of keys to values{found}",
+    "invalid_key": "keys must be text; put it in quotes",
+}
+"""What pydantic finds, in the words of a config."""
+
+
+def _problem(error: ErrorDetails) -> str:
+    """Return what was wrong, in words."""
+    key, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(key)
+    if kind == "value_error":
+        return str(context["error"])
+    found = "" if _secret(key) else f", found {shown(error['input'])}"
+    if kind == "literal_error":
+        words = list(map(str, get_args(_section(key).model_fields[str(key[-1])].annotation)))
+        close = get_close_matches(str(error["input"]), words, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        return f"must be {', '.join(words[:-1])} or {words[-1]}{found}{hint}"
+    return _PROBLEMS[kind].format(found=found, **context) if kind in _PROBLEMS else error["msg"]
 
 
 def _section(key: Key) -> type[BaseModel]:
@@ -279,18 +290,3 @@ def _unknown(key: Key) -> str:
         if _is_section(inner) and wrong in inner.model_fields:
             return f"there is no such key here; did you mean {name}.{wrong}?"
     return f"there is no such key; known here: {', '.join(known)}"
-
-
-def _words(key: Key) -> str:
-    """Return the words that a key may have: ``a, b or c``."""
-    words = _choices(key)
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def _choices(key: Key) -> list[str]:
-    return list(map(str, get_args(_section(key).model_fields[str(key[-1])].annotation)))
-
-
-def _nearest_word(error: ErrorDetails) -> str:
-    close = get_close_matches(str(error["input"]), _choices(error["loc"]), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

@@ -1,6 +1,7 @@
 """The config as frozen values. Every default of the program is written here and nowhere else."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -24,6 +25,10 @@ Edges = int | tuple[int, ...]
 def _or_null(parse: Callable[[Any], Any]) -> BeforeValidator:
     """Return a validator that keeps null and hands everything else to `parse`."""
     return BeforeValidator(lambda value: None if value is None else parse(value))
+
+
+_EMPTY_IF_NULL = BeforeValidator(lambda value: {} if value is None else value)
+"""A section whose keys are all commented out is one of defaults."""
 
 
 class _Section(BaseModel):
@@ -61,7 +66,7 @@ class Limits(_Section):
 
 
 Fingerprint = Literal["stat", "content"]
-"""What tells whether an input is still the same."""
+"""How an input is recognised as unchanged."""
 
 
 class Images(_Section):
@@ -87,21 +92,21 @@ class Images(_Section):
     channels: Annotated[tuple[int | str, ...] | None, _or_null(values.channels)] = None
     """Which channels, by index from 0 or name; null: all."""
     axes: Annotated[str | None, _or_null(values.axes)] = None
-    """Axes of the stored array, a letter of tzyxc each, instead of what the file says."""
+    """Axes of the stored array, a letter of tzyxc each, instead of those in the file."""
     level: int = Field(0, ge=0)
     """Of a pyramid, which level; 0 is the full image."""
-    nodata: Annotated[float | int | tuple[float | int, ...] | None, _or_null(values.nodata)] = None
+    nodata: Annotated[
+        float | int | tuple[float | int, ...] | None, _or_null(values.nodata_values)
+    ] = None
     """Pixels that do not count: a number (all channels equal it; .nan: any channel is), or one
-    per channel (any channel equals its own); null: what the file says."""
+    per channel (any channel equals its own); null: that of the file."""
     mask: Annotated[str | None, _or_null(values.location)] = None
     """Path or pattern of masks; a pixel counts where its mask is not zero."""
     fingerprint: Fingerprint = "stat"
-    """What tells whether an image is still the one that was segmented: stat (its size and time of
+    """How an image is recognised as the one that was segmented: stat (its size and time of
     change, or what an object store has for them) or content (a hash of all its bytes, which reads
     every file once more, also of images that are done)."""
-    limits: Annotated[Limits, BeforeValidator(lambda value: {} if value is None else value)] = (
-        Field(default_factory=Limits)
-    )
+    limits: Annotated[Limits, _EMPTY_IF_NULL] = Field(default_factory=Limits)
     """What a header may promise, and a decoder may take."""
 
 
@@ -131,22 +136,22 @@ class EarlierResults(_Section):
 
 def _init(value: Any) -> Any:
     if isinstance(value, Mapping) and set(value) == {"means"}:
-        try:
-            return GivenMeans.model_construct(means=values.means(value["means"]))
-        except ValueError as error:
-            inside = ("means", *getattr(error, "inside", ()))
-            raise values.InsideError(str(error), inside) from error
+        [means] = values.each_of(value.items(), values.means)
+        return GivenMeans.model_construct(means=means)
     if isinstance(value, Mapping) and set(value) == {"from"}:
-        try:
-            return EarlierResults.model_construct(path=values.location(value["from"]))
-        except ValueError as error:
-            raise values.InsideError(str(error), ("from",)) from error
+        [path] = values.each_of(value.items(), values.location)
+        return EarlierResults.model_construct(path=path)
     if isinstance(value, GivenMeans | EarlierResults) or value in ("random", "kmeans++"):
         return value
-    found = f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else shown(value)
     raise ValueError(
-        f"must be random, kmeans++, {{means: [[...], ...]}} or {{from: results/}}, found {found}"
+        "must be random, kmeans++, {means: [[...], ...]} or {from: results/}, "
+        f"found {_keys_or_value(value)}"
     )
+
+
+def _keys_or_value(value: Any) -> str:
+    """Return what was found; of a mapping its keys alone, since a value may be a secret."""
+    return f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else shown(value)
 
 
 class KMeans(_Section):
@@ -226,10 +231,9 @@ class Results(_Section):
         chunks, shards = ((v,) if isinstance(v, int) else v for v in (chunk, shard))
         if len(chunks) != len(shards) and 1 not in (len(chunks), len(shards)):
             raise ValueError(f"has {len(shards)} axes where results.chunk has {len(chunks)}")
-        axes = max(len(chunks), len(shards))
-        for c, s in zip(
-            chunks * (axes // len(chunks)), shards * (axes // len(shards)), strict=True
-        ):
+        # a single edge is that of every axis
+        alike = len(chunks) == len(shards)
+        for c, s in zip(chunks, shards, strict=True) if alike else product(chunks, shards):
             if s % c:
                 raise ValueError(f"must hold whole chunks: {s} is no multiple of {c}")
         return shard
@@ -239,14 +243,14 @@ class Wait(_Section):
     """Workers to wait for, and how long."""
 
     workers: int | None = Field(default=None, ge=1)
-    """With how many to begin, if they come in time; one is enough in the end. Null: all of a
+    """How many to start with, if they come in time; one is enough in the end. Null: all of a
     cluster on this machine, one of any other."""
     timeout: float = Field(default=300.0, gt=0, allow_inf_nan=False)
     """Seconds to wait, at the start and whenever there is no worker at all; then the run ends."""
 
 
 class Certificates(_Section):
-    """Files of PEM that everybody of the cluster shows and checks; the paths hold on all hosts."""
+    """PEM files of scheduler, workers and this process; their paths are the same on all hosts."""
 
     ca: Annotated[str, BeforeValidator(values.location)]
     """Certificate of the authority that signed the others."""
@@ -257,16 +261,15 @@ class Certificates(_Section):
 
 
 def _security(value: Any) -> Any:
-    if not isinstance(value, Mapping) or set(value) != {"ca", "cert", "key"}:
-        if value == "temporary" or isinstance(value, Certificates):
-            return value
-        keys = f"the keys {', '.join(map(str, value))}" if isinstance(value, Mapping) else None
-        raise ValueError(
-            "must be temporary, or {ca: ..., cert: ..., key: ...}, files of PEM; "
-            f"found {keys or shown(value)}"
-        )
-    files = dict(values.each_of(value, values.location))
-    return Certificates.model_construct(ca=files["ca"], cert=files["cert"], key=files["key"])
+    if value == "temporary" or isinstance(value, Certificates):
+        return value
+    if isinstance(value, Mapping) and set(value) == {"ca", "cert", "key"}:
+        files = zip(value, values.each_of(value.items(), values.location), strict=True)
+        return Certificates.model_construct(None, **dict(files))
+    raise ValueError(
+        "must be temporary, or {ca: ..., cert: ..., key: ...}, paths of PEM files; "
+        f"found {_keys_or_value(value)}"
+    )
 
 
 class Cluster(_Section):
@@ -287,10 +290,8 @@ class Cluster(_Section):
     adapt: dict[str, Any] | None = None
     """As many workers as there is work for: what the class's ``adapt`` takes, such as
     ``{minimum: 1, maximum: 16}``."""
-    wait: Annotated[Wait, BeforeValidator(lambda value: {} if value is None else value)] = Field(
-        default_factory=Wait
-    )
-    """When to begin, and when to give up."""
+    wait: Annotated[Wait, _EMPTY_IF_NULL] = Field(default_factory=Wait)
+    """When to start, and when to give up."""
     dask_config: dict[str, Any] = Field(default_factory=dict, repr=False)
     """Dask's own settings for this run, such as ``{distributed.comm.timeouts.connect: 60s}``."""
     security: Annotated[Literal["temporary"] | Certificates | None, _or_null(_security)] = None
@@ -341,9 +342,9 @@ class Config(_Section):
     @classmethod
     def _apart_from_images(cls, results: Results, info: ValidationInfo) -> Results:
         """Refuse to write around the images; results below them are passed over when listed."""
-        images, ours = info.data.get("images"), values.place(results.path)
+        images, ours = info.data.get("images"), values.normalized(results.path)
         for path in images.path if images else ():
-            theirs = values.place(path)
+            theirs = values.normalized(path)
             if theirs == ours:
                 problem = (
                     f"which images.path names too{'' if path == results.path else f': {path}'}"

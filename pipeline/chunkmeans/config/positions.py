@@ -18,7 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from chunkmeans.errors import ConfigError
 
-LARGEST = 16 * 2**20
+LARGEST_CONFIG = 16 * 2**20
 """Bytes a config may have; more is another kind of file."""
 MOST_VALUES = 500_000
 """Values a config may hold once its aliases are written out."""
@@ -62,11 +62,11 @@ class Document:
                     f"keys; set {parent} as a whole"
                 )
         node[key[-1]] = other.values
-        kept = {k: v for k, v in self.places.items() if k[: len(key)] != key}
-        self.places = kept | {key + k: v for k, v in other.places.items()}
+        others = {k: v for k, v in self.places.items() if k[: len(key)] != key}
+        self.places = others | {key + k: v for k, v in other.places.items()}
 
 
-def read(path: str | PathLike[str]) -> Document:
+def read_yaml(path: str | PathLike[str]) -> Document:
     """Read a YAML file of at most 16 MiB.
 
     Raises
@@ -77,7 +77,7 @@ def read(path: str | PathLike[str]) -> Document:
     name = fspath(path)
     try:
         with Path(path).open("rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(LARGEST_CONFIG + 1)
     except (OSError, ValueError) as error:
         reasons: dict[type, str] = {
             FileNotFoundError: "there is no such file",
@@ -85,9 +85,9 @@ def read(path: str | PathLike[str]) -> Document:
             PermissionError: "it may not be read; check its permissions",
         }
         raise ConfigError(f"{name}: {reasons.get(type(error), str(error))}") from error
-    if len(content) > LARGEST:
+    if len(content) > LARGEST_CONFIG:
         raise ConfigError(
-            f"{name}: is larger than {LARGEST:,} bytes, so this is no config; "
+            f"{name}: is larger than {LARGEST_CONFIG:,} bytes, so this is no config; "
             f"for an image use: chunkmeans segment IMAGE -k 4 -o OUT"
         )
     try:
@@ -99,13 +99,13 @@ def read(path: str | PathLike[str]) -> Document:
             f"{name}:{line}:{column}: is not UTF-8 text (byte 0x{content[error.start]:02x}); "
             f"if this is a config, save it as UTF-8"
         ) from error
-    document = parse(text, name)
+    document = parse_yaml(text, name)
     if document.values is None:
         raise ConfigError(f"{name}:1:1: is empty")
     return document
 
 
-def parse(text: str, name: str, *, lines: bool = True) -> Document:
+def parse_yaml(text: str, name: str, *, lines: bool = True) -> Document:
     """Return `text` as plain values.
 
     Parameters
@@ -148,29 +148,29 @@ def parse(text: str, name: str, *, lines: bool = True) -> Document:
     return document
 
 
-def plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """Return a Python value as YAML would give it: dict, list, str, int, float, bool, None.
 
     Arrays become lists, paths become text, NumPy's numbers become Python's; what has no such
     form stays, for the check of its key to refuse.
     """
     if isinstance(value, Mapping):
-        return {k: plain(v) for k, v in value.items()}
+        return {k: plain_values(v) for k, v in value.items()}
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return plain_values(value.tolist())
     if isinstance(value, PathLike):
         return fspath(value)
     if isinstance(value, bool | str | bytes) or value is None:
         return value
     if isinstance(value, Sequence):
-        return [plain(v) for v in value]
+        return [plain_values(v) for v in value]
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value
 
 
 def dotted(key: Key) -> str:
-    """Return the path of keys as people write it.
+    """Return the path of keys as it is written in messages.
 
     >>> dotted(("images", "path", 1))
     'images.path.1'
@@ -217,6 +217,23 @@ class _Reader:
             )
         if len(key) > 64:
             raise ConfigError(f"{self.places[key]}: is nested too deeply")
+        self._refuse_tag(node, key)
+        lines = getattr(node, "lc", None)
+        if isinstance(node, Mapping):
+            # a key that came in by a merge (<<) has no place of its own
+            known = (lines.data or {}) if lines else {}
+            return {name: self._inner(node[name], (*key, name), known.get(name)) for name in node}
+        if isinstance(node, Sequence) and not isinstance(node, str):
+            places = [lines.item(index) if lines else None for index in range(len(node))]
+            return [self._inner(node[i], (*key, i), place) for i, place in enumerate(places)]
+        return plain_values(node)
+
+    def _inner(self, node: Any, key: Key, written: Sequence[int] | None) -> Any:
+        """Return the value at `key`, written at that line and column or where its parent is."""
+        self.places[key] = self.at(*written[:2]) if written else self.places[key[:-1]]
+        return self.plain(node, key)
+
+    def _refuse_tag(self, node: Any, key: Key) -> None:
         tag = getattr(getattr(node, "tag", None), "value", None)
         if tag is not None or isinstance(node, bytes | Set):
             raise ConfigError(
@@ -224,24 +241,6 @@ class _Reader:
                 f"{str(tag or type(node).__name__).replace('tag:yaml.org,2002:', '!!')}; a config "
                 f"holds plain values only: text, numbers, true, false, null, lists, mappings"
             )
-        lines = getattr(node, "lc", None)
-        if isinstance(node, Mapping):
-            values = {}
-            for name in node:
-                inner = (*key, name)
-                # a key that came in by a merge (<<) has no place of its own
-                written = (lines.data or {}).get(name) if lines else None
-                self.places[inner] = self.at(*written[:2]) if written else self.places[key]
-                values[name] = self.plain(node[name], inner)
-            return values
-        if isinstance(node, Sequence) and not isinstance(node, str):
-            items = []
-            for index, item in enumerate(node):
-                inner = (*key, index)
-                self.places[inner] = self.at(*lines.item(index)) if lines else self.places[key]
-                items.append(self.plain(item, inner))
-            return items
-        return plain(node)
 
 
 def _in_words(error: MarkedYAMLError) -> str:

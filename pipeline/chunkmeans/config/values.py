@@ -7,15 +7,15 @@ with a message that follows the name of the key: "must be ..., found ...".
 import os
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from math import isfinite
+from collections.abc import Callable, Iterable, Iterator
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 from chunkmeans.config.positions import shown
 from chunkmeans.secrets import PASSWORD, holds_password
 
-Value = TypeVar("Value")
+_Parsed = TypeVar("_Parsed")
 Span = tuple[int | None, int | None]
 
 _UNITS = {
@@ -45,8 +45,8 @@ def parse_bytes(value: Any) -> int:
         If it is not a positive number of bytes, KiB to PiB (1024) or kB to PB (1000).
     """
     wrong = f"must be bytes such as 8GiB, 500MB or 2000000, found {shown(value)}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
+    if _is_whole(value):
+        number = int(value)
     elif isinstance(value, str):
         match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kmgtp]?i?)b?\s*", value, re.I)
         unit = _UNITS.get(match[2].lower()) if match else None
@@ -75,16 +75,16 @@ def locations(value: Any) -> tuple[str, ...]:
     """Return one path, or a list of them, as a tuple."""
     if not isinstance(value, list | tuple):
         return (location(value),)
-    if not value:
-        raise ValueError("must name at least one image, found an empty list")
-    return tuple(_each(value, location))
+    return _listed(value, location, "at least one path or URL")
 
 
-def place(path: str) -> str:
+def normalized(path: str) -> str:
     """Return one form of a path or URL for all ways to write it; links are not followed.
 
-    >>> place("/data/./in/../out/") == place("file:///data/out"), place("s3://bucket//a/")
-    (True, 's3://bucket/a')
+    >>> normalized("/data/./in/../out/") == normalized("file:///data/out")
+    True
+    >>> normalized("s3://bucket//a/")
+    's3://bucket/a'
     """
     scheme, mark, rest = path.partition("://")
     if mark and scheme != "file":
@@ -109,8 +109,7 @@ def channels(value: Any) -> tuple[int | str, ...]:
     if not chosen:
         raise ValueError("must name at least one channel, found an empty list; null: all")
     for channel in chosen:
-        whole = isinstance(channel, int) and not isinstance(channel, bool) and channel >= 0
-        if not whole and not (isinstance(channel, str) and channel):
+        if not _is_whole(channel, 0) and not (isinstance(channel, str) and channel):
             raise ValueError(f"must be indices from 0 or names, found {shown(channel)}")
         if chosen.count(channel) > 1:
             raise ValueError(f"names channel {shown(channel)} more than once")
@@ -123,43 +122,30 @@ def region(value: Any) -> tuple[Span, ...]:
     >>> region(["0:4096", ":5", "3:", [1, 2], None])
     ((0, 4096), (None, 5), (3, None), (1, 2), (None, None))
     """
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(
-            f"must be a list of start:stop for each axis, such as [0:4096, 0:4096], "
-            f"found {shown(value)}"
-        )
-    return tuple(_each(value, _span))
+    return _listed(value, _span, "a list of start:stop for each axis, such as [0:4096, 0:4096]")
 
 
 def _span(value: Any) -> Span:
     wrong = f"must be start:stop in whole pixels from 0, found {shown(value)}"
-    ends: list[Any]
     if value is None:
         return None, None
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([0-9]{0,18})\s*:\s*([0-9]{0,18})\s*", value)
-        if match is None:
-            raise ValueError(wrong)
-        ends = [int(end) if end else None for end in match.groups()]
-    elif isinstance(value, list | tuple) and len(value) == 2:
-        ends = list(value)
-    else:
+        value = [int(end) if end else None for end in match.groups()] if match else None
+    if not isinstance(value, list | tuple) or len(value) != 2:
         raise ValueError(wrong)
-    for end in ends:
-        if end is not None and (not isinstance(end, int) or isinstance(end, bool) or end < 0):
-            raise ValueError(wrong)
-    start, stop = ends
+    if not all(end is None or _is_whole(end, 0) for end in value):
+        raise ValueError(wrong)
+    start, stop = value
     if stop is not None and (start or 0) >= stop:
         raise ValueError(f"must start before it stops, found {start or 0}:{stop}, which is empty")
     return start, stop
 
 
-def nodata(value: Any) -> float | int | tuple[float | int, ...]:
+def nodata_values(value: Any) -> float | int | tuple[float | int, ...]:
     """Return one number for all channels, or one per channel; not-a-number is one too."""
     if isinstance(value, list | tuple):
-        if not value:
-            raise ValueError("must be a number or one per channel, found an empty list")
-        return tuple(_each(value, _pixel))
+        return _listed(value, _pixel, "a number or one per channel")
     return _pixel(value)
 
 
@@ -176,11 +162,7 @@ def scale(value: Any) -> str | tuple[float, ...]:
     """Return the name of a scaling, or a weight per channel."""
     if isinstance(value, str) and value in {"none", "standard", "range"}:
         return value
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(
-            f"must be none, standard, range or a list of a weight per channel, found {shown(value)}"
-        )
-    return tuple(_each(value, _weight))
+    return _listed(value, _weight, "none, standard, range or a list of a weight per channel")
 
 
 def _weight(value: Any) -> float:
@@ -191,9 +173,7 @@ def _weight(value: Any) -> float:
 
 def means(value: Any) -> tuple[tuple[float, ...], ...]:
     """Return given initial means, (k, c)."""
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"must be a list of means such as [[0], [255]], found {shown(value)}")
-    rows = tuple(_each(value, _mean))
+    rows = _listed(value, _mean, "a list of means such as [[0], [255]]")
     for index, row in enumerate(rows):
         if len(row) != len(rows[0]):
             raise InsideError(
@@ -203,12 +183,7 @@ def means(value: Any) -> tuple[tuple[float, ...], ...]:
 
 
 def _mean(value: Any) -> tuple[float, ...]:
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(
-            f"must be a list of a number per channel, such as [0] or [10, 20, 30], "
-            f"found {shown(value)}"
-        )
-    return tuple(_each(value, _number))
+    return _listed(value, _number, "a list of a number per channel, such as [0] or [10, 20, 30]")
 
 
 def _number(value: Any) -> float:
@@ -220,52 +195,53 @@ def _number(value: Any) -> float:
 def edges(value: Any) -> int | tuple[int, ...]:
     """Return the edge of a chunk or shard in pixels, or one per axis."""
     if isinstance(value, list | tuple) and value:
-        return tuple(_each(value, _edge))
+        return _listed(value, _edge, "edges")
     return _edge(value)
 
 
 def _edge(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not _is_whole(value, 1):
         raise ValueError(
             f"must be pixels, a whole number from 1, or one per axis; found {shown(value)}"
         )
-    return value
+    return int(value)
 
 
 def workers(value: Any) -> int | dict[str, Any]:
     """Return a number of workers, or what a Dask cluster takes for one."""
     if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
         return value
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not _is_whole(value, 1):
         raise ValueError(
             f"must be workers, a whole number from 1, or such as {{jobs: 4}}; found {shown(value)}"
         )
-    return value
+    return int(value)
+
+
+def _is_whole(value: Any, least: float = -inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_finite(value: Any) -> bool:
     try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        return isinstance(value, float | int) and not isinstance(value, bool) and isfinite(value)
     except OverflowError:  # an integer that no float can hold
         return False
 
 
 def each_of(
-    values: Mapping[str, Any], parse: Callable[[Any], Value]
-) -> Iterator[tuple[str, Value]]:
-    """Yield every key with its value parsed; an error leads to the key that is wrong."""
-    for key, value in values.items():
+    values: Iterable[tuple[str | int, Any]], parse: Callable[[Any], _Parsed]
+) -> Iterator[_Parsed]:
+    """Yield every value parsed; an error leads to the key, or the index, that is wrong."""
+    for key, value in values:
         try:
-            yield key, parse(value)
+            yield parse(value)
         except ValueError as error:
             raise InsideError(str(error), (key, *getattr(error, "inside", ()))) from error
 
 
-def _each(values: Iterable[Any], parse: Callable[[Any], Value]) -> Iterator[Value]:
-    """Yield every value parsed; an error leads to the item that is wrong."""
-    for index, value in enumerate(values):
-        try:
-            yield parse(value)
-        except ValueError as error:
-            inside = getattr(error, "inside", ())
-            raise InsideError(str(error), (index, *inside)) from error
+def _listed(value: Any, parse: Callable[[Any], _Parsed], wanted: str) -> tuple[_Parsed, ...]:
+    """Return every item parsed, of a list that is not empty."""
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError(f"must be {wanted}, found {shown(value)}")
+    return tuple(each_of(enumerate(value), parse))
