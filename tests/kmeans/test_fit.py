@@ -299,7 +299,7 @@ class TestRefusals:
 class TestTableSource:
     @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
     def test_threads_change_no_bit(self, dtype, monkeypatch):
-        monkeypatch.setattr(module, "ROWS_PER_THREAD", 50)
+        monkeypatch.setattr("chunkmeans.kmeans.tree.ROWS_PER_THREAD", 50)
         rng = np.random.default_rng(9)
         values = rng.integers(0, 255, (2000, 3)).astype(dtype)
         table = collect(values).samples()
@@ -321,7 +321,7 @@ class TestTableSource:
 
     @pytest.mark.parametrize("threads", [1, 3])
     def test_a_part_of_pixels_without_counts_may_be_the_table(self, threads, monkeypatch):
-        monkeypatch.setattr(module, "ROWS_PER_THREAD", 2)
+        monkeypatch.setattr("chunkmeans.kmeans.tree.ROWS_PER_THREAD", 2)
         values = column(0, 1, 9, 10, 10, 3)
         metric, means = Metric(np.ones(1)), np.array([[0.0], [9.0]])
         found = TableSource(Samples(values), metric, threads).sums(means)
