@@ -7,7 +7,7 @@ import pytest
 import tifffile
 import zarr
 from chunkmeans import make_config, open_run, run, segment
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import given
 from hypothesis import strategies as st

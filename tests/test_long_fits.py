@@ -592,13 +592,13 @@ tuning.DEFAULT = tuning.Tuning(
     tasks_per_thread=2,
 )
 saved.SECONDS_BETWEEN_FITS = 0.0
-from chunkmeans.kmeans import fit
-turn = fit.TablePixels.sums
+from chunkmeans.kmeans.tree import TableSource
+sums = TableSource.sums
 def slow(self, means):
     print("iterates", flush=True)
     time.sleep(0.03)
-    return turn(self, means)
-fit.TablePixels.sums = slow
+    return sums(self, means)
+TableSource.sums = slow
 from chunkmeans import load_config, run
 run(load_config("c.yaml"))
 """

@@ -29,7 +29,7 @@ from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Advanced, Event, ignore
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.sources.base import Image
 from chunkmeans.steps.chunk import open_input
 from chunkmeans.steps.plan.memory import cut

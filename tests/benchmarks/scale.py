@@ -24,7 +24,7 @@ from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.complete import complete
 from chunkmeans.sources.base import Image, ReadOptions
@@ -104,7 +104,7 @@ def image(engine: Engine, count: int) -> None:
     source = image_of(count)
     with TemporaryDirectory() as folder:
         output = LabelOutput(Store(folder), chunk=EDGE, shard=EDGE, pyramid="none")
-        job = Job(source.id, "", None, ReadOptions(), None, Settings(k=3), output)
+        job = Job(source.id, "", None, ReadOptions(), None, FitSettings(k=3), output)
         ending = segment_image(Opened(job, source), engine)
         row, mark = ending.row, ending.mark
         complete(output.store, [mark] if mark else [])

@@ -13,7 +13,8 @@ from chunkmeans.kmeans.counting import sketch as distinct
 from chunkmeans.kmeans.counting.collect import Collected, Collector
 from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums
+from chunkmeans.kmeans.metric import Metric
+from chunkmeans.kmeans.partial_sums import Far, PartialSums
 from chunkmeans.kmeans.samples import Samples
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -10,17 +10,12 @@ from chunkmeans.errors import ChunkError, ConfigError
 from chunkmeans.features.scale import ChannelScale
 from chunkmeans.kmeans import fit as module
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import (
-    LARGEST,
-    Settings,
-    TablePixels,
-    fit,
-    initial_means,
-    metric_of,
-)
-from chunkmeans.kmeans.lloyd import Metric, lloyd
+from chunkmeans.kmeans.fit import LARGEST_MAGNITUDE, FitSettings, fit, initial_means, metric_of
+from chunkmeans.kmeans.lloyd import lloyd
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
 from chunkmeans.kmeans.seeding import Draws, random_means
+from chunkmeans.kmeans.tree import TableSource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -32,7 +27,7 @@ def fitted(values, settings, **options):
     """Fit of samples on their table."""
     collected = collect(values)
     return fit(
-        collected, settings, lambda metric: TablePixels(collected.samples(), metric), **options
+        collected, settings, lambda metric: TableSource(collected.samples(), metric), **options
     )
 
 
@@ -49,8 +44,8 @@ def model_of(found, values):
 
 
 def given_settings(means, **options):
-    """Settings that begin at given means."""
-    return Settings(k=len(means), init=np.array(means, np.float64), **options)
+    """FitSettings that begin at given means."""
+    return FitSettings(k=len(means), init=np.array(means, np.float64), **options)
 
 
 class TestAgainstBruteForce:
@@ -70,7 +65,7 @@ class TestAgainstBruteForce:
         assert labels.tolist() == oracle.labels(values, expected).tolist()
 
         kept = [i for i in range(k) if i not in expected.dropped]
-        assert found.kept.tolist() == kept
+        assert found.occupied.tolist() == kept
         model = model_of(found, values)
         ranked = expected.means[kept][oracle.label_order(expected.means[kept])]
         assert model.means.tolist() == ranked.tolist()
@@ -94,8 +89,8 @@ class TestAgainstBruteForce:
             assert model.counts[index] == len(members)
             one = Moments.of(Samples(np.ascontiguousarray(members)))
             assert model.deviations[index].tolist() == one.deviations()[0].tolist()
-        history = np.array(found.course.counts)
-        assert np.array_equal(model.history[:, model.order], history[:, found.kept])
+        history = np.array(found.iterations.counts)
+        assert np.array_equal(model.history[:, model.order], history[:, found.occupied])
 
     @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
     @pytest.mark.parametrize("channels", [1, 4])
@@ -120,7 +115,7 @@ class TestLabels:
     def test_they_run_from_1_to_k_from_dark_to_bright(self, image, k, seed):
         values = image.samples
         assume(len(values))
-        found = fitted(values, Settings(k, seed=seed, max_iterations=5))
+        found = fitted(values, FitSettings(k, seed=seed, max_iterations=5))
         assert sorted(found.numbers.tolist()) == list(range(1, len(found.means) + 1))
         model = model_of(found, values)
         assert oracle.label_order(model.means).tolist() == list(range(model.k))
@@ -134,7 +129,7 @@ class TestLabels:
     def test_a_vacant_group_gets_no_label(self):
         values = column(0, 0, 10, 12)
         found = fitted(values, given_settings([[100], [0], [11]], empty="keep"))
-        assert found.kept.tolist() == [1, 2]
+        assert found.occupied.tolist() == [1, 2]
         assert labels_of(found, values).tolist() == [1, 1, 2, 2]
         model = model_of(found, values)
         assert (model.k, model.history.tolist()) == (2, [[2, 2]])
@@ -147,7 +142,7 @@ class TestLabels:
     def test_a_group_that_was_refilled_at_the_end_is_kept(self):
         values = column(0, 0, 10, 12)
         found = fitted(values, given_settings([[0], [11], [100]], max_iterations=1))
-        assert found.kept.tolist() == [0, 1, 2]
+        assert found.occupied.tolist() == [0, 1, 2]
         assert not found.starts[0].converged
         assert labels_of(found, values).tolist() == [1, 1, 2, 3]
 
@@ -155,7 +150,7 @@ class TestLabels:
     @pytest.mark.parametrize("dtype", ["u1", "f4"])
     def test_one_colour_gives_one_label(self, init, dtype):
         values = column(7, 7, 7, dtype=dtype)
-        found = fitted(values, Settings(4, init=init, restarts=3))
+        found = fitted(values, FitSettings(4, init=init, restarts=3))
         model = model_of(found, values)
         assert (model.k, model.means.tolist(), model.counts.tolist()) == (1, [[7.0]], [3])
         assert (model.inertia, model.converged, model.residuals[-1]) == (0.0, True, 0.0)
@@ -163,7 +158,7 @@ class TestLabels:
     @pytest.mark.parametrize("init", ["random", "kmeans++"])
     def test_fewer_vectors_than_k_are_a_label_each(self, init):
         values = column(9, 3, 3, 200)
-        found = fitted(values, Settings(300, init=init))
+        found = fitted(values, FitSettings(300, init=init))
         assert labels_of(found, values).tolist() == [2, 1, 1, 3]
         assert model_of(found, values).inertia == 0.0
 
@@ -172,7 +167,7 @@ class TestStarts:
     VALUES = np.random.default_rng(5).integers(0, 255, (300, 3), np.uint8)
 
     def test_the_start_of_lowest_inertia_is_kept_and_all_are_recorded(self):
-        settings = Settings(6, restarts=5, seed=3, max_iterations=9)
+        settings = FitSettings(6, restarts=5, seed=3, max_iterations=9)
         found = fitted(self.VALUES, settings)
         ends = []
         for restart in range(5):
@@ -193,13 +188,13 @@ class TestStarts:
 
     def test_more_starts_never_end_higher(self):
         inertias = [
-            model_of(fitted(self.VALUES, Settings(5, restarts=n)), self.VALUES).inertia
+            model_of(fitted(self.VALUES, FitSettings(5, restarts=n)), self.VALUES).inertia
             for n in (1, 2, 4, 8)
         ]
         assert all(b <= a for a, b in pairwise(inertias))
 
     def test_of_equal_starts_the_first_is_kept(self):
-        found = fitted(column(0, 1, 2), Settings(3, restarts=4))
+        found = fitted(column(0, 1, 2), FitSettings(3, restarts=4))
         assert [s.inertia for s in found.starts] == [0.0] * 4
         assert found.best == 0
 
@@ -217,7 +212,7 @@ class TestStarts:
         seen = []
         found = fitted(
             self.VALUES,
-            Settings(4, restarts=3),
+            FitSettings(4, restarts=3),
             watch=lambda restart, iteration: seen.append((restart, iteration.index)),
         )
         expected = [(r, i + 1) for r, s in enumerate(found.starts) for i in range(s.iterations)]
@@ -227,7 +222,9 @@ class TestStarts:
         samples, metric = collect(self.VALUES).seeds(), Metric(np.ones(3))
         for init in ("random", "kmeans++"):
             begun = [
-                initial_means(samples, Settings(5, init=init, seed=seed), metric, restart).tolist()
+                initial_means(
+                    samples, FitSettings(5, init=init, seed=seed), metric, restart
+                ).tolist()
                 for seed in (0, 1)
                 for restart in (0, 1)
             ]
@@ -249,7 +246,7 @@ class TestScale:
                 spread = sqrt(float(total / len(numbers)))
             if spread > 0:
                 weights[channel] = 1.0 / max(spread, np.finfo(float).tiny)
-        found = fitted(values, Settings(k, scale=ChannelScale(scale), max_iterations=4))
+        found = fitted(values, FitSettings(k, scale=ChannelScale(scale), max_iterations=4))
         assert found.metric.weights.tolist() == weights.tolist()
         start = random_means(collect(values).seeds(), k, Draws(0, 0))
         expected = oracle.lloyd(values, start, weights=weights, max_iterations=4)
@@ -260,25 +257,22 @@ class TestScale:
     @pytest.mark.parametrize("scale", ["standard", "range"])
     def test_a_constant_channel_keeps_weight_1(self, scale):
         values = np.array([[5, 0], [5, 4]], np.uint8)
-        weights = metric_of(collect(values), Settings(2, scale=ChannelScale(scale))).weights
+        weights = metric_of(collect(values), FitSettings(2, scale=ChannelScale(scale))).weights
         assert weights.tolist() == [1.0, 0.5 if scale == "standard" else 0.25]
 
     @pytest.mark.parametrize("dtype", ["i8", "u8"])
     def test_the_range_of_wide_integers_does_not_wrap(self, dtype):
         info = np.iinfo(dtype)
         collected = collect(column(info.min, info.max, dtype=dtype))
-        assert metric_of(collected, Settings(2, scale=ChannelScale("range"))).weights.tolist() == [
-            2.0**-64
-        ]
+        assert metric_of(
+            collected, FitSettings(2, scale=ChannelScale("range"))
+        ).weights.tolist() == [2.0**-64]
 
     def test_a_denormal_range_has_a_finite_weight(self):
         values = column(0.0, 5e-324, 1e-323, dtype="f8")
         found = fitted(values, given_settings([[0], [1e-323]], scale=ChannelScale("range")))
         assert np.isfinite(found.metric.weights).all()
         assert np.isfinite(model_of(found, values).inertia)
-
-    def test_none_is_one_everywhere(self):
-        assert metric_of(collect(column(1, 9)), Settings(2)).weights.tolist() == [1.0]
 
 
 class TestRefusals:
@@ -288,17 +282,17 @@ class TestRefusals:
 
     def test_weights_of_other_channels(self):
         with pytest.raises(ConfigError, match=r"features\.scale: 2 weights for 1 channels; give"):
-            fitted(column(1, 2), Settings(1, scale=ChannelScale((1.0, 2.0))))
+            fitted(column(1, 2), FitSettings(1, scale=ChannelScale((1.0, 2.0))))
 
-    @pytest.mark.parametrize("number", [2 * LARGEST, -1e300, np.finfo(float).max])
+    @pytest.mark.parametrize("number", [2 * LARGEST_MAGNITUDE, -1e300, np.finfo(float).max])
     @pytest.mark.parametrize("scale", ["none", "standard", "range"])
     def test_numbers_whose_squares_overflow(self, number, scale):
         with pytest.raises(ChunkError, match=r"a pixel holds \S+; .* 1e\+140: set images\.nodata"):
-            fitted(column(0, number, dtype="f8"), Settings(2, scale=ChannelScale(scale)))
+            fitted(column(0, number, dtype="f8"), FitSettings(2, scale=ChannelScale(scale)))
 
     def test_weights_that_make_them_overflow(self):
         with pytest.raises(ChunkError, match=r"a weighted pixel holds 2e\+140; .*features\.scale"):
-            fitted(column(1, 2), Settings(1, scale=ChannelScale((1e140,))))
+            fitted(column(1, 2), FitSettings(1, scale=ChannelScale((1e140,))))
 
     @pytest.mark.parametrize("mean", [1e200, np.nan, np.inf])
     def test_given_means_that_make_them_overflow(self, mean):
@@ -307,26 +301,26 @@ class TestRefusals:
 
     @pytest.mark.parametrize("scale", ["none", "standard", "range"])
     def test_the_largest_numbers_that_are_not_refused_stay_finite(self, scale):
-        values = column(-LARGEST, LARGEST, LARGEST, 0.0, dtype="f8")
-        model = model_of(fitted(values, Settings(2, scale=ChannelScale(scale))), values)
+        values = column(-LARGEST_MAGNITUDE, LARGEST_MAGNITUDE, LARGEST_MAGNITUDE, 0.0, dtype="f8")
+        model = model_of(fitted(values, FitSettings(2, scale=ChannelScale(scale))), values)
         for numbers in (model.means, model.deviations, model.residuals, model.inertias):
             assert np.isfinite(numbers).all()
-        assert np.finfo(float).max > 4 * LARGEST**2 * 65535 * 2.0**60
+        assert np.finfo(float).max > 4 * LARGEST_MAGNITUDE**2 * 65535 * 2.0**60
 
     def test_an_emptied_group_where_it_is_an_error(self):
         with pytest.raises(ChunkError, match="group 2 of 2 has no sample in iteration 1"):
             fitted(column(1, 2), given_settings([[1], [99]], empty="error"))
 
 
-class TestTablePixels:
+class TestTableSource:
     @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
     def test_threads_change_no_bit(self, dtype, monkeypatch):
-        monkeypatch.setattr(module, "ROWS_PER_THREAD", 50)
+        monkeypatch.setattr("chunkmeans.kmeans.tree.ROWS_PER_THREAD", 50)
         rng = np.random.default_rng(9)
         values = rng.integers(0, 255, (2000, 3)).astype(dtype)
         table = collect(values).samples()
         means, metric = values[:9].astype(np.float64), Metric(np.array([1.0, 0.3, 2.0]))
-        one, four = TablePixels(table, metric, 1), TablePixels(table, metric, 4)
+        one, four = TableSource(table, metric, 1), TableSource(table, metric, 4)
         assert len(four._parts) == 4
         a = metric.sums(table, means)
         for _ in range(2):  # the trees are made by the first
@@ -338,15 +332,15 @@ class TestTablePixels:
         assert np.array_equal(one.farthest(means, 5).values, four.farthest(means, 5).values)
 
     def test_few_rows_are_not_worth_a_thread(self):
-        pixels = TablePixels(Samples(column(1, 2)), Metric(np.ones(1)), 8)
+        pixels = TableSource(Samples(column(1, 2)), Metric(np.ones(1)), 8)
         assert len(pixels._parts) == 1
 
     @pytest.mark.parametrize("threads", [1, 3])
     def test_a_part_of_pixels_without_counts_may_be_the_table(self, threads, monkeypatch):
-        monkeypatch.setattr(module, "ROWS_PER_THREAD", 2)
+        monkeypatch.setattr("chunkmeans.kmeans.tree.ROWS_PER_THREAD", 2)
         values = column(0, 1, 9, 10, 10, 3)
         metric, means = Metric(np.ones(1)), np.array([[0.0], [9.0]])
-        found = TablePixels(Samples(values), metric, threads).sums(means)
+        found = TableSource(Samples(values), metric, threads).sums(means)
         assert found.counts.tolist() == [3, 3]
         assert found.sums.floats().tolist() == [[4.0], [29.0]]
 
@@ -355,7 +349,7 @@ class TestTablePixels:
 def test_a_fit_on_pixels_is_the_fit_on_their_table(image, init, k):
     values = image.samples
     assume(len(values))
-    settings = Settings(k, init=init, max_iterations=5)
+    settings = FitSettings(k, init=init, max_iterations=5)
     table = fitted(values, settings)
     raw = fit(
         collect(values), settings, lambda metric: RawPixels(np.array_split(values, 3), metric)
@@ -363,7 +357,7 @@ def test_a_fit_on_pixels_is_the_fit_on_their_table(image, init, k):
     assert raw.means.tobytes() == table.means.tobytes()
     assert raw.numbers.tolist() == table.numbers.tolist()
     assert raw.starts == table.starts
-    assert np.array_equal(raw.course.counts, table.course.counts)
+    assert np.array_equal(raw.iterations.counts, table.iterations.counts)
 
 
 def test_a_model_of_a_part_of_the_pixels_counts_those_alone():
@@ -380,8 +374,8 @@ def test_a_model_of_a_part_of_the_pixels_counts_those_alone():
 
 def test_a_finished_fit_is_a_fixed_point():
     values = np.random.default_rng(2).integers(0, 99, (200, 1)).astype(np.uint8)
-    found = fitted(values, Settings(5))
-    pixels = TablePixels(collect(values).samples(), found.metric)
+    found = fitted(values, FitSettings(5))
+    pixels = TableSource(collect(values).samples(), found.metric)
     again = next(lloyd(found.means, pixels, collect(values).moments(), found.metric))
     assert again.residual == 0.0
     assert again.inertia == model_of(found, values).inertia
@@ -391,8 +385,8 @@ def test_all_starts_are_drawn_before_the_first_pass(monkeypatch):
     told = []
     draw = module.initial_means
     monkeypatch.setattr(module, "initial_means", lambda *a: told.append("draw") or draw(*a))
-    sums = TablePixels.sums
-    monkeypatch.setattr(TablePixels, "sums", lambda *a: told.append("pass") or sums(*a))
-    fitted(column(1, 2, 5, 9, 30), Settings(2, init="kmeans++", restarts=3))
+    sums = TableSource.sums
+    monkeypatch.setattr(TableSource, "sums", lambda *a: told.append("pass") or sums(*a))
+    fitted(column(1, 2, 5, 9, 30), FitSettings(2, init="kmeans++", restarts=3))
     assert told[:4] == ["draw"] * 3 + ["pass"]
     assert "draw" not in told[3:]

@@ -6,11 +6,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from chunkmeans.errors import ChunkError
-from chunkmeans.kmeans import lloyd as module
+from chunkmeans.kmeans import metric as module
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import TablePixels
-from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums, brightness_order, lloyd, residual
+from chunkmeans.kmeans.lloyd import brightness_order, lloyd, residual
+from chunkmeans.kmeans.metric import Metric
+from chunkmeans.kmeans.partial_sums import Far, PartialSums
 from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.tree import TableSource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -34,7 +36,7 @@ def raw(pieces, metric):
 def table(values, metric):
     """The collected table of pixels and its exact totals."""
     collected = collect(values)
-    return TablePixels(collected.samples(), metric), collected.moments()
+    return TableSource(collected.samples(), metric), collected.moments()
 
 
 def run(values, means, metric=None, **options):
@@ -249,26 +251,12 @@ class TestEmptiedGroups:
         assert not np.signbit(first.means).any()
 
 
-class TestMetric:
-    def test_ones_are_not_scaled(self):
-        assert not plain(3).scaled
-        assert Metric(np.array([1.0, 2.0])).scaled
-
-    def test_weights_of_one_change_no_bit(self):
-        rng = np.random.default_rng(1)
-        values, means = rng.normal(0, 1, (500, 4)), rng.normal(0, 1, (6, 4))
-        out = [np.empty(500, np.uint16) for _ in "ab"]
-        weights, numbers = np.ones(4), np.arange(6, dtype=np.uint16)
-        for scaled, labels in zip((False, True), out, strict=True):
-            module.kernels.assign(values, means, weights, scaled, numbers, labels)
-        assert np.array_equal(*out)
-
-    def test_residual_and_inertia_are_scaled_and_means_are_not(self):
-        values = np.array([[0, 0], [2, 0]], np.uint8)
-        first, second = run(values, [[4, 4]], Metric(np.array([2.0, 1.0])))
-        assert first.means.tolist() == [[1.0, 0.0]]
-        assert first.residual == np.sqrt((3 * 2) ** 2 + 4**2)
-        assert (first.inertia, second.inertia) == ((64 + 16) + (16 + 16), 8.0)
+def test_residual_and_inertia_are_scaled_and_means_are_not():
+    values = np.array([[0, 0], [2, 0]], np.uint8)
+    first, second = run(values, [[4, 4]], Metric(np.array([2.0, 1.0])))
+    assert first.means.tolist() == [[1.0, 0.0]]
+    assert first.residual == np.sqrt((3 * 2) ** 2 + 4**2)
+    assert (first.inertia, second.inertia) == ((64 + 16) + (16 + 16), 8.0)
 
 
 @given(st.integers(1, 3), st.data())

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from chunkmeans.errors import ChunkError
 from chunkmeans.features.scale import ChannelScale
-from chunkmeans.kmeans.fit import Settings, TablePixels, fit
+from chunkmeans.kmeans.fit import FitSettings, fit
 from chunkmeans.kmeans.model import Iteration, Start
-from chunkmeans.kmeans.progress import Course, Progress
+from chunkmeans.kmeans.progress import Iterations, Progress
+from chunkmeans.kmeans.tree import TableSource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ def saves(values, settings, before=None):
     found = fit(
         collected,
         settings,
-        lambda metric: TablePixels(collected.samples(), metric),
+        lambda metric: TableSource(collected.samples(), metric),
         lambda restart, iteration: made.append((restart, iteration.index)),
         before=before,
         keep=lambda progress: saved.append(deepcopy(progress)),
@@ -33,17 +34,17 @@ def saves(values, settings, before=None):
 def same(a, b):
     assert a.means.tobytes() == b.means.tobytes()
     assert a.numbers.tolist() == b.numbers.tolist()
-    assert a.kept.tolist() == b.kept.tolist()
+    assert a.occupied.tolist() == b.occupied.tolist()
     assert (a.starts, a.best) == (b.starts, b.best)
-    assert a.course.residuals == b.course.residuals
-    assert a.course.inertias == b.course.inertias
-    assert np.array_equal(a.course.counts, b.course.counts)
+    assert a.iterations.residuals == b.iterations.residuals
+    assert a.iterations.inertias == b.iterations.inertias
+    assert np.array_equal(a.iterations.counts, b.iterations.counts)
 
 
 @given(
     strategies.images(),
     st.builds(
-        Settings,
+        FitSettings,
         st.integers(1, 5),
         init=st.sampled_from(["random", "kmeans++"]),
         restarts=st.integers(1, 3),
@@ -65,14 +66,14 @@ def test_a_fit_gone_on_with_ends_with_the_same_bits(image, settings, data):
 
 
 def test_what_is_saved_grows_by_an_iteration_or_a_start():
-    _, saved, made = saves(column(0, 1, 9, 10, 60, 61), Settings(3, restarts=2))
+    _, saved, made = saves(column(0, 1, 9, 10, 60, 61), FitSettings(3, restarts=2))
     done = [(len(progress.starts), len(progress.running)) for progress in saved]
     first = sum(restart == 0 for restart, _ in made)
     assert done == [*made[:first], (1, 0), *made[first:], (2, 0)]
 
 
 def test_a_fit_that_ended_is_not_iterated_again():
-    values, settings = column(0, 1, 9, 10), Settings(2, restarts=2)
+    values, settings = column(0, 1, 9, 10), FitSettings(2, restarts=2)
     whole, saved, _ = saves(values, settings)
     again, _, made = saves(values, settings, saved[-1])
     same(again, whole)
@@ -81,7 +82,7 @@ def test_a_fit_that_ended_is_not_iterated_again():
 
 def test_a_group_emptied_later_is_refused_as_it_would_have_been():
     values = column(0, 1, 9, 10)
-    settings = Settings(3, init=np.array([[0.0], [9.0], [90.0]]), empty="error")
+    settings = FitSettings(3, init=np.array([[0.0], [9.0], [90.0]]), empty="error")
     with pytest.raises(ChunkError, match="group 3 of 3 has no sample in iteration 1"):
         saves(values, settings, Progress())
 
@@ -94,16 +95,16 @@ def test_the_best_start_is_the_first_of_least_inertia():
         progress.end(Start(inertia, 1, 0.0, True))
         assert len(progress.running) == 0
     assert progress.best == 1
-    assert progress.kept.end.tolist() == [[4.0]]
+    assert progress.of_best.end.tolist() == [[4.0]]
 
 
 def test_groups_are_kept_that_have_samples_or_were_filled_again():
-    course = Course()
+    course = Iterations()
     counts = np.array([0, 4, 0])
     course.add(Iteration(1, np.zeros((3, 1)), 1.0, 2.0, counts, refilled=(2,)))
-    assert course.kept.tolist() == [1, 2]
+    assert course.occupied.tolist() == [1, 2]
 
 
 def test_a_start_without_an_iteration_has_no_means():
     with pytest.raises(ValueError, match="without an iteration"):
-        Course().end  # noqa: B018
+        Iterations().end  # noqa: B018

@@ -5,7 +5,7 @@ from functools import reduce
 import numpy as np
 import pytest
 from chunkmeans.kmeans.counting.collect import Collected
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
 from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import assume, given

@@ -7,7 +7,7 @@ import pytest
 from chunkmeans import SourceError, open_image
 from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.image.grid import Box
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.steps.chunk import Chunk, open_input
 from chunkmeans.steps.plan.memory import cut

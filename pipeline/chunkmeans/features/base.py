@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo
 from chunkmeans.kmeans.counting.collect import Collected
-from chunkmeans.kmeans.model import Floats
+from chunkmeans.kmeans.samples import Floats
 
 Mask = NDArray[np.bool_] | None
 """Where pixels count, of a box's shape; None: everywhere."""

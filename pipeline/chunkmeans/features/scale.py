@@ -8,7 +8,7 @@ import numpy as np
 from chunkmeans.errors import ConfigError
 from chunkmeans.features.base import Feature
 from chunkmeans.kmeans.counting.collect import Collected
-from chunkmeans.kmeans.model import Floats
+from chunkmeans.kmeans.samples import Floats
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Exact k-means on arrays: no files, no Dask.
 
-Follow the data: pixels are collected (`collect`: a `Table` or `Distinct` vectors with counts),
-initial means are drawn (`seeding`), the iteration runs on whatever answers with exact sums
-(`lloyd`), and of several starts the best becomes a `Model` (`fit`). `exact` holds the sums that
-do not round, `kernels` the compiled loops.
+Where to look. `lloyd` is the algorithm: one iteration and its stopping rule, after Gonzalez and
+Woods. `fit` makes a model of collected samples: initial means (`seeding`), restarts, iterations,
+the best of them. `metric` says how far samples are apart, `partial_sums` holds exact sums by
+nearest mean, `tree` has a table in memory as boxes of samples. `counting/` collapses pixels to
+distinct vectors with counts, `exact/` has sums that do not round, `compiled/` the loops below all.
 """

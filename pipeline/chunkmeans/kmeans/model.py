@@ -1,28 +1,26 @@
-"""What the iteration yields and what is left of it: plain values."""
+"""An iteration, how a start ended, and the model of a finished fit: plain values."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from chunkmeans.kmeans.samples import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
-    """One turn of Lloyd's loop, groups in the order of the initial means."""
+    """One iteration, groups in the order of the initial means."""
 
     index: int
-    """Which turn, from 1."""
+    """From 1."""
     means: Floats
-    """Means after this turn's update, (k, c), in the image's own units."""
+    """Means after its update, (k, c), in the image's own units."""
     residual: float
     """E: sum of the k Euclidean norms of the means' moves, in the scaled metric."""
     inertia: float
     """Sum of squared distances to the means *before* the update, in the scaled metric."""
-    counts: Counts
+    counts: Ints
     """Samples per group under the means before the update, (k,)."""
     refilled: tuple[int, ...] = ()
     """Emptied groups that took a far sample as their new mean, by index."""
@@ -46,11 +44,11 @@ class Model:
 
     means: Floats
     """(k, c), in the image's own units."""
-    order: NDArray[np.int64]
+    order: Ints
     """Rows of `means` in the order of the initial means, (k,): the order that decides ties."""
     weights: Floats
     """Factor per channel that scales differences, (c,): ones where nothing is scaled."""
-    counts: Counts
+    counts: Ints
     """Pixels per label, as written, (k,)."""
     deviations: Floats
     """Standard deviation of the pixels of each label around their own average, (k, c)."""
@@ -62,7 +60,7 @@ class Model:
     """E of every iteration, (n,)."""
     inertias: Floats
     """Inertia of every iteration, (n,)."""
-    history: Counts
+    history: Ints
     """Counts of every iteration, (n, k)."""
     starts: tuple[Start, ...]
     """Every start, in order; more than one where ``restarts`` asks for it."""
@@ -76,27 +74,10 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as JSON values."""
+        found = asdict(self) | {"starts": [asdict(start) for start in self.starts]}
         return {
-            "means": self.means.tolist(),
-            "order": self.order.tolist(),
-            "weights": self.weights.tolist(),
-            "counts": self.counts.tolist(),
-            "deviations": self.deviations.tolist(),
-            "inertia": self.inertia,
-            "converged": self.converged,
-            "residuals": self.residuals.tolist(),
-            "inertias": self.inertias.tolist(),
-            "history": self.history.tolist(),
-            "starts": [
-                {
-                    "inertia": s.inertia,
-                    "iterations": s.iterations,
-                    "residual": s.residual,
-                    "converged": s.converged,
-                }
-                for s in self.starts
-            ],
-            "best": self.best,
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in found.items()
         }
 
     @classmethod

@@ -1,21 +1,22 @@
-"""How far a fit is: what it needs to go on, to the same bits, where it was stopped."""
+"""How far a fit is: what it needs to be resumed, to the same bits, where it was stopped."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from chunkmeans.kmeans.model import Counts, Floats, Iteration, Start
+from chunkmeans.kmeans.model import Iteration, Start
+from chunkmeans.kmeans.samples import Floats, Ints
 
 
 @dataclass(slots=True)
-class Course:
-    """The iterations of one start, of which only the last one's means are kept; it grows."""
+class Iterations:
+    """The iterations of one start so far, of which only the last one's means are stored."""
 
     residuals: list[float] = field(default_factory=list)
     """E of every iteration."""
     inertias: list[float] = field(default_factory=list)
     """Of every iteration, as `Iteration.inertia`."""
-    counts: list[Counts] = field(default_factory=list)
+    counts: list[Ints] = field(default_factory=list)
     """Of every iteration, as `Iteration.counts`, (k,) each."""
     means: Floats | None = None
     """After the last iteration, (k, c); None: there was none yet."""
@@ -26,7 +27,7 @@ class Course:
         return len(self.residuals)
 
     def add(self, iteration: Iteration) -> None:
-        """Take the next iteration."""
+        """Append the next iteration."""
         self.residuals.append(iteration.residual)
         self.inertias.append(iteration.inertia)
         self.counts.append(iteration.counts)
@@ -40,7 +41,7 @@ class Course:
         return self.means
 
     @property
-    def kept(self) -> Counts:
+    def occupied(self) -> Ints:
         """Groups that have samples after the last iteration, by index."""
         return np.array(
             [i for i, n in enumerate(self.counts[-1]) if n or i in self.refilled], np.int64
@@ -49,14 +50,14 @@ class Course:
 
 @dataclass(slots=True)
 class Progress:
-    """What a fit has done; it grows with the fit, and `fit` goes on from it."""
+    """What a fit has done; it grows with the fit, and `fit` can resume from it."""
 
     starts: list[Start] = field(default_factory=list)
     """Those that have ended, in order."""
-    kept: Course | None = None
-    """Of the best of them."""
-    running: Course = field(default_factory=Course)
-    """Of the start after those."""
+    of_best: Iterations | None = None
+    """Those of the best of them."""
+    running: Iterations = field(default_factory=Iterations)
+    """Those of the start after them."""
 
     @property
     def best(self) -> int:
@@ -64,8 +65,8 @@ class Progress:
         return min(range(len(self.starts)), key=lambda i: self.starts[i].inertia)
 
     def end(self, start: Start) -> None:
-        """Note how the running start ended; another one begins."""
+        """Record how the running start ended; another one begins."""
         self.starts.append(start)
         if self.best == len(self.starts) - 1:
-            self.kept = self.running
-        self.running = Course()
+            self.of_best = self.running
+        self.running = Iterations()

@@ -1,4 +1,4 @@
-"""Sample vectors as the algorithm takes them: numbers of a few canonical types."""
+"""Sample vectors, the few types of numbers they have, and names for the types of arrays."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,16 +8,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[Any]
-Ints = NDArray[np.int64]
+"""Numbers of any canonical type."""
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Ints = NDArray[np.int64]
+Indices = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+Limbs = NDArray[np.int64]
+"""Exact sums, (..., limbs); see `compiled.limbs`."""
 
 ONCE: Ints = np.empty(0, np.int64)
-"""Counts of samples that occur once each, as kernels take them."""
+"""Counts of samples that occur once each, as compiled loops take them."""
 
 
 def canonical(dtype: np.dtype[Any] | type | str) -> np.dtype[Any]:
     """Return the type in which samples of `dtype` are computed: one of u1 u2 i2 i8 u8 f4 f8.
 
+    Each holds every number of `dtype` exactly; compiled loops know these seven only.
+
+    Raises
+    ------
+    TypeError
+        If `dtype` is neither an integer nor a float of at most 64 bits.
+
+    Examples
+    --------
     >>> [str(canonical(t)) for t in ("i1", ">u2", "u4", "f2", "f8")]
     ['int16', 'uint16', 'int64', 'float32', 'float64']
     """
@@ -45,5 +60,5 @@ class Samples:
 
     @cached_property
     def weights(self) -> Ints:
-        """Counts as kernels take them: empty for "once"."""
+        """Counts as compiled loops take them: empty for "once"."""
         return ONCE if self.counts is None else self.counts

@@ -1,4 +1,4 @@
-"""Initial means: drawn from distinct vectors weighted by their counts.
+"""Initial means, drawn from distinct vectors weighted by their counts.
 
 Draws depend on the seed and on the multiset of vectors alone. They come from the raw stream of
 PCG64, which NumPy keeps the same in every version, by steps that are written out here.
@@ -8,8 +8,7 @@ from math import log
 
 import numpy as np
 
-from chunkmeans.kmeans.compiled import assign
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Floats, Ints, Samples, Values
 
 
@@ -59,7 +58,7 @@ def plusplus_means(samples: Samples, k: int, draws: Draws, metric: Metric) -> Fl
     values, counts = samples.values, samples.weights
     drawn = draws.below(int(counts.sum()))
     rows = [int(np.searchsorted(np.cumsum(counts), drawn, side="right"))]
-    nearest = _distances(values, rows[0], metric)
+    nearest = metric.squared_distances(values, values[rows[:1]].astype(np.float64))
     candidates = 2 + int(log(k))
     while len(rows) < k:
         ends = _cumulated(counts, nearest)
@@ -85,13 +84,5 @@ def _cumulated(counts: Ints, distances: Floats) -> Floats:
 
 def _closer(values: Values, row: int, metric: Metric, nearest: Floats) -> Floats:
     """Return the squared distance of every vector to the nearest, that of `row` among them."""
-    out = _distances(values, row, metric)
+    out = metric.squared_distances(values, values[[row]].astype(np.float64))
     return np.minimum(nearest, out, out=out)
-
-
-def _distances(values: Values, row: int, metric: Metric) -> Floats:
-    """Return the squared distance of every vector to that of `row`, (n, c) to (n,)."""
-    out = np.empty(len(values))
-    mean = values[row].astype(np.float64)
-    assign.squared_distances(values, mean, metric.weights, metric.scaled, out)
-    return out

@@ -19,9 +19,9 @@ from chunkmeans.features.base import FeatureChain
 from chunkmeans.features.validity import NO_FEATURES, Nodata, Sampled, sample
 from chunkmeans.image.grid import Box, pieces
 from chunkmeans.image.info import ImageInfo
-from chunkmeans.kmeans.compiled.tree import Tree, tree_bytes
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples, canonical
+from chunkmeans.kmeans.tree import Tree, tree_bytes
 from chunkmeans.retry import with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.base import Image

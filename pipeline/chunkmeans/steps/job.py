@@ -10,7 +10,7 @@ import numpy as np
 from chunkmeans.config.models import Fingerprint
 from chunkmeans.features.base import FeatureChain
 from chunkmeans.features.validity import NO_FEATURES, Nodata
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.write.layout import LabelLayout, Pyramid, plan_labels
 from chunkmeans.retry import with_retries
@@ -51,7 +51,7 @@ class Job:
     options: ReadOptions
     nodata: Nodata | None
     """From the config; None: what the file says."""
-    settings: Settings
+    settings: FitSettings
     output: LabelOutput
     group: str | None = None
     """Which group of a collection it belongs to, from a manifest."""

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from chunkmeans.kmeans.compiled.columns import OFTEN, columns_bytes, columns_of
-from chunkmeans.kmeans.compiled.tree import LEAF, Tree
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.tree import LEAF, Tree
 
-from tests.kmeans.compiled.test_tree import agree
+from tests.kmeans.test_tree import agree
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2"])
@@ -52,6 +52,6 @@ def test_a_large_table_is_not_taken_apart(monkeypatch):
     values = np.random.default_rng(0).integers(0, 255, (3 * LEAF, 3), np.uint8)
     samples, metric = Samples(values, np.ones(len(values), np.int64)), Metric(np.ones(3))
     assert columns_of(samples).nbytes == columns_bytes(samples) == 8 * 4 * len(values)
-    monkeypatch.setattr("chunkmeans.kmeans.compiled.columns.SMALL", 2 * LEAF)
+    monkeypatch.setattr("chunkmeans.kmeans.compiled.columns.SMALL_TABLE", 2 * LEAF)
     assert columns_of(samples).nbytes == columns_bytes(samples) == 0
     agree(samples, np.array([[60.0, 60, 60], [200, 200, 200]]), metric)

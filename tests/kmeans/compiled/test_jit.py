@@ -8,8 +8,9 @@ from chunkmeans.kmeans.compiled import assign, jit, sums, tree
 from chunkmeans.kmeans.compiled.calls import STEPS
 from chunkmeans.kmeans.counting import sketch
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.tree import Tree
 from numba.core.ccallback import CFunc
 
 from tests.kmeans.examples import CANONICAL, collect
@@ -25,8 +26,8 @@ def variants(array):
 def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
     rng = np.random.default_rng(0)
     loops = (
-        assign._assign, assign._farthest, sums._add_nearest, sums._add_moments, sketch.insert,
-        tree.learn, tree.route, tree.scatter, tree.describe, tree.walk_on,
+        assign._assign, assign._nearest_distances, sums._add_nearest, sums._add_moments,
+        sketch.insert, tree.learn, tree.route, tree.scatter, tree.describe, tree.walk_on,
     )  # fmt: skip
     values = rng.integers(0, 99, (900, 4)).astype(dtype)
     means = values[:5].astype(np.float64)
@@ -40,7 +41,7 @@ def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
         metric.farthest(seen, given, 2)
         collect(np.ascontiguousarray(seen))
         found = metric.sums(samples, given)
-        grown = tree.Tree.of(samples, metric).partial_sums(given, metric)
+        grown = Tree.of(samples, metric).partial_sums(given, metric)
         expected = expected or found
         assert found.sums == expected.sums == grown.sums
     assert {loop.__name__: len(loop.signatures) for loop in loops} == {
@@ -53,11 +54,21 @@ def test_a_change_of_any_module_makes_all_stale(tmp_path, monkeypatch):
     stamps = []
     for text in ("a = 1", "a = 2"):
         (tmp_path / "exact.py").write_text(text)
-        stamps.append(jit.stamp.__wrapped__())
+        stamps.append(jit.source_stamp.__wrapped__())
     assert len(set(stamps)) == 2
     monkeypatch.undo()
-    assert assign._assign._cache._impl.locator.get_source_stamp() == jit.stamp()
-    assert assign._assign._cache._cache_file._source_stamp == jit.stamp()
+    assert assign._assign._cache._impl.locator.get_source_stamp() == jit.source_stamp()
+    assert assign._assign._cache._cache_file._source_stamp == jit.source_stamp()
+
+
+def test_an_index_of_other_modules_is_not_even_unpickled(tmp_path, monkeypatch):
+    file = assign._assign._cache._cache_file
+    other = type(file)(str(tmp_path), "index", "another stamp")
+    other._version = f"{other._version} another stamp"
+    other._save_index({"class": "that is gone"})
+    other._version = file._version
+    monkeypatch.setattr("numba.core.caching.pickle.loads", None)
+    assert other._load_index() == {}
 
 
 def function():

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from chunkmeans.kmeans.compiled.blocks import BLOCK
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
 
 from tests import oracle
@@ -46,7 +46,7 @@ FLOATS = {
 @pytest.mark.parametrize("k", [1, 3, 9])
 def test_no_float_is_rounded(kind, dtype, k):
     rng = np.random.default_rng(k)
-    values = FLOATS[kind](rng, (2 * BLOCK + 77) * 2).reshape(-1, 2).astype(dtype)
+    values = FLOATS[kind](rng, (2 * BLOCK_SIZE + 77) * 2).reshape(-1, 2).astype(dtype)
     values[:, 1] = values[::-1, 1]
     check(values, values[:k])
 
@@ -58,14 +58,14 @@ def test_no_integer_is_rounded(dtype, k, bits):
     rng = np.random.default_rng(bits)
     info = np.iinfo(dtype)
     low, high = max(info.min, -(2**bits)), min(info.max, 2**bits)
-    values = rng.integers(low, high, (2 * BLOCK + 77, 3), dtype, endpoint=True)
+    values = rng.integers(low, high, (2 * BLOCK_SIZE + 77, 3), dtype, endpoint=True)
     check(values, values[:k])
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "i8", "f4", "f8"])
 def test_a_count_is_as_good_as_a_repetition(dtype):
     rng = np.random.default_rng(1)
-    values = rng.normal(60, 9, (BLOCK + 9, 2)).astype(dtype)
+    values = rng.normal(60, 9, (BLOCK_SIZE + 9, 2)).astype(dtype)
     check(values, values[:4], rng.integers(1, 2**20, len(values)))
 
 
@@ -76,7 +76,7 @@ def test_counts_up_to_any_size_are_added_exactly(dtype, k, most):
     """2**29 is where a block's sums of 16 bits may reach 2**53."""
     rng = np.random.default_rng(most % 1000 + k)
     info = np.iinfo(dtype)
-    values = rng.choice([info.min, info.min + 1, info.max - 1, info.max], (2 * BLOCK + 77, 3))
+    values = rng.choice([info.min, info.min + 1, info.max - 1, info.max], (2 * BLOCK_SIZE + 77, 3))
     counts = rng.choice([1, most - 1, most], len(values))
-    counts[BLOCK : 2 * BLOCK] = rng.integers(1, 3, BLOCK)
+    counts[BLOCK_SIZE : 2 * BLOCK_SIZE] = rng.integers(1, 3, BLOCK_SIZE)
     check(values.astype(dtype), values[:k].astype(dtype) + np.arange(3) / 7, counts)

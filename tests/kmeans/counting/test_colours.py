@@ -68,8 +68,8 @@ def test_many_samples_are_counted_as_few_are(dtype, channels, n):
     info = np.iinfo(dtype)
     values = rng.integers(info.min, info.max, (n, channels), dtype, endpoint=True)
     values[: n // 2] = values[0]
-    few = 2 ** (8 * np.dtype(dtype).itemsize * channels) // 20
-    dense = count(values, [values[:few], values[few:-5], values[-5:]])
+    candidates = 2 ** (8 * np.dtype(dtype).itemsize * channels) // 20
+    dense = count(values, [values[:candidates], values[candidates:-5], values[-5:]])
     assert reduce(Table.merge, (count(v) for v in np.array_split(values, 3))).pixels == n
     bits = 8 * np.dtype(dtype).itemsize
     code = np.zeros(n, np.int64)

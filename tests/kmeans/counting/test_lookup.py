@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from chunkmeans.kmeans.compiled.assign import decode, look_up
+from chunkmeans.kmeans.counting.codes import decode, look_up
 from chunkmeans.kmeans.counting.colours import offset
 from chunkmeans.kmeans.counting.lookup import look_up_table
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

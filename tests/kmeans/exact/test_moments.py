@@ -53,7 +53,7 @@ class TestTotals:
         assert squares.integers == [50 * 65535**2 * 2**40] * 2
 
     def test_as_many_squares_as_are_added_at_once_fit_an_int64(self):
-        assert moments.AT_ONCE * 65535**2 < 2**63
+        assert moments.INT64_PIXELS * 65535**2 < 2**63
 
 
 class TestMonoid:

@@ -40,7 +40,7 @@ def test_a_fit_is_the_same_again(tmp_path, saved):
     write_fit(store, "collection", "mark", saved)
     found = read_fit(store, "collection", "mark")
     assert found.starts == saved.starts
-    assert same_course(found.kept, saved.kept)
+    assert same_course(found.of_best, saved.of_best)
     assert same_course(found.running, saved.running)
 
 

@@ -7,7 +7,7 @@ import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import ignore
 from chunkmeans.features.scale import ChannelScale
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import fit_path, write_fit
 from chunkmeans.results.models.samples import find_samples, write_samples
@@ -93,24 +93,24 @@ def test_another_fit_has_another_name(tmp_path):
         return saved.fit(settings).name
 
     image = source(picture("uint8", 1, (9, 9)))
-    usual = Settings(3, seed=1)
+    usual = FitSettings(3, seed=1)
     other = [
-        Settings(4, seed=1),
-        Settings(3, seed=2),
-        Settings(3, seed=1, init="kmeans++"),
-        Settings(3, seed=1, init=np.array([[0.0]])),
-        Settings(3, seed=1, init=np.array([[np.nextafter(0.0, 1.0)]])),
-        Settings(3, seed=1, restarts=2),
-        Settings(3, seed=1, threshold=0.1),
-        Settings(3, seed=1, max_iterations=7),
-        Settings(3, seed=1, empty="keep"),
-        Settings(3, seed=1, scale=ChannelScale("range")),
+        FitSettings(4, seed=1),
+        FitSettings(3, seed=2),
+        FitSettings(3, seed=1, init="kmeans++"),
+        FitSettings(3, seed=1, init=np.array([[0.0]])),
+        FitSettings(3, seed=1, init=np.array([[np.nextafter(0.0, 1.0)]])),
+        FitSettings(3, seed=1, restarts=2),
+        FitSettings(3, seed=1, threshold=0.1),
+        FitSettings(3, seed=1, max_iterations=7),
+        FitSettings(3, seed=1, empty="keep"),
+        FitSettings(3, seed=1, scale=ChannelScale("range")),
     ]
     names = [name(settings, image) for settings in (usual, *other)]
     names.append(name(usual, source(picture("uint8", 1, (9, 8)))))
     names.append(name(usual, source(picture("uint8", 1, (9, 9)), nodata=(0,))))
     assert len(set(names)) == len(names)
-    assert name(Settings(3, seed=1), image) == names[0]
+    assert name(FitSettings(3, seed=1), image) == names[0]
 
 
 def test_what_nobody_names_any_more_is_swept(tmp_path):

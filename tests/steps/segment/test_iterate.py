@@ -5,10 +5,10 @@ import pytest
 from chunkmeans.engines.pixel_cache import PIXEL_CACHE
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Iterated, PhaseStarted
-from chunkmeans.kmeans.compiled.tree import Tree
 from chunkmeans.kmeans.counting import sketch
-from chunkmeans.kmeans.fit import Settings, TablePixels
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.fit import FitSettings
+from chunkmeans.kmeans.metric import Metric
+from chunkmeans.kmeans.tree import TableSource, Tree
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import ChunkPixels, iterate
@@ -37,7 +37,7 @@ def test_pixels_answer_as_their_table_does(image, edge, number):
     metric = Metric(np.array([1.0, 0.25, 3.0]))
     engine, bundles = chunks(image, edge)
     pixels = ChunkPixels(Scan(engine, "array", bundles), metric)
-    table = TablePixels(table_of(image), metric, threads=2)
+    table = TableSource(table_of(image), metric, threads=2)
 
     a, b = pixels.sums(means), table.sums(means)
     np.testing.assert_array_equal(a.counts, b.counts)
@@ -56,7 +56,7 @@ def test_one_pass_over_the_pixels_for_each_iteration_and_none_over_a_table(image
         engine, bundles = chunks(image, 6)
         collected = collect(Scan(engine, "array", bundles))
         seen = []
-        iterate(Scan(engine, "array", bundles, seen.append), collected, Settings(4, means))
+        iterate(Scan(engine, "array", bundles, seen.append), collected, FitSettings(4, means))
 
         assert collected.complete == (passes == 0)
         assert sum(isinstance(e, PhaseStarted) for e in seen) == passes
@@ -76,7 +76,7 @@ def test_trees_of_held_pixels_are_made_once_where_passes_will_be_worth_them(
     monkeypatch.setattr(Tree, "of", watched(Tree.of, trees))
     engine, bundles = chunks(image, 6, room=2**20)
     scan = Scan(engine, "array", bundles)
-    iterate(scan, collect(scan), Settings(4, restarts=restarts, max_iterations=most))
+    iterate(scan, collect(scan), FitSettings(4, restarts=restarts, max_iterations=most))
     PIXEL_CACHE.release("array")
     assert len(trees) == (sum(map(len, bundles)) if made else 0)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.in_memory import ArrayCanvas, segment_array
@@ -33,7 +33,7 @@ def test_labels_and_totals_are_those_of_brute_force(image, counted, edge):
     bundles = bundled(cut(source(image, nodata=(0,)), (edge, edge), 0, "array"), engine.size)
     scan = Scan(engine, "array", bundles)
     collected = collect(scan)
-    fit = iterate(scan, collected, Settings(3, START))
+    fit = iterate(scan, collected, FitSettings(3, START))
     canvas = ArrayCanvas(np.full((13, 17), 99, np.uint8))
     seen = []
 
@@ -61,7 +61,7 @@ def test_nothing_counted_is_nothing_added(image):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_threads_of_this_process_do_not_change_an_array(image, threads):
-    one = segment_array(source(image), Settings(4, seed=3), SerialEngine())
-    many = segment_array(source(image), Settings(4, seed=3), SerialEngine(threads))
+    one = segment_array(source(image), FitSettings(4, seed=3), SerialEngine())
+    many = segment_array(source(image), FitSettings(4, seed=3), SerialEngine(threads))
     np.testing.assert_array_equal(one.labels, many.labels)
     assert one.model.to_dict() == many.model.to_dict()

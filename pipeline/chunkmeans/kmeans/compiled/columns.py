@@ -1,19 +1,20 @@
-"""Small tables with their channels apart: what a leaf adds to the sums of a few means.
+"""Small tables with their channels apart, for leaves of a tree on a border between few means.
 
 A small image's table is gone through some fifty times, and most of its leaves lie between two or
 three means. So the samples of such a leaf are all added to the first of them, by the leaf's own
 sums, and those that are nearer to another one are moved: in float64, several at a time. Distances
-are those of `nearest.measure`, to the bit, and no sum rounds: 256 integers of 16 bits that occur up
+are those of `nearest`, to the bit, and no sum rounds: 256 integers of 16 bits that occur up
 to `OFTEN` times each have sums of at most 2**53.
 """
 
 import numpy as np
 
-from chunkmeans.kmeans.compiled.blocks import BLOCK, Floats, Indices, Ints
+from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE
 from chunkmeans.kmeans.compiled.jit import compiled
-from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.compiled.nearest import squared_distances
+from chunkmeans.kmeans.samples import Floats, Indices, Ints, Samples
 
-SMALL = 2**18
+SMALL_TABLE = 2**18
 """Samples of a table that is kept like this, at most."""
 
 OFTEN = 2**29
@@ -38,63 +39,43 @@ def columns_bytes(samples: Samples) -> int:
     """Return the bytes that `columns_of` takes, at most."""
     n, c = samples.values.shape
     whole = samples.values.dtype.kind in "ui" and samples.values.dtype.itemsize <= 2
-    return 8 * n * (c + 1) if samples.counts is not None and whole and n <= SMALL else 0
+    return 8 * n * (c + 1) if samples.counts is not None and whole and n <= SMALL_TABLE else 0
 
 
 @compiled
 def move_nearer(
-    columns: Floats, start: int, stop: int, means: Floats, few: Indices, left: int,
-    factors: Floats, scaled: bool, work: Floats, label: Ints, number: Ints, flat: Ints,
+    columns: Floats, start: int, stop: int, means: Floats, candidates: Indices, left: int,
+    factors: Floats, scaled: bool, scratch: Floats, label: Ints, number: Ints, flat: Ints,
 ) -> None:  # fmt: skip
     """Move those of the samples from `start` to `stop` that are nearer to another mean to it.
 
-    They are in the `number` (k,) and the sums `flat` (k * c,) of the first of `few` already, and
-    may be nearer to any of the first `left`; a tie goes to the lower one. `work` (2, BLOCK) and
-    `label` (BLOCK,) are room.
+    They are in the `number` (k,) and the sums `flat` (k * c,) of the first of `candidates` already,
+    and may be nearer to any of the first `left`; a tie goes to the lower one. `scratch`
+    (2, BLOCK_SIZE) and `label` (BLOCK_SIZE,) are overwritten.
     """
-    c, one = means.shape[1], few[0]
-    for first in range(start, stop, BLOCK):
-        size = min(BLOCK, stop - first)
-        best, other = work[0, :size], work[1, :size]
-        measure_one(columns, first, size, means, one, factors, scaled, best)
+    c, one = means.shape[1], candidates[0]
+    for first in range(start, stop, BLOCK_SIZE):
+        size = min(BLOCK_SIZE, stop - first)
+        best, other = scratch[0, :size], scratch[1, :size]
+        squared_distances(columns, first, size, means[one], factors, scaled, best)
         for j in range(1, left):
-            measure_one(columns, first, size, means, few[j], factors, scaled, other)
+            squared_distances(columns, first, size, means[candidates[j]], factors, scaled, other)
             for p in range(size):
                 closer = other[p] < best[p]
                 label[p] = j if closer else label[p] if j > 1 else 0
                 best[p] = other[p] if closer else best[p]
+        # one pass for each mean, with products by 0 in place of branches
         often = columns[c, first : first + size]
         for j in range(1, left):
             for p in range(size):
                 other[p] = often[p] if label[p] == j else 0.0
             moved = np.int64(sum_of(other))
             number[one] -= moved
-            number[few[j]] += moved
+            number[candidates[j]] += moved
             for ch in range(c):
                 moved = np.int64(sum_of_products(columns[ch, first : first + size], other))
                 flat[one * c + ch] -= moved
-                flat[few[j] * c + ch] += moved
-
-
-@compiled
-def measure_one(
-    columns: Floats, first: int, size: int, means: Floats, i: int, factors: Floats, scaled: bool,
-    distance: Floats,
-) -> None:  # fmt: skip
-    """Write the squared distances to one mean, channel by channel."""
-    for ch in range(means.shape[1]):
-        column, m, w = columns[ch, first : first + size], means[i, ch], factors[ch]
-        if ch == 0:
-            for p in range(size):
-                distance[p] = 0.0
-        if scaled:
-            for p in range(size):
-                t = (column[p] - m) * w
-                distance[p] += t * t
-        else:
-            for p in range(size):
-                t = column[p] - m
-                distance[p] += t * t
+                flat[candidates[j] * c + ch] += moved
 
 
 @compiled(fastmath={"reassoc"})  # where no addition rounds, any order is right
@@ -108,7 +89,7 @@ def sum_of(row: Floats) -> float:
 
 @compiled(fastmath={"reassoc"})
 def sum_of_products(column: Floats, often: Floats) -> float:
-    """Return the sum of numbers, each as often as it is told."""
+    """Return the sum of numbers, each times how often it occurs."""
     total = 0.0
     for p in range(len(column)):
         total += column[p] * often[p]

@@ -1,14 +1,14 @@
 # mypy: disable-error-code="no-untyped-call, misc, unused-ignore"
-"""How the loops of this package are compiled and where the machine code is kept.
+"""How loops are compiled, and where their machine code is cached.
 
-numba keeps what it compiled, and takes it again while the file of that very function is the same;
-of functions that it calls in other files it knows nothing. Here what is kept is stamped with the
-text of all modules of the package, so that a change of any of them is a change of all.
+numba caches what it compiled, and loads it while the file of that very function is the same,
+whatever the functions that it calls in other files. Here machine code is stamped with the text of
+all modules of this folder, so that a change of any of them is a change of all.
 
-It is kept, in this order, where it can be written: in ``NUMBA_CACHE_DIR``; in ``__pycache__``
-beside the module; in the user's cache (``~/.cache/numba``), as where the package is installed read
-only; in a folder of the user's own below the system's temporary one. Failing all, it is compiled
-in each process.
+It is cached in the first of these places that can be written to: ``NUMBA_CACHE_DIR``;
+``__pycache__`` beside the module; the user's cache (``~/.cache/numba``), as where the package is
+installed read only; a folder of the user's own below the system's temporary one. Failing all, it is
+compiled in each process.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 
 
 @cache
-def stamp(file: str = __file__) -> str:
+def source_stamp(file: str = __file__) -> str:
     """Return what changes whenever a module of this package does, or the `file` of a loop."""
     text = hashlib.sha256()
     for path in sorted({*HERE.glob("*.py"), Path(file)}):
@@ -45,7 +45,7 @@ class _Stamped:
     _py_file: str
 
     def get_source_stamp(self) -> str:
-        return stamp(self._py_file)
+        return source_stamp(self._py_file)
 
 
 class _Given(_Stamped, caching.UserProvidedCacheLocator):
@@ -84,9 +84,16 @@ class _Kept(caching.CompileResultCacheImpl):
 class _Cache(caching.FunctionCache):
     _impl_class = _Kept
 
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        # numba unpickles an index before it compares stamps, and one of another version of this
+        # package may name classes that are gone; what is written before it, it compares first
+        file = self._cache_file
+        file._version = f"{file._version} {file._source_stamp}"
+
 
 def compiled(function: Any = None, **options: Any) -> Any:
-    """Compile a function on its first call; it lets go of the GIL."""
+    """Compile a function on its first call; it runs without the GIL."""
     if function is None:
         return lambda given: compiled(given, **options)
     return _kept(njit(nogil=True, **options)(function), function)

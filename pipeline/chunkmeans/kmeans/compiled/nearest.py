@@ -1,44 +1,106 @@
 """The nearest mean of each sample of a block.
 
 What decides are distances: sums of squared differences in float64, channels in fixed order,
-without fused or reordered arithmetic, ties to the lowest index (`measure`). Where there is much to
-decide, a filter in float32 goes first, as of Shewchuk, "Adaptive precision floating-point
-arithmetic and fast robust geometric predicates", Discrete Comput. Geom. 18 (1997): it labels the
-samples that it can prove to be labelled like that, and the others are left to `measure`.
-
-The filter. Let a be a sample and b a mean, each less the middle of the block's box, times the
-weights and a power of two that brings the greatest of them to about one. Their squared distance,
-less the square of a that is the same for all means, is ``q = b.b - 2 a.b``. Computed in float32,
-with u = 2**-24: a, -2 b and b.b are rounded once to float32 (what float64 rounded before is lost
-in a further u); a product and a sum of c + 1 terms round each term c + 1 times at the most, in
-any order, fused or not (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed.,
-section 3.1). So q is off by at most ``E = (c + 8) u M`` with ``M = max of b.b + 2 h.|b|`` over
-the means, h half the box: (c + 3) u of it to first order, the rest for second order (c is at most
-`WIDE`) and for underflow (M is at least 2**-62). The distances that `measure` computes are off by
-at most (c + 4) 2**-53 of themselves, and they are at most ``2 (M + h.h)``. So if the second
-smallest q exceeds the smallest by more than ``2 E + (c + 8) 2**-50 (M + h.h)``, `measure` would
-find the same mean, and no tie.
+without fused or reordered arithmetic, ties to the lowest index. Each difference is squared by
+`squared_difference` and nowhere else. Where there is much to decide, a filter in float32 goes
+first, which finds the same (`float32_filter`).
 """
-
-from math import frexp, ldexp
 
 import numpy as np
 from numba import float32, float64, int32, int64, void
-from numpy.typing import NDArray
 
-from chunkmeans.kmeans.compiled.blocks import BLOCK, Floats, Indices, Ints
+from chunkmeans.kmeans.compiled.float32_filter import (
+    FILTER_CHANNELS,
+    FILTER_SAMPLES,
+    FILTER_WORK,
+    prepare,
+    score,
+    unproven,
+)
 from chunkmeans.kmeans.compiled.jit import array, compiled, step
+from chunkmeans.kmeans.samples import Floats, Indices, Ints, Singles
 
-Singles = NDArray[np.float32]
 
-WIDE = BLOCK
-"""Most channels of the filter; its bound holds for some thousands."""
+@compiled
+def squared_difference(x: float, mean: float, weight: float) -> float:
+    """Return what one channel adds to a squared distance.
 
-WORTH = 64
-"""Least product of means and channels for which the filter takes less time than it saves."""
+    By subtraction, as the expanded square ``x**2 - 2 x m + m**2`` cancels.
+    """
+    t = (x - mean) * weight
+    return t * t
 
-SHORT = 32
-"""A shorter block is not worth the filter's preparations."""
+
+@compiled
+def squared_distances(
+    transposed: Floats, first: int, size: int, mean: Floats, weights: Floats, scaled: int,
+    out: Floats,
+) -> None:  # fmt: skip
+    """Write the squared distances of `size` samples, from `first` on, to one mean, (c,).
+
+    `transposed` is (c or more, n), samples with channels apart.
+    """
+    for ch in range(len(mean)):
+        row, m = transposed[ch, first : first + size], mean[ch]
+        # four loops, each without a branch: the compiler takes several samples at a time, leaves
+        # out the product with 1, and the first channel needs no zeros to add to
+        if scaled and ch == 0:
+            for p in range(size):
+                out[p] = squared_difference(row[p], m, weights[ch])
+        elif scaled:
+            for p in range(size):
+                out[p] += squared_difference(row[p], m, weights[ch])
+        elif ch == 0:
+            for p in range(size):
+                out[p] = squared_difference(row[p], m, 1.0)
+        else:
+            for p in range(size):
+                out[p] += squared_difference(row[p], m, 1.0)
+
+
+@compiled
+def closest(transposed: Floats, p: int, means: Floats, weights: Floats) -> int:
+    """Return the nearest mean of one sample of a block, as `measure` finds it."""
+    least, label = np.inf, 0
+    for i in range(len(means)):
+        distance = 0.0
+        for ch in range(means.shape[1]):
+            distance += squared_difference(transposed[ch, p], means[i, ch], weights[ch])
+        if distance < least:
+            least, label = distance, i
+    return label
+
+
+# (a step takes arrays, not a `Workspace`: a value of eleven arrays costs more to pass than to use)
+@step(
+    void, array(float64, 2), int64, array(float64, 2, read=True), array(float64, read=True),
+    int64, array(float64, 2), array(int64),
+)  # fmt: skip
+def measure(
+    transposed: Floats, size: int, means: Floats, weights: Floats, scaled: int, scratch: Floats,
+    label: Ints,
+) -> None:  # fmt: skip
+    """Find the nearest of all means of each sample of a block: `label`, distance `scratch[1]`."""
+    measure_block(transposed, size, means, weights, scaled, scratch, label)
+
+
+@compiled
+def measure_block(
+    transposed: Floats, size: int, means: Floats, weights: Floats, scaled: int, scratch: Floats,
+    label: Ints,
+) -> None:  # fmt: skip
+    """Do what `measure` does, as a part of another loop."""
+    distance, best = scratch[0], scratch[1]
+    for p in range(size):
+        best[p] = np.inf
+        label[p] = 0
+    for i in range(len(means)):
+        squared_distances(transposed, 0, size, means[i], weights, scaled, distance)
+        for p in range(size):
+            # selected, not branched on: which mean is nearest is a toss-up on a border
+            closer = distance[p] < best[p]
+            best[p] = distance[p] if closer else best[p]
+            label[p] = i if closer else label[p]
 
 
 @step(
@@ -47,242 +109,29 @@ SHORT = 32
     array(float64, 2), array(float32, 2), array(float32, 2), array(int64),
 )  # fmt: skip
 def nearest(
-    turned: Floats, size: int, means: Floats, weights: Floats, scaled: int, few: Indices,
-    left: int, lo: Floats, hi: Floats, some: Floats, work: Floats, singles: Singles,
-    scores: Singles, label: Ints,
+    transposed: Floats, size: int, means: Floats, weights: Floats, scaled: int,
+    candidates: Indices, left: int, lo: Floats, hi: Floats, gathered: Floats, scratch: Floats,
+    singles: Singles, scores: Singles, label: Ints,
 ) -> None:  # fmt: skip
-    """Find which of the first `left` of `few` is nearest to each sample of a block.
+    """Find which of the first `left` of `candidates` is nearest to each sample of a block.
 
-    `turned` is (c, BLOCK), `means` (k, c), `lo` and `hi` (c,) the block's box; a tie goes to the
-    lowest index. The rest is room: `some` (k, c), `work` (2, BLOCK), `singles` (c + 4, BLOCK),
-    `scores` (k + 1, c + 1).
+    `transposed` is (c, BLOCK_SIZE), `means` (k, c), `lo` and `hi` (c,) the block's box; a tie goes
+    to the lowest index. The others are of a `Workspace`.
     """
     c = means.shape[1]
     for j in range(left):
         for ch in range(c):
-            some[j, ch] = means[few[j], ch]
-    if left * c >= WORTH and c <= WIDE and size >= SHORT:
-        apart = prepare(turned, size, some[:left], weights, lo, hi, work, singles, scores)
+            gathered[j, ch] = means[candidates[j], ch]
+    some = gathered[:left]
+    if left * c >= FILTER_WORK and c <= FILTER_CHANNELS and size >= FILTER_SAMPLES:
+        apart = prepare(transposed, size, some, weights, lo, hi, scratch, singles, scores)
         if apart > 0.0:
             score(singles, size, scores[: left + left % 2], label)
             best, second = singles[c + 2, :size], singles[c + 3, :size]
+            # where most samples lie between means, sample after sample is slower than all at once
             if unproven(best, second, apart) <= size // 8:
                 for p in range(size):
                     if not second[p] - best[p] > apart:
-                        label[p] = closest(turned, p, some[:left], weights)
+                        label[p] = closest(transposed, p, some, weights)
                 return
-    measure(turned, size, some[:left], weights, scaled, work[0], work[1], label)
-
-
-@step(
-    void, array(float64, 2), int64, array(float64, 2, read=True), array(float64, read=True),
-    int64, array(float64, 2), array(int64),
-)  # fmt: skip
-def distances(
-    turned: Floats, size: int, means: Floats, weights: Floats, scaled: int, work: Floats,
-    label: Ints,
-) -> None:  # fmt: skip
-    """Find the nearest of all means of each sample of a block; its squared distance: `work[1]`."""
-    measure(turned, size, means, weights, scaled, work[0], work[1], label)
-
-
-@compiled
-def prepare(
-    turned: Floats, size: int, means: Floats, weights: Floats, lo: Floats, hi: Floats,
-    work: Floats, singles: Singles, scores: Singles,
-) -> np.float32:  # fmt: skip
-    """Write a to `singles`, -2 b and b.b to `scores`; return how far apart q have to be.
-
-    0 if the numbers are too large or too small for the bound.
-    """
-    k, c = means.shape
-    middle, half = work[0, :c], work[1, :c]
-    box = most = 0.0
-    for ch in range(c):
-        middle[ch] = (lo[ch] + hi[ch]) * 0.5
-        half[ch] = max(hi[ch] - middle[ch], middle[ch] - lo[ch]) * weights[ch]
-        box += half[ch] * half[ch]
-    for i in range(k):
-        most = max(most, extent(means[i], middle, half, weights))
-    if not (most + box > 2.0**-600 and most + box < 2.0**600 and most > 2.0**-60 * box):
-        return np.float32(0.0)
-    scale = ldexp(1.0, -((frexp(most + box)[1] + 1) // 2))  # the sum becomes 1/4 to 1
-    for i in range(k):
-        scores[i, c] = shift(means[i], middle, weights, scale, scores[i, :c])
-    if k % 2 == 1:  # means are taken in pairs
-        scores[k, :c] = 0.0
-        scores[k, c] = np.inf
-    for ch in range(c):
-        convert(turned[ch, :size], middle[ch], weights[ch], scale, singles[ch, :size])
-    apart = (c + 8) * (2.0**-23 * most + 2.0**-50 * (most + box)) * (scale * scale)
-    return np.float32(apart * (1.0 + 2.0**-20))
-
-
-@compiled(fastmath={"contract", "reassoc"})
-def extent(mean: Floats, middle: Floats, half: Floats, weights: Floats) -> float:
-    """Return b.b + 2 h.|b| of a mean, (c,), not scaled."""
-    total = 0.0
-    for ch in range(len(mean)):
-        b = abs((mean[ch] - middle[ch]) * weights[ch])
-        total += b * (b + 2.0 * half[ch])
-    return total
-
-
-@compiled(fastmath={"contract", "reassoc"})
-def shift(mean: Floats, middle: Floats, weights: Floats, scale: float, double: Singles) -> float:
-    """Write -2 b of a mean, (c,), and return b.b."""
-    total = 0.0
-    for ch in range(len(mean)):
-        b = ((mean[ch] - middle[ch]) * weights[ch]) * scale
-        double[ch] = -2.0 * b
-        total += b * b
-    return total
-
-
-@compiled
-def convert(row: Floats, middle: float, weight: float, scale: float, single: Singles) -> None:
-    """Write one channel of a."""
-    for p in range(len(row)):
-        single[p] = ((row[p] - middle) * weight) * scale
-
-
-@compiled
-def score(singles: Singles, size: int, scores: Singles, label: Ints) -> None:
-    """Compute q of all means, an even number; keep the least and the second least, and which it is.
-
-    `singles` are a (c, BLOCK), and room: q of two means, the least and the second least.
-    """
-    c = scores.shape[1] - 1
-    one, two = singles[c, :size], singles[c + 1, :size]
-    best, second = singles[c + 2, :size], singles[c + 3, :size]
-    best[:] = np.inf
-    second[:] = np.inf
-    for i in range(0, len(scores), 2):
-        s, t = scores[i], scores[i + 1]
-        one[:] = s[c]
-        two[:] = t[c]
-        ch = 0
-        while ch + 8 <= c:
-            add_eight(singles[ch : ch + 8], s[ch : ch + 8], t[ch : ch + 8], one, two)
-            ch += 8
-        while ch + 2 <= c:
-            add_two(singles[ch : ch + 2], s[ch : ch + 2], t[ch : ch + 2], one, two)
-            ch += 2
-        if ch < c:
-            add_one(singles[ch], s[ch], t[ch], one, two)
-        keep(one, two, i, best, second, label)
-
-
-# Eight channels of two means at once: what is loaded is used twice, and storing is seldom. The
-# bound holds in any order, fused or not.
-
-
-@compiled(fastmath={"contract", "reassoc"})
-def add_eight(rows: Singles, s: Singles, t: Singles, one: Singles, two: Singles) -> None:
-    """Add the products of eight channels."""
-    n = len(one)
-    a, b, c, d = rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n]
-    e, f, g, h = rows[4, :n], rows[5, :n], rows[6, :n], rows[7, :n]
-    s0, s1, s2, s3, s4, s5, s6, s7 = s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
-    t0, t1, t2, t3, t4, t5, t6, t7 = t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7]
-    for p in range(n):
-        one[p] += (a[p] * s0 + b[p] * s1 + c[p] * s2 + d[p] * s3) + (
-            e[p] * s4 + f[p] * s5 + g[p] * s6 + h[p] * s7
-        )
-        two[p] += (a[p] * t0 + b[p] * t1 + c[p] * t2 + d[p] * t3) + (
-            e[p] * t4 + f[p] * t5 + g[p] * t6 + h[p] * t7
-        )
-
-
-@compiled(fastmath={"contract", "reassoc"})
-def add_two(rows: Singles, s: Singles, t: Singles, one: Singles, two: Singles) -> None:
-    """Add the products of two channels."""
-    n = len(one)
-    a, b = rows[0, :n], rows[1, :n]
-    s0, s1, t0, t1 = s[0], s[1], t[0], t[1]
-    for p in range(n):
-        one[p] += a[p] * s0 + b[p] * s1
-        two[p] += a[p] * t0 + b[p] * t1
-
-
-@compiled(fastmath={"contract"})
-def add_one(row: Singles, s: np.float32, t: np.float32, one: Singles, two: Singles) -> None:
-    """Add the products of one channel."""
-    for p in range(len(one)):
-        one[p] += row[p] * s
-        two[p] += row[p] * t
-
-
-@compiled
-def keep(one: Singles, two: Singles, i: int, best: Singles, second: Singles, label: Ints) -> None:
-    """Take q of the means i and i + 1 for the least, or the second least."""
-    for p in range(len(one)):
-        x, y, least, next_ = one[p], two[p], best[p], second[p]
-        lower, higher, which = (x, y, i) if x < y else (y, x, i + 1)
-        closer = lower < least
-        between = least if closer else lower
-        between = between if between < higher else higher
-        second[p] = between if between < next_ else next_
-        best[p] = lower if closer else least
-        label[p] = which if closer else label[p]
-
-
-@compiled
-def unproven(best: Singles, second: Singles, apart: np.float32) -> int:
-    """Return how many samples have a second q not more than `apart` above the least."""
-    n = 0
-    for p in range(len(best)):
-        n += 0 if second[p] - best[p] > apart else 1
-    return n
-
-
-@compiled
-def closest(turned: Floats, p: int, means: Floats, weights: Floats) -> int:
-    """Nearest mean of one sample, by the arithmetic of `measure`."""
-    least, label = np.inf, 0
-    for i in range(len(means)):
-        d = 0.0
-        for ch in range(means.shape[1]):
-            t = (turned[ch, p] - means[i, ch]) * weights[ch]
-            d += t * t
-        if d < least:
-            least, label = d, i
-    return label
-
-
-@compiled
-def measure(
-    turned: Floats, size: int, means: Floats, weights: Floats, scaled: int, work: Floats,
-    best: Floats, label: Ints,
-) -> None:  # fmt: skip
-    """Nearest mean of each sample of a block: `best` squared distance, `label` its index."""
-    k, c = means.shape
-    for p in range(size):
-        best[p] = np.inf
-        label[p] = 0
-    for i in range(k):
-        m = means[i, 0]
-        if scaled:
-            w = weights[0]
-            for p in range(size):
-                t = (turned[0, p] - m) * w
-                work[p] = t * t
-        else:
-            for p in range(size):
-                t = turned[0, p] - m
-                work[p] = t * t
-        for ch in range(1, c):
-            m = means[i, ch]
-            if scaled:
-                w = weights[ch]
-                for p in range(size):
-                    t = (turned[ch, p] - m) * w
-                    work[p] += t * t
-            else:
-                for p in range(size):
-                    t = turned[ch, p] - m
-                    work[p] += t * t
-        for p in range(size):
-            closer = work[p] < best[p]
-            best[p] = work[p] if closer else best[p]
-            label[p] = i if closer else label[p]
+    measure_block(transposed, size, some, weights, scaled, scratch, label)

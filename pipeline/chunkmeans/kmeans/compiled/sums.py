@@ -1,15 +1,28 @@
-"""Sums by nearest mean, and sums of squares: compiled loops over blocks of samples."""
+"""Exact sums by nearest mean, their averages, and sums of squares: loops over blocks of samples."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chunkmeans.kmeans.compiled.blocks import BLOCK, Floats, Ints, Room, Values, reach_of, room_for
-from chunkmeans.kmeans.compiled.calls import Addresses, addresses, prune_block, steps_at
-from chunkmeans.kmeans.compiled.groups import FEW, NONE, Limbs, parts_of, quantum_of, sum_where
+from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, Workspace, reach_of, workspace_for
+from chunkmeans.kmeans.compiled.calls import (
+    Addresses,
+    addresses,
+    label_block,
+    prune_block,
+    steps_at,
+    sum_block,
+)
+from chunkmeans.kmeans.compiled.groups import (
+    NO_QUANTUM,
+    PASSES,
+    number_parts,
+    quantum_of,
+    sum_where,
+)
 from chunkmeans.kmeans.compiled.jit import compiled
-from chunkmeans.kmeans.compiled.typed_bytes import Bytes, raw, read
-from chunkmeans.kmeans.exact.accumulator import CARRY_EVERY, add, add_square, add_times, carry
-from chunkmeans.kmeans.samples import ONCE
+from chunkmeans.kmeans.compiled.limbs import CARRY_EVERY, add, add_square, add_times, carry
+from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
+from chunkmeans.kmeans.samples import ONCE, Bytes, Floats, Ints, Limbs, Values
 
 
 def add_nearest(
@@ -22,16 +35,9 @@ def add_nearest(
     2**47 pixels of 16 bits; else limbs whose lowest bit is worth ``2**exponent``, not carried.
     """
     _add_nearest(
-        addresses(),
-        *raw(values),
-        read(counts),
-        read(means),
-        read(weights),
-        scaled,
-        number,
-        sums,
-        exponent,
-    )
+        addresses(), *as_bytes(values), read_only(counts), read_only(means), read_only(weights),
+        scaled, number, sums, exponent,
+    )  # fmt: skip
 
 
 @compiled
@@ -41,29 +47,36 @@ def _add_nearest(
 ) -> None:  # fmt: skip
     steps = steps_at(places)
     k, c = means.shape
-    room, reach, every = room_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
+    space, reach, every = workspace_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
     flat = sums.reshape(-1)
-    for start in range(0, len(raw), BLOCK):
-        size = min(BLOCK, len(raw) - start)
-        left, turned = prune_block(
-            steps, raw, kind, start, size, means, weights, reach, every, room
+    for start in range(0, len(raw), BLOCK_SIZE):
+        size = min(BLOCK_SIZE, len(raw) - start)
+        left, transposed = prune_block(
+            steps, raw, kind, start, size, means, weights, reach, every, space
         )
         if left == 1 and sums.shape[2] == 1 and counts.size == 0:
-            i = room.few[0]
+            # inside one group, as most blocks are: added as the numbers lie
+            i = space.candidates[0]
             number[i] += size
-            steps.add_all(raw, kind, start, size, room.lanes, flat[i * c : i * c + c])
+            steps.add_all(raw, kind, start, size, space.lanes, flat[i * c : i * c + c])
             continue
-        if not turned:
-            steps.turn(raw, kind, start, size, room.turned, room.words)
+        if not transposed:
+            steps.transpose(raw, kind, start, size, space.transposed, space.words)
         if left > 1:
-            steps.nearest(
-                room.turned, size, means, weights, scaled, room.few, left, room.lo, room.hi,
-                room.some, room.work, room.singles, room.scores, room.label,
-            )  # fmt: skip
-        steps.add_block(
-            room.turned, room.words, kind, counts[start : start + size], size, left, room.few,
-            room.label, room.some, room.work, number, sums, exponent,
+            label_block(steps, size, means, weights, scaled, space.candidates, left, space)
+        sum_block(
+            steps, kind, size, counts[start : start + size], space.candidates, left, number, sums,
+            exponent, space,
         )  # fmt: skip
+
+
+@compiled
+def average_groups(totals: Values, counts: Ints, means: Floats, out: Floats) -> None:
+    """Write the average of each group, (k, c); a group without samples keeps its mean."""
+    k, c = means.shape
+    for i in range(k):
+        for ch in range(c):
+            out[i, ch] = totals[i, ch] / counts[i] if counts[i] > 0 else means[i, ch]
 
 
 # -- squares, for standard deviations and the inertia ----------------------------------------------
@@ -79,16 +92,9 @@ def add_moments(
     as in `add_nearest`; int64 squares hold 2**31 samples of 16 bits.
     """
     _add_moments(
-        addresses(),
-        *raw(values),
-        read(ONCE),
-        read(label),
-        number,
-        sums,
-        squares,
-        sum_exponent,
-        square_exponent,
-    )
+        addresses(), *as_bytes(values), read_only(ONCE), read_only(label), number, sums, squares,
+        sum_exponent, square_exponent,
+    )  # fmt: skip
 
 
 @compiled
@@ -98,21 +104,20 @@ def _add_moments(
 ) -> None:  # fmt: skip
     steps = steps_at(places)
     k = len(number)
-    room = room_for(sums.shape[1], k, kind)
+    space = workspace_for(sums.shape[1], k, kind)
     place = np.full(k, -1)
     since = 0
-    for start in range(0, len(raw), BLOCK):
-        size = min(BLOCK, len(raw) - start)
+    for start in range(0, len(raw), BLOCK_SIZE):
+        size = min(BLOCK_SIZE, len(raw) - start)
         left = 1
-        room.few[0] = 0
+        space.candidates[0] = 0
         if label.size > 0:
-            left = gather(label[start : start + size], place, room)
-        steps.turn(raw, kind, start, size, room.turned, room.words)
-        steps.add_block(
-            room.turned, room.words, kind, once, size, left, room.few, room.label, room.some,
-            room.work, number, sums, sum_exponent,
-        )  # fmt: skip
-        add_squares(kind, size, left, room, squares, square_exponent)
+            left = list_groups(label[start : start + size], place, space)
+        steps.transpose(raw, kind, start, size, space.transposed, space.words)
+        sum_block(
+            steps, kind, size, once, space.candidates, left, number, sums, sum_exponent, space
+        )
+        add_squares(kind, size, left, space, squares, square_exponent)
         since += size
         if since >= CARRY_EVERY and squares.shape[2] > 1:
             carry(sums.reshape(-1, sums.shape[2]))
@@ -126,8 +131,9 @@ def add_weighted_moments(
 ) -> None:  # fmt: skip
     """Add samples that occur `counts` times each to the totals of their groups, `label` (n,)."""
     _add_weighted_moments(
-        addresses(), *raw(values), read(counts), read(label), number, sums, squares, sum_exponent
-    )
+        addresses(), *as_bytes(values), read_only(counts), read_only(label), number, sums,
+        squares, sum_exponent,
+    )  # fmt: skip
 
 
 @compiled
@@ -138,25 +144,25 @@ def _add_weighted_moments(
     steps = steps_at(places)
     c, limbs, more = sums.shape[1], sums.shape[2], squares.shape[2]
     flat, flat_squares = sums.reshape(-1), squares.reshape(-1)
-    room = room_for(c, 1, kind)
+    space = workspace_for(c, 1, kind)
     since = 0
-    for start in range(0, len(raw), BLOCK):
-        size = min(BLOCK, len(raw) - start)
-        steps.turn(raw, kind, start, size, room.turned, room.words)
+    for start in range(0, len(raw), BLOCK_SIZE):
+        size = min(BLOCK_SIZE, len(raw) - start)
+        steps.transpose(raw, kind, start, size, space.transposed, space.words)
         if limbs == 1 and len(number) == 1:
-            add_to_one(room.turned, counts[start : start + size], number, flat, flat_squares)
+            add_to_one(space.transposed, counts[start : start + size], number, flat, flat_squares)
             continue
         for p in range(size):
             i, count = np.int64(label[start + p]), counts[start + p]
             number[i] += count
             for ch in range(c):
                 if limbs == 1:
-                    x = np.int64(room.turned[ch, p])
+                    x = np.int64(space.transposed[ch, p])
                     flat[i * c + ch] += x * count
                     flat_squares[i * c + ch] += x * x * count
                 else:
-                    magnitude, shift, sign = parts_of(
-                        room.turned, room.words, kind, ch, p, exponent
+                    magnitude, shift, sign = number_parts(
+                        space.transposed, space.words, kind, ch, p, exponent
                     )
                     add_times(flat, (i * c + ch) * limbs, magnitude, count, shift, sign)
                     add_square(flat_squares, (i * c + ch) * more, magnitude, count, 2 * shift)
@@ -168,12 +174,12 @@ def _add_weighted_moments(
 
 
 @compiled
-def add_to_one(turned: Floats, counts: Ints, number: Ints, sums: Ints, squares: Ints) -> None:
-    """Add a turned block of integers of at most 16 bits to the totals of one group, (c,)."""
+def add_to_one(transposed: Floats, counts: Ints, number: Ints, sums: Ints, squares: Ints) -> None:
+    """Add a transposed block of integers of at most 16 bits to the totals of one group, (c,)."""
     size = len(counts)
     number[0] += counts.sum()
     for ch in range(len(sums)):
-        row, total, square = turned[ch, :size], 0, 0
+        row, total, square = transposed[ch, :size], 0, 0
         for p in range(size):
             x = np.int64(row[p])
             total += x * counts[p]
@@ -183,42 +189,45 @@ def add_to_one(turned: Floats, counts: Ints, number: Ints, sums: Ints, squares: 
 
 
 @compiled
-def gather(label: NDArray[np.uint16], place: Ints, room: Room) -> int:
-    """List the groups of a block in `room.few`, and each sample's place among them."""
+def list_groups(label: NDArray[np.uint16], place: Ints, space: Workspace) -> int:
+    """List the groups of a block in `space.candidates`, and each sample's place among them."""
     left = 0
     for p in range(len(label)):
         i = label[p]
         if place[i] < 0:
             place[i] = left
-            room.few[left] = i
+            space.candidates[left] = i
             left += 1
-        room.label[p] = place[i]
+        space.label[p] = place[i]
     for j in range(left):
-        place[room.few[j]] = -1
+        place[space.candidates[j]] = -1
     return left
 
 
 @compiled
-def add_squares(kind: int, size: int, left: int, room: Room, squares: Limbs, exponent: int) -> None:
-    """Add the squares of a block whose samples are labelled by `room`."""
-    few, label = room.few, room.label[:size]
+def add_squares(
+    kind: int, size: int, left: int, space: Workspace, squares: Limbs, exponent: int
+) -> None:
+    """Add the squares of a block whose samples are labelled by `space`."""
+    candidates, label = space.candidates, space.label[:size]
     c, limbs = squares.shape[1], squares.shape[2]
     flat = squares.reshape(-1)
-    high, low, squared = np.empty(size, np.int64), np.empty(size, np.int64), room.work[0]
+    squared = space.scratch[0]
+    high, low = np.empty(size, np.int64), np.empty(size, np.int64)
     for ch in range(c):
-        row = room.turned[ch, :size]
+        row = space.transposed[ch, :size]
         if limbs == 1:
             for p in range(size):
                 squared[p] = row[p] * row[p]
-            if left <= FEW:
+            if left <= PASSES:
                 for j in range(left):
-                    squares[few[j], ch, 0] += np.int64(sum_where(squared, label, j))
+                    squares[candidates[j], ch, 0] += np.int64(sum_where(squared, label, j))
             else:
                 for p in range(size):
-                    squares[few[label[p]], ch, 0] += np.int64(squared[p])
+                    squares[candidates[label[p]], ch, 0] += np.int64(squared[p])
             continue
-        quantum = quantum_of(row, size, kind, room.work)
-        if quantum != NONE and left <= FEW:
+        quantum = quantum_of(row, size, kind, space.scratch)
+        if quantum != NO_QUANTUM and left <= PASSES:
             # of numbers up to 2**45 quanta: (2**23 high + low)**2, each product below 2**46
             unit = 2.0**-quantum
             for p in range(size):
@@ -226,14 +235,16 @@ def add_squares(kind: int, size: int, left: int, room: Room, squares: Limbs, exp
                 high[p], low[p] = x >> 23, x & 0x7FFFFF
             shift = 2 * quantum - exponent
             for j in range(left):
-                base = (few[j] * c + ch) * limbs
+                base = (candidates[j] * c + ch) * limbs
                 add(flat, base, np.uint64(products(high, high, label, j)), shift + 46, 1)
                 add(flat, base, np.uint64(products(high, low, label, j)), shift + 24, 1)
                 add(flat, base, np.uint64(products(low, low, label, j)), shift, 1)
             continue
         for p in range(size):
-            magnitude, shift, _ = parts_of(room.turned, room.words, kind, ch, p, exponent // 2)
-            add_square(flat, (few[label[p]] * c + ch) * limbs, magnitude, 1, 2 * shift)
+            magnitude, shift, _ = number_parts(
+                space.transposed, space.words, kind, ch, p, exponent // 2
+            )
+            add_square(flat, (candidates[label[p]] * c + ch) * limbs, magnitude, 1, 2 * shift)
 
 
 @compiled

@@ -1,9 +1,9 @@
-"""Samples as the compiled loops take them: bytes, and a number for their type.
+"""Samples as compiled loops take them: bytes, and a number for their type.
 
 numba compiles a function anew for each type of its arguments, and to it a type is also whether an
 array can be written to. Here everything that is read comes as one type: samples as read-only
 bytes, means and the like as read-only arrays. So each loop is compiled once, and only the few
-lines that load samples know all types (`blocks.bound`, `blocks.turn`).
+lines that load samples know all types (`blocks.bound`, `blocks.transpose`).
 """
 
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
+from chunkmeans.kmeans.samples import Bytes
 
 U1, U2, I2, I8, U8, F4, F8 = range(7)
 
-KINDS = {
+KIND_OF = {
     np.dtype(name): kind
     for name, kind in (
         ("u1", U1), ("u2", U2), ("i2", I2), ("i8", I8), ("u8", U8), ("f4", F4), ("f8", F8),
@@ -24,12 +24,12 @@ KINDS = {
 """Numbers of the canonical types."""
 
 
-def raw(values: NDArray[Any]) -> tuple[Bytes, int]:
+def as_bytes(values: NDArray[Any]) -> tuple[Bytes, int]:
     """Return samples (n, c) as bytes (n, c * itemsize) and the number of their type."""
-    return read(values).view(np.uint8), KINDS[values.dtype]
+    return read_only(values).view(np.uint8), KIND_OF[values.dtype]
 
 
-def read(array: NDArray[Any]) -> NDArray[Any]:
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array as loops take those that they read: in C order, aligned, read-only."""
     flags = array.flags
     if not (flags.c_contiguous and flags.aligned):

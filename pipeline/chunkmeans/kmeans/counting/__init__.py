@@ -1,1 +1,1 @@
-"""Distinct pixel vectors and their counts: tables, sketches, look-up."""
+"""Pixels collapsed to distinct vectors and their counts: tables, sketches, look-up."""

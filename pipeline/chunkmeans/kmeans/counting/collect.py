@@ -15,14 +15,14 @@ from chunkmeans.kmeans.counting.sketch import Distinct, DistinctCounter
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Samples, Values, canonical
 
-Vectors = Table | Distinct
+_Vectors = Table | Distinct
 
 
 @dataclass(frozen=True)
 class Collected:
     """What one read of some pixels leaves: a commutative monoid under `merge`."""
 
-    vectors: Vectors
+    vectors: _Vectors
     """All distinct vectors, or a sketch of them."""
     rest: Moments | None
     """Exact totals of all pixels, one group, where `vectors` is only a sketch."""
@@ -46,7 +46,7 @@ class Collected:
     ) -> "Collected":
         """Return what left these `samples()`: all vectors, or with `rest` a sketch of them."""
         dtype, channels = samples.values.dtype, samples.values.shape[1]
-        vectors: Vectors
+        vectors: _Vectors
         if fits(dtype, channels) and rest is None:
             vectors = Table.of(samples)
         else:
@@ -119,7 +119,7 @@ class Collector:
         self.pixels += len(values)
         if len(values):
             if isinstance(self.counter, DistinctCounter):
-                widen(values, self.lowest, self.highest)
+                extend_range(values, self.lowest, self.highest)
             self.counter.add(values)
 
     def result(self) -> Collected:
@@ -137,14 +137,14 @@ class Collector:
         )
 
 
-LANES = 1024
-"""Numbers side by side in `widen`, about."""
+ROW_NUMBERS = 1024
+"""Numbers side by side in `extend_range`, about."""
 
 
-def widen(values: Values, lowest: Values, highest: Values) -> None:
-    """Widen the range of each channel, (c,) and (c,), to that of the samples, (n, c)."""
+def extend_range(values: Values, lowest: Values, highest: Values) -> None:
+    """Extend the range of each channel, (c,) and (c,), to that of the samples, (n, c)."""
     c = len(lowest)
-    lanes = max(1, LANES // c)
+    lanes = max(1, ROW_NUMBERS // c)
     whole = len(values) // lanes * lanes
     # NumPy takes the least of long rows far faster than of short ones
     wide, rest = values[:whole].reshape(-1, lanes * c), values[whole:]

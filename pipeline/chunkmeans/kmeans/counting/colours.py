@@ -13,8 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chunkmeans.kmeans.compiled.assign import count_colours, count_narrow, decode, encode, sparse
-from chunkmeans.kmeans.compiled.jit import compiled
+from chunkmeans.kmeans.counting.codes import (
+    Codes,
+    add_digits,
+    add_plane,
+    count_colours,
+    count_narrow,
+    count_sorted,
+    decode,
+    encode,
+    sparse,
+    write_merged,
+)
 from chunkmeans.kmeans.samples import Ints, Samples, Values
 
 TABLE_BITS = 24
@@ -24,13 +34,12 @@ NARROW_BITS = 16
 """Vectors up to this width are counted in a number each, which together stay in the cache."""
 
 LISTED = 16
-"""Of so many possible codes one may be listed; where more are, a plane takes less room: a listed
-code takes 12 bytes, and two lists that are merged become a third."""
+"""A list is kept while at most 1 in 16 possible codes occurs; beyond that a dense plane of bytes is
+smaller: a listed code takes 12 bytes, and two lists that are merged become a third."""
 
-AT_ONCE = 2**16
+CODES_AT_ONCE = 2**16
 """Codes whose digits are put together at a time."""
 
-Codes = NDArray[np.uint32]
 Planes = tuple[NDArray[np.uint8], ...]
 
 
@@ -117,10 +126,10 @@ class Table:
         codes, counts = np.empty(n + 1, np.uint32), np.empty(n + 1, np.int64)
         rest = self.rest << 8 * len(self.planes)
         found = 0
-        for start in range(0, self.size, AT_ONCE):
-            parts = [plane[start : start + AT_ONCE].astype(np.int64) for plane in self.planes]
+        for start in range(0, self.size, CODES_AT_ONCE):
+            parts = [plane[start : start + CODES_AT_ONCE].astype(np.int64) for plane in self.planes]
             low = reduce(np.add, (part << 8 * i for i, part in enumerate(parts)))
-            a, b = np.searchsorted(self.codes, [start, start + AT_ONCE])
+            a, b = np.searchsorted(self.codes, [start, start + CODES_AT_ONCE])
             found += sparse(low, start, self.codes[a:b], rest[a:b], codes[found:], counts[found:])
         return replace(self, planes=(), codes=codes[:n], rest=counts[:n])
 
@@ -282,9 +291,9 @@ def add_planes(a: Planes, b: Planes, total: Planes) -> Codes:
 
     Of a plane that is not there all digits are zero.
     """
-    over, none = [np.empty(0, np.uint32)], np.zeros(AT_ONCE, np.uint8)
-    for start in range(0, len(total[0]) if total else 0, AT_ONCE):
-        here = slice(start, start + AT_ONCE)
+    over, none = [np.empty(0, np.uint32)], np.zeros(CODES_AT_ONCE, np.uint8)
+    for start in range(0, len(total[0]) if total else 0, CODES_AT_ONCE):
+        here = slice(start, start + CODES_AT_ONCE)
         carry = np.zeros(len(total[0][here]), np.uint8)
         for i, plane in enumerate(total):
             x, y = (part[i][here] if i < len(part) else none[: len(carry)] for part in (a, b))
@@ -303,67 +312,6 @@ def add_list(codes: Codes, rest: Ints, planes: Planes) -> tuple[Codes, Ints]:
     return codes, rest
 
 
-@compiled
-def add_plane(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], carry: NDArray[np.uint8], total: NDArray[np.uint8]
-) -> None:
-    """Add the digits of two planes and what was carried, 0 or 1 each; leave what is carried on."""
-    for i in range(len(a)):
-        digits = np.uint16(a[i]) + np.uint16(b[i]) + np.uint16(carry[i])
-        total[i] = np.uint8(digits & 255)
-        carry[i] = np.uint8(digits >> 8)
-
-
-@compiled
-def add_digits(plane: NDArray[np.uint8], codes: Codes, rest: Ints) -> NDArray[np.bool_]:
-    """Add the lowest digit of each rest to the plane of its code, and leave `rest` the others.
-
-    Returns where there are any, (n,).
-    """
-    kept = np.empty(len(codes), np.bool_)
-    for n in range(len(codes)):
-        total = np.int64(plane[codes[n]]) + (rest[n] & 255)
-        plane[codes[n]] = np.uint8(total & 255)
-        rest[n] = (rest[n] >> 8) + (total >> 8)
-        kept[n] = rest[n] > 0
-    return kept
-
-
-@compiled
-def count_sorted(codes: Codes) -> tuple[Codes, Ints]:
-    """Return the distinct codes of at most 24 bits, ascending, and how often each occurs.
-
-    Sorts by the low half of the bits, then by the high half, which takes a seventh of what
-    NumPy's sort of whole numbers does. Indices are unsigned: one that may be negative is slow.
-    """
-    n, half = len(codes), np.uint32(12)
-    low, high = np.zeros(4097, np.uint32), np.zeros(4097, np.uint32)
-    for p in range(n):
-        low[(codes[p] & np.uint32(0xFFF)) + np.uint32(1)] += np.uint32(1)
-        high[(codes[p] >> half) + np.uint32(1)] += np.uint32(1)
-    for digit in range(4096):
-        low[digit + 1] += low[digit]
-        high[digit + 1] += high[digit]
-    parted, ordered = np.empty(n, np.uint32), np.empty(n + 1, np.uint32)
-    for p in range(n):
-        digit = codes[p] & np.uint32(0xFFF)
-        parted[low[digit]] = codes[p]
-        low[digit] += np.uint32(1)
-    for p in range(n):
-        digit = parted[p] >> half
-        ordered[high[digit]] = parted[p]
-        high[digit] += np.uint32(1)
-    ordered[n] = np.uint32(0xFFFFFFFF)  # no code
-    distinct, ends, found = parted, np.empty(n, np.uint32), np.uint32(0)
-    for p in range(n):  # no branch: whether a code is the last of its kind is a toss-up
-        distinct[found], ends[found] = ordered[p], np.uint32(p + 1)
-        found += np.uint32(ordered[p + 1] != ordered[p])
-    counts = np.empty(found, np.int64)
-    for i in range(found):
-        counts[i] = np.int64(ends[i]) - (np.int64(ends[i - 1]) if i > 0 else 0)
-    return distinct[:found].copy(), counts
-
-
 def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     """Merge two ascending lists of codes, adding the counts of codes in both."""
     if not len(a) or not len(b):
@@ -373,24 +321,3 @@ def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
     for array in (codes, counts):
         array.resize(n, refcheck=False)  # in place: a copy would take as much again
     return codes, counts
-
-
-@compiled
-def write_merged(a: Codes, na: Ints, b: Codes, nb: Ints, codes: Codes, counts: Ints) -> int:
-    """Write what two ascending lists make together; return how many codes there are."""
-    i = j = n = 0
-    while i < len(a) and j < len(b):  # no branch but this one: which list comes next is a toss-up
-        x, y = a[i], b[j]
-        first, second = x <= y, y <= x
-        codes[n] = x if first else y
-        counts[n] = (na[i] if first else 0) + (nb[j] if second else 0)
-        i += 1 if first else 0
-        j += 1 if second else 0
-        n += 1
-    for rest in range(i, len(a)):
-        codes[n], counts[n] = a[rest], na[rest]
-        n += 1
-    for rest in range(j, len(b)):
-        codes[n], counts[n] = b[rest], nb[rest]
-        n += 1
-    return n

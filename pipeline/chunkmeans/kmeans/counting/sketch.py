@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chunkmeans.kmeans.compiled.blocks import BLOCK, room_for
+from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, workspace_for
 from chunkmeans.kmeans.compiled.calls import Addresses, addresses, steps_at
 from chunkmeans.kmeans.compiled.jit import compiled
-from chunkmeans.kmeans.compiled.typed_bytes import Bytes, raw
+from chunkmeans.kmeans.compiled.typed_bytes import as_bytes
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.samples import Floats, Ints, Samples, Values
+from chunkmeans.kmeans.samples import Bytes, Floats, Ints, Samples, Values
 
 SKETCH = 2**17
 """Vectors a sketch holds."""
@@ -110,7 +110,7 @@ class DistinctCounter:
         if values.dtype.kind == "f":
             values = values + 0.0  # -0.0 equals 0.0, so it has to be the same bits
         start, kept = 0, 0
-        new, kind = raw(values)
+        new, kind = as_bytes(values)
         while True:
             start, self._found = insert(
                 addresses(), new, kind, self._channels, start, self._values.view(np.uint8),
@@ -148,7 +148,7 @@ class DistinctCounter:
         self._found = len(rows)
         for new, old in zip(self._entered(), (values, counts, hashes), strict=True):
             new[:] = old[rows]
-        place(self._hashes, self._found, self._slots)
+        fill_slots(self._hashes, self._found, self._slots)
 
     def _make_room(self, size: int) -> None:
         """Take new arrays of `size` vectors."""
@@ -173,27 +173,27 @@ def hashes_of(values: Values) -> Hashes:
     Each channel is stirred by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
     """
     hashes: Hashes = np.empty(len(values), np.uint64)
-    write_hashes(addresses(), *raw(values), values.shape[1], hashes)
+    write_hashes(addresses(), *as_bytes(values), values.shape[1], hashes)
     return hashes
 
 
 @compiled
 def write_hashes(places: Addresses, raw: Bytes, kind: int, c: int, hashes: Hashes) -> None:
     """Write the hash of each sample, block by block."""
-    steps, room = steps_at(places), room_for(c, 1, kind)
-    for start in range(0, len(raw), BLOCK):
-        size = min(BLOCK, len(raw) - start)
-        steps.turn(raw, kind, start, size, room.turned, room.words)
-        hash_block(room.turned, size, hashes[start : start + size])
+    steps, space = steps_at(places), workspace_for(c, 1, kind)
+    for start in range(0, len(raw), BLOCK_SIZE):
+        size = min(BLOCK_SIZE, len(raw) - start)
+        steps.transpose(raw, kind, start, size, space.transposed, space.words)
+        hash_block(space.transposed, size, hashes[start : start + size])
 
 
 @compiled
-def hash_block(turned: Floats, size: int, hashes: Hashes) -> None:
+def hash_block(transposed: Floats, size: int, hashes: Hashes) -> None:
     """Write the hashes of the samples of a block, several at a time."""
     for p in range(size):
         hashes[p] = np.uint64(0x9E3779B97F4A7C15)
-    for ch in range(len(turned)):
-        row = turned[ch]
+    for ch in range(len(transposed)):
+        row = transposed[ch]
         for p in range(size):
             h = hashes[p] ^ np.float64(row[p] + 0.0).view(np.uint64)
             h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -211,12 +211,16 @@ def insert(
     Returns the row that found no room (or the number of rows) and the number of vectors.
     """
     steps = steps_at(places)
-    itemsize, room, block = new.shape[1] // c, room_for(c, 1, kind), np.empty(BLOCK, np.uint64)
+    itemsize, space, block = (
+        new.shape[1] // c,
+        workspace_for(c, 1, kind),
+        np.empty(BLOCK_SIZE, np.uint64),
+    )
     row = start
     while row < len(new):
-        size = min(BLOCK, len(new) - row)
-        steps.turn(new, kind, row, size, room.turned, room.words)
-        hash_block(room.turned, size, block)
+        size = min(BLOCK_SIZE, len(new) - row)
+        steps.transpose(new, kind, row, size, space.transposed, space.words)
+        hash_block(space.transposed, size, block)
         rows = new[row : row + size]
         if itemsize == 1:
             done, found = insert_block(rows, block, values, counts, hashes, slots, found, highest)
@@ -253,8 +257,8 @@ def insert_block(
     for row in range(n):
         h = block[row]
         if h > highest:
-            continue
-        at = h & wrap
+            continue  # not in the sketch, as nearly all samples once there is one
+        at = h & wrap  # open addressing: from its own slot on to the first free one
         while True:
             entry = slots[at]
             if entry < 0:
@@ -279,7 +283,7 @@ def insert_block(
 
 
 @compiled
-def place(hashes: Hashes, found: int, slots: NDArray[np.int32]) -> None:
+def fill_slots(hashes: Hashes, found: int, slots: NDArray[np.int32]) -> None:
     """Enter the first `found` vectors into empty slots."""
     wrap = np.uint64(len(slots) - 1)
     for entry in range(found):

@@ -1,1 +1,1 @@
-"""Sums that do not round."""
+"""Sums that do not round, and totals made of them."""

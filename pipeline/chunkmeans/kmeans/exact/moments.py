@@ -10,7 +10,7 @@ from chunkmeans.kmeans.compiled.sums import add_moments, add_weighted_moments
 from chunkmeans.kmeans.exact.accumulator import Exact, form
 from chunkmeans.kmeans.samples import Floats, Ints, Samples
 
-AT_ONCE = 2**31
+INT64_PIXELS = 2**31
 """Pixels of at most 16 bits whose sums and squares an int64 holds."""
 
 
@@ -33,7 +33,7 @@ class Moments:
         values, weights = samples.values, samples.weights
         f, c = form(values.dtype), values.shape[1]
         pixels = len(values) if samples.counts is None else int(weights.sum())
-        small = values.dtype.itemsize <= 2 and pixels <= AT_ONCE
+        small = values.dtype.itemsize <= 2 and pixels <= INT64_PIXELS
         counts = np.zeros(k, np.int64)
         sums = np.zeros((k, c, 1 if small else f.sum_limbs), np.int64)
         squares = np.zeros((k, c, 1 if small else f.square_limbs), np.int64)

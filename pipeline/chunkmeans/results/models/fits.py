@@ -15,7 +15,7 @@ import numpy as np
 
 from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Start
-from chunkmeans.kmeans.progress import Course, Progress
+from chunkmeans.kmeans.progress import Iterations, Progress
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import FITS, Store
@@ -43,7 +43,7 @@ def write_fit(store: Store, subject: str, mark: str, progress: Progress) -> None
     body = to_json(
         {
             "starts": [asdict(start) for start in progress.starts],
-            "kept": None if progress.kept is None else _packed(progress.kept),
+            "kept": None if progress.of_best is None else _packed(progress.of_best),
             "running": _packed(progress.running),
         }
     )
@@ -72,7 +72,7 @@ def read_fit(store: Store, subject: str, mark: str) -> Progress | None:
         found = json.loads(body)
         return Progress(
             starts=[_start(start) for start in found["starts"]],
-            kept=None if found["kept"] is None else _course(found["kept"]),
+            of_best=None if found["kept"] is None else _course(found["kept"]),
             running=_course(found["running"]),
         )
     except (ValueError, KeyError, TypeError, zlib.error) as error:
@@ -88,7 +88,7 @@ def _checksum(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _packed(course: Course) -> dict[str, Any]:
+def _packed(course: Iterations) -> dict[str, Any]:
     return {
         "residuals": pack_array(np.array(course.residuals, np.float64)),
         "inertias": pack_array(np.array(course.inertias, np.float64)),
@@ -98,8 +98,8 @@ def _packed(course: Course) -> dict[str, Any]:
     }
 
 
-def _course(found: Mapping[str, Any]) -> Course:
-    return Course(
+def _course(found: Mapping[str, Any]) -> Iterations:
+    return Iterations(
         residuals=unpack_array(found["residuals"]).tolist(),
         inertias=unpack_array(found["inertias"]).tolist(),
         counts=[] if found["counts"] is None else list(unpack_array(found["counts"])),

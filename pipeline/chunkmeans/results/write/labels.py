@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box, split
 from chunkmeans.image.info import ImageInfo
-from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.kmeans.model import Model
+from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.models.models import group_json, numbers, write_model_at
 from chunkmeans.results.store.store import METADATA, Store, image_path
 from chunkmeans.results.store.versions import FORMAT

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkmeans.image.info import ImageInfo
-from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.kmeans.model import Model
+from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.write.layout import LabelLayout
 
 VERSION = "0.5"

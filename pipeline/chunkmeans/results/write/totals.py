@@ -17,7 +17,8 @@ import numpy as np
 from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.kmeans.model import Model
+from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import Store
 

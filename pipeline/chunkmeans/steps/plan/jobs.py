@@ -14,7 +14,7 @@ from chunkmeans.features.base import FeatureChain
 from chunkmeans.features.registry import make_features
 from chunkmeans.features.scale import ChannelScale
 from chunkmeans.features.validity import Nodata
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.models.models import has_model
 from chunkmeans.results.read.catalog import COLUMNS
@@ -89,7 +89,7 @@ def catalogue_names(columns: Iterable[str]) -> dict[str, str]:
     return {} if all(name == new for name, new in named.items()) else named
 
 
-def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, Settings]:
+def means_of(config: Config, entries: Sequence[Entry]) -> dict[str, FitSettings]:
     """Return how to fit each image, by id, with the means of earlier results where asked for."""
     settings, init = settings_of(config), config.kmeans.init
     if not isinstance(init, EarlierResults):
@@ -129,7 +129,7 @@ def _found_models(
     return models
 
 
-def _starting(settings: Settings, model: Model, name: str) -> Settings:
+def _starting(settings: FitSettings, model: Model, name: str) -> FitSettings:
     """Return the settings with the means of an earlier model, in the order that decides ties."""
     if model.k > settings.k:
         raise ConfigError(
@@ -139,7 +139,7 @@ def _starting(settings: Settings, model: Model, name: str) -> Settings:
     return replace(settings, init=model.means[model.order])
 
 
-def settings_of(config: Config) -> Settings:
+def settings_of(config: Config) -> FitSettings:
     """Return how to fit; the means of earlier results are not looked up here."""
     kmeans = config.kmeans
     init: Any = kmeans.init
@@ -148,7 +148,7 @@ def settings_of(config: Config) -> Settings:
     elif isinstance(init, EarlierResults):
         init = "random"
     named = ("k", "restarts", "threshold", "max_iterations", "empty", "seed")
-    return Settings(
+    return FitSettings(
         **{name: getattr(kmeans, name) for name in named},
         init=init,
         scale=FeatureChain((*features_of(config).steps, ChannelScale(config.features.scale))),

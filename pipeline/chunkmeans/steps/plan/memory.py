@@ -16,7 +16,7 @@ from chunkmeans.engines.machine import cores
 from chunkmeans.errors import ConfigError
 from chunkmeans.image.grid import Box, chunk_shape, pieces, split
 from chunkmeans.image.info import ImageInfo
-from chunkmeans.kmeans.compiled.columns import SMALL
+from chunkmeans.kmeans.compiled.columns import SMALL_TABLE
 from chunkmeans.kmeans.counting.colours import LISTED, counting_bytes, fits, merged_bytes, planes_of
 from chunkmeans.kmeans.counting.sketch import LIMIT
 from chunkmeans.results.write.layout import LabelLayout
@@ -75,7 +75,7 @@ class VectorBytes:
         if fits(source.dtype, channels):
             possible = 2 ** (8 * width)
             n = min(pixels, possible)
-            apart = 8 * (channels + 1) * n if n <= SMALL * cores() else 0  # a thread's part
+            apart = 8 * (channels + 1) * n if n <= SMALL_TABLE * cores() else 0  # a thread's part
             fit = 36 * n + possible + apart
             task = 2 * (part + counting_bytes(possible))
             return cls(task, merged_bytes(pixels, possible), fit)

@@ -12,7 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from chunkmeans.errors import ResultError
-from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.kmeans.model import Model
+from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.open_results import SegmentedImage
 from chunkmeans.results.store.store import image_path

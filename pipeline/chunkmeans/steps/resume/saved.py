@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
-from chunkmeans.kmeans.fit import Settings
+from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.kmeans.progress import Progress
 from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
 from chunkmeans.results.read.record import content_mark
@@ -113,7 +113,7 @@ class Saved:
         self.store, self.subject, self.watch, self.keeps = store, subject, watch, samples
         self.samples = SavedSamples(store, subject, watch, most)
 
-    def fit(self, settings: Settings) -> SavedFit:
+    def fit(self, settings: FitSettings) -> SavedFit:
         """Return the fit of all that `samples` covers."""
         name = content_mark([asdict(settings), self.samples.marks])
         return SavedFit(self.store, self.subject, name, self.watch)

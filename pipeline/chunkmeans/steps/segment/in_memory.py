@@ -11,8 +11,9 @@ from chunkmeans.engines.base import Engine
 from chunkmeans.errors import ChunkError
 from chunkmeans.events import Watcher, ignore
 from chunkmeans.image.grid import Box
-from chunkmeans.kmeans.fit import Settings
-from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.kmeans.fit import FitSettings
+from chunkmeans.kmeans.model import Model
+from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.write.layout import plan_labels
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
@@ -58,7 +59,7 @@ class ArrayCanvas:
 
 
 def segment_array(
-    source: Input, settings: Settings, engine: Engine, watch: Watcher = ignore
+    source: Input, settings: FitSettings, engine: Engine, watch: Watcher = ignore
 ) -> Segmentation:
     """Segment an image into an array; `engine` runs in this process.
 

@@ -7,10 +7,13 @@ from functools import partial, reduce
 from chunkmeans.engines.machine import cores
 from chunkmeans.events import Iterated
 from chunkmeans.kmeans.counting.collect import Collected
-from chunkmeans.kmeans.fit import Fit, Settings, TablePixels, fit
-from chunkmeans.kmeans.lloyd import Far, Metric, PartialSums, Pixels
+from chunkmeans.kmeans.fit import Fit, FitSettings, fit
+from chunkmeans.kmeans.lloyd import SampleSource
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.model import Iteration
+from chunkmeans.kmeans.partial_sums import Far, PartialSums
 from chunkmeans.kmeans.samples import Floats, Samples
+from chunkmeans.kmeans.tree import TableSource
 from chunkmeans.steps.chunk import Bundle, Chunk
 from chunkmeans.steps.resume.saved import SavedFit
 from chunkmeans.steps.segment.scan import Scan
@@ -53,7 +56,7 @@ def farthest_in_bundle(bundle: Bundle, means: Floats, metric: Metric, number: in
 
 @dataclass
 class ChunkPixels:
-    """`Pixels` that are read, or held, chunk by chunk where the engine runs."""
+    """A `SampleSource` of pixels that are read, or held, chunk by chunk where the engine runs."""
 
     scan: Scan
     metric: Metric
@@ -75,7 +78,7 @@ class ChunkPixels:
 
 
 def iterate(
-    scan: Scan, collected: Collected, settings: Settings, saved: SavedFit | None = None
+    scan: Scan, collected: Collected, settings: FitSettings, saved: SavedFit | None = None
 ) -> Fit:
     """Fit means to all pixels: on their table if there is one, else pass by pass over them.
 
@@ -83,9 +86,9 @@ def iterate(
     """
     trees = settings.restarts * settings.max_iterations > FEW_PASSES
 
-    def pixels(metric: Metric) -> Pixels:
+    def pixels(metric: Metric) -> SampleSource:
         if collected.complete:
-            return TablePixels(collected.samples(), metric, cores())
+            return TableSource(collected.samples(), metric, cores())
         return ChunkPixels(scan, metric, trees)
 
     def report(restart: int, done: Iteration) -> None:

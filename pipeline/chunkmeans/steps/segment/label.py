@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkmeans.image.grid import Box
-from chunkmeans.kmeans.compiled.assign import look_up
+from chunkmeans.kmeans.counting.codes import look_up
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.counting.colours import Table, offset
 from chunkmeans.kmeans.counting.lookup import look_up_table
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.fit import Fit, TablePixels
-from chunkmeans.kmeans.lloyd import Metric
-from chunkmeans.kmeans.model import Floats
-from chunkmeans.kmeans.samples import Samples, Values
+from chunkmeans.kmeans.fit import Fit
+from chunkmeans.kmeans.metric import Metric
+from chunkmeans.kmeans.samples import Floats, Samples, Values
+from chunkmeans.kmeans.tree import TableSource
 from chunkmeans.steps.chunk import Bundle, Chunk
 from chunkmeans.steps.segment.scan import Scan
 
@@ -122,7 +122,7 @@ def label(
     with scan.phase("label") as finished:
         counted = scan.map_reduce(task, merge_counted, "label", finished)
     if complete is not None:
-        return TablePixels(complete.samples(), fit.metric).moments(fit.means)
+        return TableSource(complete.samples(), fit.metric).moments(fit.means)
     if counted is None:
         raise ValueError("labelling counted nothing although it was asked to")
     return counted

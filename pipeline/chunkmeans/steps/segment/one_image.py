@@ -15,7 +15,8 @@ from chunkmeans.image.grid import Box
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import Fit
-from chunkmeans.kmeans.model import Floats, Model
+from chunkmeans.kmeans.model import Model
+from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.store.store import image_path
 from chunkmeans.results.write.complete import Mark
 from chunkmeans.results.write.labels import LabelWriter, create_labels

@@ -150,4 +150,4 @@ def test_a_fit_made_of_a_model_is_the_model_again(made):
     fit = fit_of(model)
     np.testing.assert_array_equal(fit.colours, model.means)
     assert saved_model("out").channels == 1
-    assert len(fit.course) == 2
+    assert len(fit.iterations) == 2

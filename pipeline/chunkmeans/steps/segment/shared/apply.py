@@ -13,9 +13,9 @@ from chunkmeans.engines.base import Engine
 from chunkmeans.errors import ConfigError, ResultError, SourceError
 from chunkmeans.events import COLLECTION, Watcher
 from chunkmeans.kmeans.fit import Fit
-from chunkmeans.kmeans.lloyd import Metric
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.model import Model
-from chunkmeans.kmeans.progress import Course
+from chunkmeans.kmeans.progress import Iterations
 from chunkmeans.results.models.models import model_attributes
 from chunkmeans.results.read.open_results import Run, open_run, open_segmented
 from chunkmeans.results.store.plain_json import to_json
@@ -159,7 +159,7 @@ def config_of(
 def fit_of(model: Model) -> Fit:
     """Return a fit that labels as `model` did, and records the same."""
     means = model.means[model.order]
-    course = Course(
+    course = Iterations(
         residuals=model.residuals.tolist(),
         inertias=model.inertias.tolist(),
         counts=list(model.history[:, model.order]),
@@ -169,8 +169,8 @@ def fit_of(model: Model) -> Fit:
         means=means,
         numbers=(model.order + 1).astype(np.uint16),
         metric=Metric(model.weights),
-        course=course,
-        kept=np.arange(model.k),
+        iterations=course,
+        occupied=np.arange(model.k),
         starts=model.starts,
         best=model.best,
     )

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from chunkmeans.kmeans.compiled.tree import LEAF, Tree, tree_bytes
 from chunkmeans.kmeans.exact.moments import Moments
-from chunkmeans.kmeans.lloyd import Metric, lloyd
+from chunkmeans.kmeans.lloyd import lloyd
+from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
+from chunkmeans.kmeans.tree import LEAF, Tree, tree_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,22 +59,22 @@ def test_stays_equal_while_the_means_move(dtype, channels):
 
 
 @given(strategies.images(non_finite=False), st.integers(1, 9), st.data())
-def test_turns_are_those_of_lloyd(image, k, data):
+def test_iterations_are_those_of_lloyd(image, k, data):
     values = np.ascontiguousarray(np.resize(image.samples, (700, image.channels)))
     metric = Metric(data.draw(strategies.channel_weights(image.channels)))
     means = data.draw(strategies.given_means(image, k))
     samples = Samples(values)
-    turns = Tree.of(samples, metric).turns(means, metric, 5)
+    iterations = Tree.of(samples, metric).iterations(means, metric, 5)
     course = list(lloyd(means, Plain(samples, metric), Moments.of(samples), metric, empty="keep"))
-    assert 1 <= len(turns) <= min(5, len(course))
-    for (asked, partial), iteration in zip(turns, course, strict=False):
+    assert 1 <= len(iterations) <= min(5, len(course))
+    for (asked, partial), iteration in zip(iterations, course, strict=False):
         assert asked.tobytes() == means.tobytes()
         plain = metric.sums(samples, means)
         assert partial.counts.tolist() == plain.counts.tolist()
         assert partial.sums == plain.sums
         means = iteration.means
-    emptied, at_rest = not turns[-1][1].counts.all(), len(turns) == len(course)
-    assert len(turns) == 5 or emptied or at_rest or values.dtype.itemsize > 2
+    emptied, at_rest = not iterations[-1][1].counts.all(), len(iterations) == len(course)
+    assert len(iterations) == 5 or emptied or at_rest or values.dtype.itemsize > 2
 
 
 @pytest.mark.parametrize("n", [0, 1, LEAF, 3 * LEAF + 1])
@@ -95,5 +96,10 @@ def test_holds_every_sample_once():
 def test_its_bytes_are_known_before(dtype, counted):
     values = np.random.default_rng(0).integers(0, 99, (5000, 3)).astype(dtype)
     samples = Samples(values, np.ones(5000, np.int64) if counted else None)
-    nbytes = Tree.of(samples, Metric(np.ones(3))).nbytes
+    tree = Tree.of(samples, Metric(np.ones(3)))
+    arrays = (
+        tree.samples.values, tree.samples.weights, tree.starts, tree.lo, tree.hi, tree.number,
+        tree.sums, tree.columns,
+    )  # fmt: skip
+    nbytes = sum(array.nbytes for array in arrays)
     assert nbytes <= tree_bytes(samples) <= 1.02 * nbytes
