@@ -15,7 +15,7 @@ from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.partial_sums import Far, PartialSums, empty_sums
 from chunkmeans.kmeans.samples import Floats, Samples, Values
 
-ROWS_SORTED = 2**14
+ROWS_SORTED = 2**12
 """Samples that are sorted by their distance at a time, to find the farthest."""
 
 

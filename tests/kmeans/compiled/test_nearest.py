@@ -21,7 +21,7 @@ def test_a_block_and_a_single_sample_are_measured_to_the_same_bits(channels, sca
         squared_distances(block, 0, BLOCK_SIZE, mean, weights, scaled, row)
     assert np.array_equal(out, expected)
     scratch, label = np.empty((2, BLOCK_SIZE)), np.empty(BLOCK_SIZE, np.int64)
-    measure_block(block, BLOCK_SIZE, means, weights, scaled, scratch, label)
+    measure_block(block, BLOCK_SIZE, means, weights, scaled, *scratch, label)
     assert np.array_equal(scratch[1], expected.min(axis=0))
     assert label.tolist() == expected.argmin(axis=0).tolist()
     assert [closest(block, p, means, weights) for p in range(BLOCK_SIZE)] == label.tolist()

@@ -21,7 +21,7 @@ from chunkmeans.kmeans.compiled.jit import array, compiled, step
 from chunkmeans.kmeans.samples import Floats, Indices, Ints, Singles
 
 
-@compiled
+@compiled(inline="always")  # as a call it would keep loops from taking several samples at a time
 def squared_difference(x: float, mean: float, weight: float) -> float:
     """Return what one channel adds to a squared distance.
 
@@ -41,15 +41,15 @@ def squared_distances(
     `transposed` is (c or more, n), samples with channels apart.
     """
     for ch in range(len(mean)):
-        row, m = transposed[ch, first : first + size], mean[ch]
+        row, m, w = transposed[ch, first : first + size], mean[ch], weights[ch]
         # four loops, each without a branch: the compiler takes several samples at a time, leaves
         # out the product with 1, and the first channel needs no zeros to add to
         if scaled and ch == 0:
             for p in range(size):
-                out[p] = squared_difference(row[p], m, weights[ch])
+                out[p] = squared_difference(row[p], m, w)
         elif scaled:
             for p in range(size):
-                out[p] += squared_difference(row[p], m, weights[ch])
+                out[p] += squared_difference(row[p], m, w)
         elif ch == 0:
             for p in range(size):
                 out[p] = squared_difference(row[p], m, 1.0)
@@ -81,21 +81,37 @@ def measure(
     label: Ints,
 ) -> None:  # fmt: skip
     """Find the nearest of all means of each sample of a block: `label`, distance `scratch[1]`."""
-    measure_block(transposed, size, means, weights, scaled, scratch, label)
+    measure_block(transposed, size, means, weights, scaled, scratch[0], scratch[1], label)
 
 
 @compiled
 def measure_block(
-    transposed: Floats, size: int, means: Floats, weights: Floats, scaled: int, scratch: Floats,
-    label: Ints,
+    transposed: Floats, size: int, means: Floats, weights: Floats, scaled: int, distance: Floats,
+    best: Floats, label: Ints,
 ) -> None:  # fmt: skip
     """Do what `measure` does, as a part of another loop."""
-    distance, best = scratch[0], scratch[1]
     for p in range(size):
         best[p] = np.inf
         label[p] = 0
     for i in range(len(means)):
-        squared_distances(transposed, 0, size, means[i], weights, scaled, distance)
+        # the first channel apart, so that no zeros are written first; unscaled apart, so that the
+        # product with 1 is left out; indexed rather than by `squared_distances`, whose slices would
+        # take as long as the arithmetic of so few samples
+        m, w = means[i, 0], weights[0]
+        if scaled:
+            for p in range(size):
+                distance[p] = squared_difference(transposed[0, p], m, w)
+        else:
+            for p in range(size):
+                distance[p] = squared_difference(transposed[0, p], m, 1.0)
+        for ch in range(1, means.shape[1]):
+            m, w = means[i, ch], weights[ch]
+            if scaled:
+                for p in range(size):
+                    distance[p] += squared_difference(transposed[ch, p], m, w)
+            else:
+                for p in range(size):
+                    distance[p] += squared_difference(transposed[ch, p], m, 1.0)
         for p in range(size):
             # selected, not branched on: which mean is nearest is a toss-up on a border
             closer = distance[p] < best[p]
@@ -134,4 +150,4 @@ def nearest(
                     if not second[p] - best[p] > apart:
                         label[p] = closest(transposed, p, some, weights)
                 return
-    measure_block(transposed, size, some, weights, scaled, scratch, label)
+    measure_block(transposed, size, some, weights, scaled, scratch[0], scratch[1], label)
