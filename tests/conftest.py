@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.places import PYTHONPATH
+from tests.support.places import PYTHONPATH
 
 # Programs that tests start import the same files, wherever else the package is installed.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PYTHONPATH, os.environ.get("PYTHONPATH")]))

@@ -22,11 +22,11 @@ from distributed import LocalCluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import oracle
-from tests.judge import assert_equal_to_oracle, same_model
-from tests.strategies import DTYPES, given_means, images
+from tests.support import oracle
+from tests.support.judge import assert_equal_to_oracle, same_model
+from tests.support.strategies import DTYPES, given_means, images
+from tests.support.ways import RAW, USUAL, Way
 from tests.test_exactness import AXES, picture, some_means
-from tests.ways import RAW, USUAL, Way
 
 EXAMPLES = settings().max_examples if settings().max_examples > 25 else 10
 """Each is two whole runs: few in the quick profile, as many as all others in ``ci``."""

@@ -23,9 +23,9 @@ from chunkmeans import (
 from chunkmeans.events import ImageFinished, Iterated, PhaseStarted, RunFinished, RunStarted
 from chunkmeans.sources.formats.npy import NpyImage
 
-from tests.judge import assert_equal_to_oracle, same_model
+from tests.support.judge import assert_equal_to_oracle, same_model
+from tests.support.ways import Way
 from tests.test_exactness import picture, some_means
-from tests.ways import Way
 
 MEANS = [[10.0, 20.0, 30.0], [90.0, 100.0, 80.0], [200.0, 180.0, 220.0]]
 

@@ -12,10 +12,10 @@ from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle
-from tests.judge import assert_equal_to_oracle, deviations, distinct, same_bits
-from tests.strategies import DTYPES, channel_weights, given_means, images
+from tests.support import oracle
+from tests.support.judge import assert_equal_to_oracle, deviations, distinct, same_bits
 from tests.support.pairs import pairwise
+from tests.support.strategies import DTYPES, channel_weights, given_means, images
 
 AXES = {3: "yxc", 4: "zyxc"}
 CHANNELS = (1, 3, 4, 6)

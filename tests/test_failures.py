@@ -14,11 +14,11 @@ from chunkmeans.results.write.labels import LabelWriter
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps import chunk
 
-from tests.outputs import by_state, complete, save_four
+from tests.support.outputs import by_state, complete, save_four
 from tests.support.pairs import pairwise
+from tests.support.ways import Way
 from tests.test_agreement import rows, stored
 from tests.test_exactness import picture
-from tests.ways import Way
 
 MEANS = [[10.0], [90.0], [200.0]]
 ONE_TASK = Way()

@@ -11,8 +11,8 @@ from chunkmeans import make_config, open_run, run
 from chunkmeans.results.store.store import image_path
 from chunkmeans.sources import collect_entries
 
-from tests.hostile import good_files, hostile_files, mutated, tiffs
-from tests.reading import read_all
+from tests.support.hostile import good_files, hostile_files, mutated, tiffs
+from tests.support.reading import read_all
 from tests.test_agreement import stored
 
 GIB = 2**30

@@ -15,12 +15,12 @@ from chunkmeans.events import Advanced, ImageFinished
 from chunkmeans.results.store.store import Store
 from distributed import LocalCluster
 
-from tests.kills import kill_a_worker, killed_driver, written
-from tests.outputs import complete
+from tests.support.kills import kill_a_worker, killed_driver, written
+from tests.support.outputs import complete
+from tests.support.ways import RAW, Way
 from tests.test_agreement import rows
 from tests.test_exactness import picture
 from tests.test_resume import SCOPES, STEPS
-from tests.ways import RAW, Way
 
 MANY_TASKS = Way(small=0, chunk=64, bundle=1)
 """A task is a shard of 8 x 8 pixels."""
@@ -49,7 +49,7 @@ def processes(path):
     """Return the section ``cluster`` of two worker processes on this machine."""
     options = {"n_workers": 2, "threads_per_worker": 1}
     if path == "pixels":
-        options["preload"] = ["chunkmeans.engines.worker.preload", "tests.few_vectors"]
+        options["preload"] = ["chunkmeans.engines.worker.preload", "tests.support.few_vectors"]
     return {"kind": "local", "options": options}
 
 

@@ -18,12 +18,12 @@ from chunkmeans.results.store.store import FITS, SAMPLES, Store
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps.resume import saved, saved_samples
 
-from tests.judge import same_model
-from tests.kills import killed_by, written
-from tests.outputs import save_four
+from tests.support.judge import same_model
+from tests.support.kills import killed_by, written
+from tests.support.outputs import save_four
+from tests.support.ways import tuned
 from tests.test_agreement import RAW, Way, rows
 from tests.test_exactness import picture
-from tests.ways import tuned
 
 TABLE = Way(small=0, chunk=256, bundle=1)
 PIXELS = Way(small=0, chunk=256, bundle=1, **RAW)

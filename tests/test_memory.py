@@ -17,8 +17,8 @@ import pytest
 from chunkmeans import make_config, plan, run
 from chunkmeans.errors import ConfigError
 
-from tests import huge
 from tests.benchmarks.measure import run as measured
+from tests.support import huge
 
 ROOT = Path(__file__).parents[1]
 MIB = 2**20

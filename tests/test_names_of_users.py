@@ -10,7 +10,7 @@ from time import monotonic, sleep
 import numpy as np
 import pytest
 
-from tests.places import PYTHONPATH
+from tests.support.places import PYTHONPATH
 
 NAMES = ("pipeline", "sources", "engines", "kmeans", "results", "steps", "config", "tasks")
 """Our source root, our sub-packages, and a module; none of them is a name of its own in Python."""

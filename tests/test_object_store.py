@@ -14,7 +14,7 @@ from chunkmeans.sources import ReadOptions, open_image
 from chunkmeans.sources.find.collection import collect_entries
 from typer.testing import CliRunner
 
-from tests.object_store import OBJECTS, Told, put
+from tests.support.object_store import OBJECTS, Told, put
 from tests.test_exactness import picture
 
 TILE, EDGE = 64, 1024

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests import oracle, strategies
+from tests.support import oracle, strategies
 
 
 def column(*values: float, dtype: str = "uint8") -> NDArray[Any]:

@@ -11,7 +11,7 @@ from chunkmeans import SourceError, open_run, segment
 from chunkmeans.cli.commands import app
 from typer.testing import CliRunner
 
-from tests.outputs import by_state, complete, save_four
+from tests.support.outputs import by_state, complete, save_four
 from tests.test_agreement import stored
 from tests.test_exactness import picture
 

@@ -25,11 +25,11 @@ from chunkmeans.results.store.store import LEASE, Store
 from chunkmeans.results.write.labels import LabelWriter
 from chunkmeans.sources.formats.npy import NpyImage
 
-from tests.kills import killed_at, killed_by, moments_of, written
-from tests.outputs import complete, save_four
+from tests.support.kills import killed_at, killed_by, moments_of, written
+from tests.support.outputs import complete, save_four
+from tests.support.ways import Way
 from tests.test_agreement import rows
 from tests.test_exactness import picture
-from tests.ways import Way
 
 WAYS = {"one task": Way(), "many tasks": Way(small=0, chunk=64, bundle=1)}
 MEANS = [[10.0], [90.0], [200.0]]

@@ -12,9 +12,9 @@ import tifffile
 from chunkmeans import secrets
 from chunkmeans.secrets import HIDDEN, holds_password, keep_secret, without_secrets
 
-from tests.places import PYTHONPATH
+from tests.support.places import PYTHONPATH
+from tests.support.web import served
 from tests.test_exactness import picture
-from tests.web import served
 
 ROOT = Path(__file__).parents[1]
 CANARY = "canary/Zq7+x0"
@@ -129,7 +129,7 @@ def test_what_opened_a_store_is_hidden_wherever_it_turns_up(monkeypatch):
 # -- runs -----------------------------------------------------------------------------------------
 
 NASTY = """
-import tests.object_store as o, glob
+import tests.support.object_store as o, glob
 for n in glob.glob('in/*'):
     o.put('told://' + n, open(n, 'rb').read())
 class Nasty(o.Told):

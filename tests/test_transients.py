@@ -21,10 +21,10 @@ from chunkmeans.results.store.lease import holder
 from chunkmeans.results.store.store import Store, image_path
 from PIL import Image as Pillow
 
-from tests.object_store import OBJECTS, Told, objects, put
+from tests.support.object_store import OBJECTS, Told, objects, put
 from tests.support.pairs import pairwise
+from tests.support.ways import Way
 from tests.test_exactness import picture
-from tests.ways import Way
 
 MEANS = [[10.0], [90.0], [200.0]]
 WHOLE = Way()
@@ -78,7 +78,7 @@ def config(out, scope="image"):
 
 
 def results(out):
-    """Return what a run leaves but what tells of times: see `tests.kills.written`."""
+    """Return what a run leaves but what tells of times: see `tests.support.kills.written`."""
     return {
         name: data
         for name, data in objects(f"told://{out}").items()

@@ -13,7 +13,7 @@ from chunkmeans.cli.failures import interruptible
 from chunkmeans.errors import ChunkError, ClusterError, ConfigError, ResultError, SourceError
 
 from tests.cli.runner import DONE, Runner
-from tests.places import PYTHONPATH
+from tests.support.places import PYTHONPATH
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 from chunkmeans import api, cli
 from chunkmeans.events import both
 
-from tests.ways import Way
+from tests.support.ways import Way
 
 
 def main(given):

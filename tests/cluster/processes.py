@@ -15,13 +15,13 @@ import pytest
 from distributed import Client
 from distributed.deploy.spec import SpecCluster
 
-from tests.places import PYTHONPATH
-from tests.ways import RAW, Way
+from tests.support.places import PYTHONPATH
+from tests.support.ways import RAW, Way
 
 ROOT = Path(__file__).parents[2]
 PIXELS = Way(small=0, chunk=64, bundle=1, **RAW)
 """The driver's part of many small tasks, and of iterations that go over the pixels."""
-RAW_WORKERS = ("--preload", "tests.few_vectors")
+RAW_WORKERS = ("--preload", "tests.support.few_vectors")
 """The workers' part of the latter."""
 LOOPBACK = "127.0.0.1"
 START = 240.0

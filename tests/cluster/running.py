@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.kills import written
+from tests.support.kills import written
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("chunkmeans")

@@ -15,7 +15,7 @@ from chunkmeans.errors import ClusterError
 from chunkmeans.events import Advanced, PhaseStarted
 
 from tests.cluster.processes import PIXELS, RAW_WORKERS, Site, pids_at, started_here
-from tests.kills import written
+from tests.support.kills import written
 from tests.test_agreement import rows
 from tests.test_exactness import picture
 
@@ -138,7 +138,11 @@ def test_a_worker_lost_in_every_phase_and_every_iteration_costs_time_and_nothing
         site.start_workers(2, *RAW_WORKERS, *SLOW)
         cluster, losses = site.section(), Losses(lambda: site.address)
     else:
-        preload = ["chunkmeans.engines.worker.preload", "tests.few_vectors", "tests.cluster.slow"]
+        preload = [
+            "chunkmeans.engines.worker.preload",
+            "tests.support.few_vectors",
+            "tests.cluster.slow",
+        ]
         options = {"n_workers": 2, "threads_per_worker": 1, "preload": preload}
         cluster, losses = {"kind": "local", "options": options}, Losses(started_here)
     ran(scope, cluster, losses)

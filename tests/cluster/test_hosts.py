@@ -11,7 +11,7 @@ from chunkmeans import make_config, run
 
 from tests.cluster.hosts import Network, NoNamespaces
 from tests.cluster.processes import RAW_WORKERS, Site, drive, ended, heard
-from tests.kills import written
+from tests.support.kills import written
 from tests.test_exactness import picture
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -12,9 +12,9 @@ from chunkmeans.errors import ClusterError
 from chunkmeans.sources import registry
 
 from tests.cluster.processes import Site
+from tests.support.ways import Way
 from tests.test_agreement import stored
 from tests.test_exactness import picture
-from tests.ways import Way
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -26,10 +26,10 @@ from chunkmeans.steps.plan.jobs import jobs_of
 from typer.testing import CliRunner
 
 from tests.cluster.seaweed import BUCKET, Seaweed, s3
-from tests.kills import killed_driver
-from tests.places import PYTHONPATH
+from tests.support.kills import killed_driver
+from tests.support.places import PYTHONPATH
+from tests.support.ways import Way
 from tests.test_exactness import picture
-from tests.ways import Way
 
 __all__ = ["s3"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster.conftest import end, soon
 from tests.cluster.running import ROOT, chunkmeans, command, results_of
-from tests.places import PYTHONPATH
+from tests.support.places import PYTHONPATH
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

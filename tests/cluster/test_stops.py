@@ -11,7 +11,7 @@ import pytest
 from chunkmeans import make_config, open_run, run
 
 from tests.cluster.processes import RAW_WORKERS, Site, drive, ended, heard
-from tests.kills import written
+from tests.support.kills import written
 from tests.test_exactness import picture
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -111,7 +111,11 @@ def test_ctrl_c_stops_a_command_whose_scheduler_stands_still(site):
 
 
 def test_a_second_ctrl_c_ends_a_local_run_and_its_workers_at_once(site):
-    preload = ["chunkmeans.engines.worker.preload", "tests.few_vectors", "tests.cluster.slow"]
+    preload = [
+        "chunkmeans.engines.worker.preload",
+        "tests.support.few_vectors",
+        "tests.cluster.slow",
+    ]
     options = {"n_workers": 2, "threads_per_worker": 1, "preload": preload}
     process = started({"kind": "local", "options": options}, CHUNKMEANS_SLOW="0.3")
     heard(process, "Advanced iterate", 3)

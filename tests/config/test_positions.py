@@ -8,7 +8,7 @@ from chunkmeans.errors import ConfigError
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tests.strategies  # noqa: F401  sets the profile of hypothesis: no deadline
+import tests.support.strategies  # noqa: F401  sets the profile of hypothesis: no deadline
 from tests.config.examples import LEAST, message
 
 

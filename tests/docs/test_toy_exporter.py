@@ -12,8 +12,8 @@ from chunkmeans.results.read.record import RunRecord, write_record
 from chunkmeans.results.store.store import Store
 from chunkmeans.testing import ExporterTests
 
-from tests.places import PYTHONPATH
 from tests.results.examples import finished, image_info, image_labels
+from tests.support.places import PYTHONPATH
 
 EXAMPLES = Path(__file__).parents[2] / "docs/extending/examples"
 

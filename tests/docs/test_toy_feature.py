@@ -10,8 +10,8 @@ from chunkmeans import ConfigError, apply, make_config, open_run, run, segment
 from chunkmeans.steps import tuning
 from chunkmeans.testing import FeatureTests
 
+from tests.support.ways import tuned
 from tests.test_exactness import picture
-from tests.ways import tuned
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "extending" / "examples"
 

@@ -9,7 +9,7 @@ from chunkmeans.kmeans.samples import canonical
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle, strategies
+from tests.support import oracle, strategies
 
 EVERY = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64",
          "float16", "float32", "float64")  # fmt: skip

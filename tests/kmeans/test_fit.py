@@ -19,8 +19,8 @@ from chunkmeans.kmeans.tree import TableSource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests import oracle, strategies
 from tests.kmeans.examples import RawPixels, collect, column, same_moments
+from tests.support import oracle, strategies
 
 
 def fitted(values, settings, **options):

@@ -16,8 +16,8 @@ from chunkmeans.kmeans.tree import TableSource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests import oracle, strategies
 from tests.kmeans.examples import RawPixels, collect, column, parts
+from tests.support import oracle, strategies
 
 POLICIES = st.sampled_from(["farthest", "keep"])
 

@@ -8,8 +8,8 @@ from chunkmeans.kmeans.metric import Metric
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle, strategies
 from tests.kmeans.examples import column
+from tests.support import oracle, strategies
 
 
 class TestWeights:

@@ -13,8 +13,8 @@ from chunkmeans.kmeans.tree import TableSource
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import collect, column
+from tests.support import strategies
 
 
 def saves(values, settings, before=None):

@@ -11,8 +11,8 @@ from chunkmeans.kmeans.seeding import Draws, plusplus_means, random_means
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import collect, column, parts, small_sketch, table_of
+from tests.support import strategies
 
 ONE = Metric(np.ones(1))
 BELOW = [636, 269, 40, 16, 813, 912]

@@ -10,8 +10,8 @@ from chunkmeans.kmeans.tree import LEAF, Tree, tree_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import CANONICAL
+from tests.support import strategies
 
 
 class Plain:

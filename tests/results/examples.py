@@ -15,7 +15,7 @@ from chunkmeans.results.write.labels import LabelWriter, create_labels
 from chunkmeans.results.write.layout import plan_labels
 from hypothesis import strategies as st
 
-import tests.strategies  # noqa: F401  sets the profile of hypothesis
+import tests.support.strategies  # noqa: F401  sets the profile of hypothesis
 
 
 def image_info(shape, axes=None, channels=3, dtype="uint8", **more):

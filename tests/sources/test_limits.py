@@ -13,7 +13,7 @@ from chunkmeans.sources import ReadOptions, open_image
 from chunkmeans.sources.formats.tiff.directories import check_directories
 from PIL import Image as Pillow
 
-from tests.hostile import pages, pyramid, tiff
+from tests.support.hostile import pages, pyramid, tiff
 
 PICTURE = np.arange(20 * 30, dtype=np.uint8).reshape(20, 30)
 GREY = {"photometric": "minisblack"}

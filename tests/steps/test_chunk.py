@@ -14,8 +14,8 @@ from chunkmeans.steps.plan.memory import cut
 from chunkmeans.steps.segment.iterate import sum_bundle
 
 from tests.steps.examples import source
+from tests.support.ways import tuned
 from tests.test_exactness import picture, some_means
-from tests.ways import tuned
 
 
 @pytest.fixture(autouse=True)

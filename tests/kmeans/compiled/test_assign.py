@@ -7,8 +7,8 @@ from chunkmeans.kmeans.compiled.assign import BLOCK_SIZE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle, strategies
 from tests.kmeans.examples import column
+from tests.support import oracle, strategies
 
 
 def nearest(values, means, weights=None):

@@ -9,7 +9,7 @@ from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle, strategies
+from tests.support import oracle, strategies
 
 
 @compiled

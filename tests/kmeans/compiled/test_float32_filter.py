@@ -10,8 +10,8 @@ from chunkmeans.kmeans.tree import Tree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle, strategies
 from tests.kmeans.examples import CANONICAL
+from tests.support import oracle, strategies
 
 SIZE = 3 * BLOCK_SIZE + 77
 

@@ -8,8 +8,8 @@ from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE
 from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Samples
 
-from tests import oracle
 from tests.kmeans.examples import exactly
+from tests.support import oracle
 
 
 def check(values, means, counts=None):

@@ -6,7 +6,7 @@ from chunkmeans.kmeans.counting.codes import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
+from tests.support import strategies
 
 
 @pytest.mark.parametrize(

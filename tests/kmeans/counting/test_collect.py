@@ -12,7 +12,6 @@ from chunkmeans.kmeans.samples import Samples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import (
     collect,
     column,
@@ -22,6 +21,7 @@ from tests.kmeans.examples import (
     small_sketch,
     table_of,
 )
+from tests.support import strategies
 
 
 def same(a, b):

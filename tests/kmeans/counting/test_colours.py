@@ -19,8 +19,8 @@ from chunkmeans.kmeans.counting.colours import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import parts, same_samples, table_of
+from tests.support import strategies
 
 FITTING = [("u1", 1), ("u1", 2), ("u1", 3), ("u2", 1), ("i2", 1)]
 

@@ -9,7 +9,7 @@ from chunkmeans.kmeans.metric import Metric
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests import oracle
+from tests.support import oracle
 
 
 def labels(values, means, weights=None):

@@ -11,7 +11,6 @@ from chunkmeans.kmeans.samples import Samples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import (
     column,
     parts,
@@ -20,6 +19,7 @@ from tests.kmeans.examples import (
     small_sketch,
     table_of,
 )
+from tests.support import strategies
 
 GOLDEN = [0x33FE8BD4F9C57863, 0x870D1ECDB6EF13BE, 0x253AA7B4A0AC70BB]
 TYPES = [("u2", 3), ("i8", 1), ("f4", 1), ("f8", 3)]

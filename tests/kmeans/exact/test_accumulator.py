@@ -18,8 +18,8 @@ from chunkmeans.kmeans.samples import Samples
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import CANONICAL, exactly
+from tests.support import strategies
 
 BASE = 2**32
 

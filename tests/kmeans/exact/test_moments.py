@@ -12,8 +12,8 @@ from chunkmeans.kmeans.samples import Samples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import column, exactly, same_moments, table_of
+from tests.support import strategies
 
 
 @st.composite

@@ -16,8 +16,8 @@ from chunkmeans.results.store.store import SAMPLES, Store
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import strategies
 from tests.kmeans.examples import collect, column, same_moments, same_samples, small_sketch
+from tests.support import strategies
 
 COVERS = {"a": None, "b": (Box((0, 2), (4, 6)), Box((4, 0), (5, 6)))}
 

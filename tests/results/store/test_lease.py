@@ -16,7 +16,7 @@ from chunkmeans.results.store import lease as module
 from chunkmeans.results.store.lease import BEATS_UNTIL_DEAD, Holder, Lease, holder, lives
 from chunkmeans.results.store.store import LEASE, Store
 
-from tests.object_store import Told
+from tests.support.object_store import Told
 
 BEAT = 0.05
 ROUNDS = 60

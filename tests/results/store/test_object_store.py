@@ -8,7 +8,7 @@ from chunkmeans.results.store.object_store import Bucket
 from chunkmeans.results.store.store import Store
 from chunkmeans.retry import is_transient
 
-from tests.object_store import OBJECTS, Told, objects, put
+from tests.support.object_store import OBJECTS, Told, objects, put
 
 
 @pytest.fixture(autouse=True)

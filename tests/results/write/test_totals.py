@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.results.examples import any_store, model
-from tests.strategies import DTYPES
+from tests.support.strategies import DTYPES
 
 __all__ = ["any_store"]
 

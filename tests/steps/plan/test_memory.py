@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.steps.examples import source
-from tests.ways import tuned
+from tests.support.ways import tuned
 
 MIB = 2**20
 

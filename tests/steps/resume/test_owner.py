@@ -9,8 +9,8 @@ from chunkmeans.results.store.store import Store
 from chunkmeans.steps.resume.owner import clear_output, previous_run
 from chunkmeans.steps.resume.saved import subject_of, subject_of_image, sweep
 
-from tests.object_store import Told  # noqa: F401  registers told://
 from tests.steps.examples import config, save_images
+from tests.support.object_store import Told  # noqa: F401  registers told://
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from chunkmeans.steps.tuning import DEFAULT
 from tests.kmeans.examples import collect as collected_of
 from tests.kmeans.examples import column
 from tests.steps.examples import source
+from tests.support.ways import tuned
 from tests.test_exactness import picture
-from tests.ways import tuned
 
 
 class Clock:

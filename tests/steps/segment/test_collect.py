@@ -12,10 +12,10 @@ from chunkmeans.steps.segment.scan import Scan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import oracle
-from tests.judge import distinct
 from tests.steps.examples import source
-from tests.strategies import chunk_shapes, images
+from tests.support import oracle
+from tests.support.judge import distinct
+from tests.support.strategies import chunk_shapes, images
 from tests.test_exactness import AXES
 
 

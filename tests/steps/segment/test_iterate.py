@@ -14,9 +14,9 @@ from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import ChunkPixels, iterate
 from chunkmeans.steps.segment.scan import Scan
 
-from tests import oracle
-from tests.judge import distinct as table_of
 from tests.steps.examples import source
+from tests.support import oracle
+from tests.support.judge import distinct as table_of
 from tests.test_exactness import picture, some_means
 
 

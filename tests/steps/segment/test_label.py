@@ -12,8 +12,8 @@ from chunkmeans.steps.segment.iterate import iterate
 from chunkmeans.steps.segment.label import label, merge_counted
 from chunkmeans.steps.segment.scan import Scan
 
-from tests import oracle
 from tests.steps.examples import source
+from tests.support import oracle
 from tests.test_exactness import picture
 
 START = np.array([[10.0, 10.0], [100.0, 60.0], [220.0, 240.0]])

@@ -18,8 +18,8 @@ from chunkmeans.steps.segment.many_images import segment_images
 
 from tests.steps.examples import config, in_many_tasks, jobs
 from tests.steps.poison import poisoned
+from tests.support.ways import tuned
 from tests.test_exactness import picture
-from tests.ways import tuned
 
 
 def endings(jobs, engine, watch=ignore):

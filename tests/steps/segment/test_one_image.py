@@ -12,8 +12,8 @@ from chunkmeans.results.write.complete import complete
 from chunkmeans.steps.job import Opened
 from chunkmeans.steps.segment.one_image import segment_image
 
-from tests.judge import assert_equal_to_oracle
 from tests.steps.examples import MEANS, jobs
+from tests.support.judge import assert_equal_to_oracle
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from distributed import Client
 
 from tests.engines import tasks
 from tests.engines.refused import assert_refused
-from tests.places import PYTHONPATH
+from tests.support.places import PYTHONPATH
 
 GIB = 2**30
 

@@ -8,9 +8,9 @@ from chunkmeans import ConfigError, ResultError, apply, open_run, run
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps.segment.shared.apply import fit_of, saved_model
 
-from tests.judge import same_model
-from tests.oracle import nearest
 from tests.steps.examples import config, save_images
+from tests.support.judge import same_model
+from tests.support.oracle import nearest
 from tests.test_exactness import picture
 
 

@@ -21,11 +21,11 @@ from chunkmeans.steps.segment.collect import collect_bundle
 from chunkmeans.steps.segment.shared import members, shared_means
 from chunkmeans.steps.segment.shared.shared_means import Gathered, segment_collection
 
-from tests.judge import same_model
 from tests.steps.examples import config, in_many_tasks, jobs, source
 from tests.steps.poison import poisoned
+from tests.support.judge import same_model
+from tests.support.ways import tuned
 from tests.test_exactness import picture
-from tests.ways import tuned
 
 
 def pooled(jobs, engine=None):

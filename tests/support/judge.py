@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 from chunkmeans.kmeans.samples import Samples
 
-from tests import oracle
+from tests.support import oracle
 
 
 def assert_equal_to_oracle(labels, model, image, means, **how):

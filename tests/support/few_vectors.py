@@ -2,7 +2,7 @@
 
 from chunkmeans.kmeans.counting import colours, sketch
 
-from tests.ways import RAW
+from tests.support.ways import RAW
 
 
 def dask_setup(worker):

@@ -19,7 +19,7 @@ from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.results.write.labels import LabelWriter
 from chunkmeans.sources.formats.npy import NpyImage
 
-from tests.ways import Way
+from tests.support.ways import Way
 
 MOMENTS = (
     (NpyImage, "describe"),
@@ -98,7 +98,7 @@ def killed_driver(sections, way, number, delay):
     it was killed, and those processes, which end when they notice.
     """
     given = json.dumps([sections, asdict(way), number, delay])
-    program = "import sys; from tests.kills import drive; drive(sys.argv[1])"
+    program = "import sys; from tests.support.kills import drive; drive(sys.argv[1])"
     process = subprocess.Popen([sys.executable, "-c", program, given])
     below = []
     while process.poll() is None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import DTypeLike, NDArray
 
-from tests import oracle
+from tests.support import oracle
 
 DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 LARGEST = {"float16": 1e3, "float32": 1e30, "float64": 1e100}
