@@ -20,7 +20,7 @@ from chunkmeans.results.store.lease import Lease, holder
 from chunkmeans.results.store.object_store import Bucket
 from chunkmeans.results.store.store import Store, image_path
 from chunkmeans.sources import ReadOptions
-from chunkmeans.sources import open_segmented as open_source
+from chunkmeans.sources import open_image as open_source
 from chunkmeans.sources.files.paths import local
 from chunkmeans.steps.plan.jobs import jobs_of
 from typer.testing import CliRunner
