@@ -10,7 +10,7 @@ from typing import Literal, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -170,23 +170,12 @@ class Lines(Display):
             self._next[phase.name] = self.tally.clock() + self.EVERY
 
 
-class _Of(TextColumn):
-    """A column that shows a property of the phase behind a bar."""
-
-    def __init__(
-        self, name: str, style: str, justify: Literal["left", "right"] = "left", width: int = 0
-    ) -> None:
-        super().__init__("", table_column=Column(no_wrap=True, min_width=width, justify=justify))
-        self.name, self.column_style, self.width = name, style, width
-
-    def render(self, task: Task) -> Text:
-        """Return what the property is now."""
-        phase: Phase = task.fields["phase"]
-        if self.name == "subject":
-            text = short(phase.subject, self.width) if phase.name != "images" else ""
-        else:
-            text = str(getattr(phase, self.name))
-        return Text(text, self.column_style)
+def _column(
+    shown: str, style: str, justify: Literal["left", "right"] = "left", width: int = 0
+) -> TextColumn:
+    """Return a column that shows a property of a bar's task, such as one of the phase behind it."""
+    column = Column(no_wrap=True, min_width=width, justify=justify)
+    return TextColumn(f"{{task.{shown}}}", style, justify, markup=False, table_column=column)
 
 
 class Bars(Display):
@@ -196,20 +185,22 @@ class Bars(Display):
         super().__init__(tally)
         self.console = console
         # 80 columns hold a row in its narrow form
-        subject, bar = (_SUBJECT_WIDTH, 24) if console.width >= _WIDE_TERMINAL else (14, 8)
-        heads = (_Of("name", "bold", width=7), _Of("subject", "cyan", width=subject))
-        self.bars = Progress(
+        wide = console.width >= _WIDE_TERMINAL
+        self._letters, bar = (_SUBJECT_WIDTH, 24) if wide else (14, 8)
+        heads = (
             SpinnerColumn(style="blue"),
+            _column("fields[phase].name", "bold", width=7),
+            _column("description", "cyan", width=self._letters),
+        )
+        self.bars = Progress(
             *heads,
             BarColumn(bar_width=bar, complete_style="blue", finished_style="green"),
-            _Of("progress", "bold", "right", width=4),
-            _Of("speed", "dim"),
-            _Of("left", "dim"),
+            _column("fields[phase].progress", "bold", "right", width=4),
+            _column("fields[phase].speed", "dim"),
+            _column("fields[phase].left", "dim"),
             console=console,
         )
-        self.fits = Progress(
-            SpinnerColumn(style="blue"), *heads, _Of("fit", "magenta"), console=console
-        )
+        self.fits = Progress(*heads, _column("fields[phase].fit", "magenta"), console=console)
         self.live = Live(Group(self.bars, self.fits), console=console, refresh_per_second=8)
         self._rows: dict[tuple[str, str], tuple[Progress, TaskID]] = {}
 
@@ -220,7 +211,9 @@ class Bars(Display):
     def begin(self, phase: Phase) -> None:
         """Add a row."""
         rows = self.fits if phase.name == FIT else self.bars
-        row = rows.add_task("", total=1.0 if phase.total or phase.units else None, phase=phase)
+        subject = short(phase.subject, self._letters) if phase.name != "images" else ""
+        total = 1.0 if phase.total or phase.units else None
+        row = rows.add_task(subject, total=total, phase=phase)
         self._rows[phase.name, phase.subject] = rows, row
 
     def advance(self, phase: Phase) -> None:
