@@ -19,7 +19,6 @@ from chunkmeans.sources.decode.orientation import Orientation
 from chunkmeans.sources.files.byte_ranges import open_file
 from chunkmeans.sources.formats.pillow_modes import channels_of, decoded_picture
 from chunkmeans.sources.formats.whole_picture import (
-    PictureHeader,
     WholeImage,
     exif_orientation,
     picture_info,
@@ -51,15 +50,10 @@ class RasterImage(WholeImage):
             several = picture.format in _ANIMATED and getattr(picture, "is_animated", False)
             if several and self.options.series == 0:
                 warnings += ("it has several frames; only the first is read (images.series)",)
-            header = PictureHeader(
-                picture.height,
-                picture.width,
-                channels,
-                alpha=alpha,
-                orientation=orientation,
-                warnings=warnings,
+            size = picture.height, picture.width
+            return picture_info(
+                self.options, size, channels, orientation, alpha=alpha, warnings=warnings
             )
-            return picture_info(header, self.options)
 
     def load(self) -> Pixels:
         """Decode the frame."""

@@ -6,7 +6,6 @@ pixels, by alpha or by a transparent colour, are not valid. Checksums of all chu
 
 import struct
 import zlib
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 
 from chunkmeans.errors import SourceError
 from chunkmeans.image.info import ImageInfo, Pixels
+from chunkmeans.sources.base import ReadOptions
+from chunkmeans.sources.decode.orientation import Orientation
 from chunkmeans.sources.files.byte_ranges import open_file
 from chunkmeans.sources.formats.whole_picture import (
-    PictureHeader,
     WholeImage,
     exif_orientation,
     picture_info,
@@ -39,14 +39,6 @@ _KEY_BYTES = {_GREY: 2, _RGB: 6}
 """Bytes of a transparent colour (tRNS), by colour type; of a palette it is alpha by index."""
 
 
-@dataclass(frozen=True)
-class PngHeader(PictureHeader):
-    """The chunks of a PNG beside its pixels."""
-
-    scale: int = 1
-    """What libpng multiplies grey numbers of less than 8 bits with, to fill 8 bits."""
-
-
 class PngImage(WholeImage):
     """A PNG; of an animated one, the picture that is shown where there is no animation."""
 
@@ -56,25 +48,28 @@ class PngImage(WholeImage):
         """Return what is in the chunks beside the pixels."""
         self.has_no("series", "level")
         with open_file(self.path, self.options.storage_options) as file:
-            return picture_info(read_png_header(file), self.options)
+            return read_png_header(file, self.options)[0]
 
     def load(self) -> Pixels:
         """Decode the picture, after its checksums."""
         with open_file(self.path, self.options.storage_options) as file:
             data = file.read()
-        header = read_png_header(BytesIO(data))
+        info, orientation, scale = read_png_header(BytesIO(data), self.options)
         check_sums(data)
         stored: NDArray[Any] = imagecodecs.png_decode(data)
         stored = stored.reshape(*stored.shape[:2], -1)
-        values = stored[..., : header.channels]
-        if header.scale > 1:
-            values = values // np.uint8(header.scale)
-        alpha = stored.shape[-1] > header.channels
-        return upright(Pixels(values, stored[..., -1] != 0 if alpha else None), header.orientation)
+        values = stored[..., : info.channels]
+        if scale > 1:
+            values = values // np.uint8(scale)
+        alpha = stored.shape[-1] > info.channels
+        return upright(Pixels(values, stored[..., -1] != 0 if alpha else None), orientation)
 
 
-def read_png_header(file: BinaryIO) -> PngHeader:
+def read_png_header(file: BinaryIO, options: ReadOptions) -> tuple[ImageInfo, Orientation, int]:
     """Read the chunks of a PNG except its pixels, as far as the file goes.
+
+    Returns what the upright picture is, how the stored one is shown, and what libpng multiplies
+    grey numbers of less than 8 bits with, to fill 8 bits.
 
     Raises
     ------
@@ -97,17 +92,18 @@ def read_png_header(file: BinaryIO) -> PngHeader:
     plain = depth == 16 or (depth == 8 and colour != _PALETTE and (alpha or key is None))
     alpha = alpha or key is not None
     decoded = height * width * (channels + alpha) * depth // 8
-    return PngHeader(
-        height=height,
-        width=width,
-        channels=channels,
-        dtype="uint16" if depth == 16 else "uint8",
-        alpha=alpha,
-        orientation=orientation,
-        warnings=warnings,
+    info = picture_info(
+        options,
+        (height, width),
+        channels,
+        orientation,
         undivided=decoded + file.seek(0, 2) if plain else None,
-        scale=255 // (2**depth - 1) if colour == _GREY and depth < 8 else 1,
+        dtype=np.dtype(np.uint16 if depth == 16 else np.uint8),
+        alpha=alpha,
+        warnings=warnings,
     )
+    scale = 255 // (2**depth - 1) if colour == _GREY and depth < 8 else 1
+    return info, orientation, scale
 
 
 def _first_chunk(file: BinaryIO) -> tuple[int, int, int, int]:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL.Image import Exif
@@ -48,45 +48,38 @@ class WholeImage(Image):
         return pixels
 
 
-@dataclass(frozen=True)
-class PictureHeader:
-    """The header of a picture."""
-
-    height: int
-    """Stored rows."""
-    width: int
-    """Stored columns."""
-    channels: int
-    """Numbers per pixel, without alpha."""
-    dtype: str = "uint8"
-    """Type of a number."""
-    alpha: bool = False
-    """Whether pixels can be transparent."""
-    orientation: Orientation = UPRIGHT
-    """How the stored picture is shown."""
-    warnings: tuple[str, ...] = ()
-    """As in `ImageInfo.warnings`."""
-    undivided: int | None = None
-    """Bytes that it takes to decode the picture; None: what pillow takes."""
-
-
-def picture_info(header: PictureHeader, options: ReadOptions) -> ImageInfo:
+def picture_info(
+    options: ReadOptions,
+    size: tuple[int, int],
+    channels: int,
+    orientation: Orientation,
+    undivided: int | None = None,
+    **more: Any,
+) -> ImageInfo:
     """Describe a picture as it is upright.
 
     Parameters
     ----------
-    header
-        Of the stored picture.
     options
         ``images.axes`` of them, which must be the only axes that such a file can have, and
         ``images.limits``.
+    size
+        Stored rows and columns.
+    channels
+        Numbers per pixel, without alpha.
+    orientation
+        How the stored picture is shown.
+    undivided
+        Bytes that it takes to decode the picture; None: what pillow takes.
+    more
+        Further fields of `ImageInfo`; numbers are uint8 unless they say otherwise.
 
     Raises
     ------
     SourceError
         If the axes are others than those of the file, or it promises no or too many pixels.
     """
-    height, width, channels = header.height, header.width, header.channels
+    height, width = size
     axes = options.axes
     stored = "yx" if channels == 1 else "yxc"
     if axes is not None and axes.lower().replace("s", "c") != stored:
@@ -99,17 +92,14 @@ def picture_info(header: PictureHeader, options: ReadOptions) -> ImageInfo:
         raise SourceError(f"its header promises {width} x {height} pixels")
     what = f"its header promises {width} x {height} pixels, to be decoded at once"
     check_limit(options.limits, "piece", height * width, what)
-    shape = header.orientation.swap((height, width))
-    undivided = height * width * _PILLOW if header.undivided is None else header.undivided
+    shape = orientation.swap(size)
     return ImageInfo(
         axes="yx",
         shape=shape,
         channels=channels,
-        dtype=np.dtype(header.dtype),
         chunks=shape,
-        undivided=undivided,
-        alpha=header.alpha,
-        warnings=header.warnings,
+        undivided=height * width * _PILLOW if undivided is None else undivided,
+        **{"dtype": np.dtype(np.uint8), **more},
     )
 
 
