@@ -17,16 +17,19 @@ def looks_like_results(names: Collection[str]) -> bool:
     return RUN_RECORD in names and not _BESIDE.isdisjoint(names)
 
 
-def is_record(read: Callable[[], bytes]) -> bool:
-    """Whether the ``run.json`` that `read` gets is ours: other programs write such a file too.
+def is_record(content: bytes | Exception) -> bool:
+    """Whether a ``run.json`` is ours: other programs write such a file too.
 
-    One that cannot be read is not. An error that may be gone the next time is raised.
+    One that cannot be read, for the reason given in its place, is not. An error that may be gone
+    the next time is raised.
     """
+    if isinstance(content, Exception):
+        if is_transient(content):
+            raise content
+        return False
     try:
-        found = json.loads(read())
-    except Exception as error:  # file systems have no common one
-        if is_transient(error):
-            raise
+        found = json.loads(content)
+    except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.keys() >= _KEYS
 

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 from chunkmeans.errors import ConfigError, SourceError
 from chunkmeans.retry import is_transient, with_retries
@@ -66,25 +67,14 @@ def _in_package(path: str) -> Found:
 # -- folders, wherever they are ---------------------------------------------------------------
 
 
-class _Folders(Protocol):
-    """What a search asks of a file system. Paths are seen from the folder that is searched."""
-
-    def children(self, folder: str) -> dict[str, bool]:
-        """Return the names in a folder, sorted, and whether each is a folder itself."""
-
-    def names(self, folder: str) -> set[str]:
-        """Return the names in a folder."""
-
-    def records(self, folders: Sequence[str]) -> list[bytes | Exception]:
-        """Return the file `RUN_RECORD` of each folder, or why it cannot be read."""
-
-
 def _join(folder: str, name: str) -> str:
     """Return a path in a folder; either part may be empty."""
     return f"{folder}/{name}" if folder and name else folder or name
 
 
-def _searched(folders: _Folders, known: tuple[str, ...], folder: str = "") -> Iterator[str]:
+def _searched(
+    folders: "_Disk | _Remote", known: tuple[str, ...], folder: str = ""
+) -> Iterator[str]:
     """Yield the images below a folder, in the order of their names; each folder is read once.
 
     What has a suffix of an image counts as one, be it a link to nowhere or a pipe: it is refused
@@ -94,7 +84,7 @@ def _searched(folders: _Folders, known: tuple[str, ...], folder: str = "") -> It
     if not children.keys().isdisjoint(ZARR_METADATA):
         yield folder
         return
-    if _outputs(folders, [folder], children):
+    if looks_like_results(children.keys()) and _outputs(folders, [folder]):
         return
     for name, is_folder in children.items():
         path, image = _join(folder, name), name.lower().endswith(known)
@@ -111,45 +101,25 @@ def _searched(folders: _Folders, known: tuple[str, ...], folder: str = "") -> It
         yield from inner
 
 
-def _outputs(
-    folders: _Folders, some: Sequence[str], children: Mapping[str, bool] | None = None
-) -> set[str]:
-    """Return which of some folders are outputs of earlier runs; reads all records together.
-
-    Parameters
-    ----------
-    folders
-        Where they are.
-    some
-        The folders.
-    children
-        Names in the only folder, where they are known.
-    """
-    if children is not None and not looks_like_results(children.keys()):
-        return set()
-
-    def read(content: bytes | Exception) -> bytes:
-        if isinstance(content, Exception):  # most often: there is none
-            raise content
-        return content
-
-    return {
-        folder
-        for folder, content in zip(some, folders.records(some), strict=True)
-        if is_record(partial(read, content))
-        and looks_like_results(folders.names(folder) if children is None else children.keys())
-    }
+def _outputs(folders: "_Disk | _Remote", some: Sequence[str]) -> set[str]:
+    """Return which of some folders are outputs of earlier runs; reads all records together."""
+    found = zip(some, folders.records(some), strict=True)
+    return {folder for folder, content in found if is_record(content)}
 
 
 @dataclass(frozen=True)
 class _Disk:
-    """Folders of this machine, without a look at each file as fsspec takes it."""
+    """Folders of this machine, without a look at each file as fsspec takes it.
+
+    Paths are seen from the root, here and in `_Remote`.
+    """
 
     root: str
     seen: set[tuple[int, int]]
     """Folders that were listed: a link may lead back to one."""
 
     def children(self, folder: str) -> dict[str, bool]:
+        """Return the names in a folder, sorted, and whether each is a folder itself."""
         place = os.path.join(self.root, folder)
         try:
             status = os.stat(place)
@@ -157,14 +127,15 @@ class _Disk:
                 return {}
             self.seen.add((status.st_dev, status.st_ino))
             with os.scandir(place) as listing:
-                return {child.name: _is_folder(child) for child in sorted(listing, key=_name)}
+                return {
+                    child.name: _is_folder(child)
+                    for child in sorted(listing, key=attrgetter("name"))
+                }
         except OSError as error:
             raise ConfigError(f"images.path: {place!r} cannot be listed: {error}") from error
 
-    def names(self, folder: str) -> set[str]:
-        return set(os.listdir(os.path.join(self.root, folder)))
-
     def records(self, folders: Sequence[str]) -> list[bytes | Exception]:
+        """Return `RUN_RECORD` of each folder that looks like results, or why there is none."""
         return [self._record(Path(self.root, folder, RUN_RECORD)) for folder in folders]
 
     def _record(self, path: Path) -> bytes | Exception:
@@ -176,10 +147,6 @@ class _Disk:
             if is_transient(error):
                 raise ConfigError(f"images.path: {str(path)!r} cannot be read: {error}") from error
         return FileNotFoundError(str(path))
-
-
-def _name(child: "os.DirEntry[str]") -> str:
-    return child.name
 
 
 def _is_folder(child: "os.DirEntry[str]") -> bool:
@@ -204,15 +171,15 @@ class _Remote:
         types = {path.rpartition("/")[2]: entry["type"] for path, entry in listed.items()}
         return {name: types[name] == "directory" for name in sorted(types)}
 
-    def names(self, folder: str) -> set[str]:
-        return set(self.children(folder))
-
     def records(self, folders: Sequence[str]) -> list[bytes | Exception]:
         places = [_join(_join(self.root, folder), RUN_RECORD) for folder in folders]
-        found: list[bytes | Exception] = self.system.cat_ranges(
-            places, None, None, on_error="return"
-        )
-        return found
+        found = self.system.cat_ranges(places, None, None, on_error="return")
+        return [
+            content
+            if isinstance(content, Exception) or looks_like_results(self.children(folder).keys())
+            else FileNotFoundError(folder)
+            for folder, content in zip(folders, found, strict=True)
+        ]
 
 
 class _Archive(_Remote):
