@@ -11,9 +11,9 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import cast
 
 from chunkmeans.errors import SourceError
@@ -40,8 +40,7 @@ class Source:
 
     def load(self) -> Opener:
         """Import the class."""
-        module, _, name = self.name.partition(":")
-        return cast("Opener", getattr(import_module(module), name))
+        return cast("Opener", resolve_name(self.name))
 
     def matches(self, head: bytes) -> bool:
         """Whether a file that begins with `head` is one of this family."""
