@@ -14,6 +14,7 @@ from rich.text import Text
 
 from chunkmeans.errors import ChunkmeansError, ClusterError
 from chunkmeans.retry import is_transient
+from chunkmeans.secrets import without_secrets
 
 INTERRUPTED = 130
 """What a shell reports of a program that ends by Ctrl-C."""
@@ -96,7 +97,7 @@ def reporting_failures(
         if isinstance(error, OSError) or is_transient(error):
             _print_message("error", message := f"cannot be read or written: {error}")
             raise _exit(ClusterError.exit_code, message, json) from None
-        sys.stderr.write(_safe(traceback.format_exc()))
+        sys.stderr.write(without_secrets(traceback.format_exc()))
         message = f"unexpected {type(error).__name__}: {error}"
         bug = "This is a bug in chunkmeans; please report it with the lines above."
         _print_message("error", f"{message}\n{bug}")
@@ -113,15 +114,8 @@ def _exit(code: int, message: str, json: bool) -> typer.Exit:
     if json:
         from chunkmeans.cli import report
 
-        report.as_json({"error": _safe(message), "exit_code": code})
+        report.as_json({"error": without_secrets(message), "exit_code": code})
     return typer.Exit(code)
-
-
-def _safe(text: str) -> str:
-    """Return `text` without secrets; imports the config only where something failed."""
-    from chunkmeans.secrets import without_secrets
-
-    return without_secrets(text)
 
 
 def _write_now(text: str) -> None:
@@ -130,5 +124,5 @@ def _write_now(text: str) -> None:
 
 
 def _print_message(head: str, text: str, between: str = ": ") -> None:
-    message = Text.assemble((head, "bold red"), between, _safe(text))
+    message = Text.assemble((head, "bold red"), between, without_secrets(text))
     Console(stderr=True).print(message, soft_wrap=True, highlight=False)
