@@ -9,7 +9,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 MOST_WARNINGS = 8
@@ -34,7 +34,7 @@ class _Contexts(threading.local):
 _here = _Contexts()
 _lock = threading.Lock()
 _users = 0
-_catching: Any = None
+_installed = ExitStack()
 _shown: Any = None
 
 
@@ -61,14 +61,21 @@ def collecting_warnings() -> Iterator[Collection[str]]:
     to collect and restored when the last one ends; a thread that collects nothing shows its
     warnings as ever.
     """
+    global _users
     found: dict[str, None] = {}
-    _begin()
+    with _lock:
+        if _users == 0:
+            _install()
+        _users += 1
     _here.found.append(found)
     try:
         yield found
     finally:
         _here.found.pop()
-        _end()
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _installed.close()
 
 
 def collected_warnings() -> tuple[str, ...]:
@@ -98,29 +105,17 @@ def _one_line(message: str) -> str:
     return text if len(text) <= LONGEST_WARNING else f"{text[: LONGEST_WARNING - 3]}..."
 
 
-def _begin() -> None:
-    global _users, _catching, _shown
-    with _lock:
-        if _users == 0:
-            for name in _LOGGERS:
-                logging.getLogger(name).addHandler(_handler)
-            _catching = warnings.catch_warnings()
-            _catching.__enter__()
-            _shown = warnings.showwarning
-            warnings.showwarning = _collect
-            for kind in _KINDS:  # by default Python shows a warning once, not once an image
-                warnings.simplefilter("always", kind)
-        _users += 1
-
-
-def _end() -> None:
-    global _users
-    with _lock:
-        _users -= 1
-        if _users == 0:
-            _catching.__exit__(None, None, None)
-            for name in _LOGGERS:
-                logging.getLogger(name).removeHandler(_handler)
+def _install() -> None:
+    """Take over what the process does with warnings, until `_installed` is closed."""
+    global _shown
+    for name in _LOGGERS:
+        logging.getLogger(name).addHandler(_handler)
+        _installed.callback(logging.getLogger(name).removeHandler, _handler)
+    _installed.enter_context(warnings.catch_warnings())
+    _shown = warnings.showwarning
+    warnings.showwarning = _collect
+    for kind in _KINDS:  # by default Python shows a warning once, not once an image
+        warnings.simplefilter("always", kind)
 
 
 def _collect(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
