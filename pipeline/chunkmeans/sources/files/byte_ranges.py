@@ -69,8 +69,7 @@ def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
     if _in_archive(path):
         member = unpacked(*source_filesystem(path, storage_options), path)
         yield _positioned(path, member.descriptor)
-        return
-    if is_url(path):
+    elif is_url(path):
         fs, inner = source_filesystem(path, storage_options)
 
         def behind_url(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
@@ -82,13 +81,9 @@ def fetching(path: str, storage_options: Mapping[str, Any]) -> Iterator[Fetch]:
                     yield _complete(path, bytes(part), start, stop)
 
         yield behind_url
-        return
-
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    try:
-        yield _positioned(path, descriptor)
-    finally:
-        os.close(descriptor)
+    else:
+        with open(path, "rb", buffering=0) as file:
+            yield _positioned(path, file.fileno())
 
 
 def _positioned(path: str, descriptor: int) -> Fetch:
