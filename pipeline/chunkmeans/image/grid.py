@@ -156,13 +156,11 @@ def chunk_shape(
     chunk = [min(s, n) for s, n in zip(shard, shape, strict=True)]
     by_waste = sorted(range(len(shape)), key=lambda i: -native[i] / shard[i])
     for axis in by_waste:
-        wanted = lcm(shard[axis], min(native[axis], shape[axis]))
-        if min(native[axis], shape[axis]) > shard[axis]:
-            whole = -(-native[axis] // shard[axis]) * shard[axis]
-            candidates = [wanted, whole]
-        else:
-            candidates = [wanted]
-        for length in candidates:
+        longest = min(native[axis], shape[axis])
+        lengths = [lcm(shard[axis], longest)]
+        if longest > shard[axis]:
+            lengths.append(-(-native[axis] // shard[axis]) * shard[axis])
+        for length in lengths:
             grown = min(length, shape[axis])
             others = prod(c for i, c in enumerate(chunk) if i != axis)
             if grown * others <= pixels:
