@@ -3,16 +3,18 @@
 tifffile makes an object for each; a small file can hold millions, or a chain that ends in itself.
 """
 
-import struct
+from struct import unpack
 from typing import BinaryIO
+
+from tifffile import TIFF
 
 from chunkmeans.config.models import Limits
 from chunkmeans.errors import SourceError
 from chunkmeans.sources.base import check_limit
 
-_CLASSIC, _BIG = 42, 43
-_ENTRY = {_CLASSIC: 12, _BIG: 20}
-"""Bytes of a tag."""
+FORMATS = {b"II*\0": TIFF.CLASSIC_LE, b"MM\0*": TIFF.CLASSIC_BE}
+FORMATS |= {b"II+\0": TIFF.BIG_LE, b"MM\0+": TIFF.BIG_BE}
+"""How numbers are stored in a TIFF, by its first bytes."""
 
 
 def check_directories(file: BinaryIO, limits: Limits) -> None:
@@ -27,13 +29,12 @@ def check_directories(file: BinaryIO, limits: Limits) -> None:
     """
     size = file.seek(0, 2)
     file.seek(0)
-    head = file.read(16)
-    order = "<" if head[:2] == b"II" else ">"
-    kind = int.from_bytes(head[2:4], "little" if order == "<" else "big")
-    number, offset = (f"{order}H", f"{order}I") if kind == _CLASSIC else (f"{order}Q",) * 2
-    start = head[4:8] if kind == _CLASSIC else head[8:16]
+    tiff = FORMATS[file.read(4)]
+    if tiff.is_bigtiff:
+        file.seek(8)
     seen: set[int] = set()
-    while len(start) == struct.calcsize(offset) and (at := struct.unpack(offset, start)[0]):
+    start = file.read(tiff.offsetsize)
+    while len(start) == tiff.offsetsize and (at := unpack(tiff.offsetformat, start)[0]):
         if at in seen:
             raise SourceError(
                 f"the file is damaged: after {len(seen)} pages its chain of pages leads back "
@@ -44,11 +45,7 @@ def check_directories(file: BinaryIO, limits: Limits) -> None:
         if at >= size:
             break
         file.seek(at)
-        tags = file.read(struct.calcsize(number))
-        if len(tags) < struct.calcsize(number):
-            break
-        after = file.tell() + struct.unpack(number, tags)[0] * _ENTRY[kind]
-        if after >= size:
-            break
-        file.seek(after)
-        start = file.read(struct.calcsize(offset))
+        tags = file.read(tiff.tagnosize).ljust(tiff.tagnosize, b"\0")
+        after = file.tell() + unpack(tiff.tagnoformat, tags)[0] * tiff.tagsize
+        file.seek(min(after, size))
+        start = file.read(tiff.offsetsize)

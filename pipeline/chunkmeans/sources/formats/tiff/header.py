@@ -24,7 +24,7 @@ from chunkmeans.sources.files.paths import is_url
 from chunkmeans.sources.formats.tiff import tags as geotags
 from chunkmeans.sources.formats.tiff.axes import COLUMNS, DEPTH, ROWS, SeriesLayout, series_layout
 from chunkmeans.sources.formats.tiff.colour import colour_of
-from chunkmeans.sources.formats.tiff.directories import check_directories
+from chunkmeans.sources.formats.tiff.directories import FORMATS, check_directories
 from chunkmeans.sources.formats.tiff.pages import PageFile, segments_of
 from chunkmeans.sources.formats.tiff.segments import Segments, joined_strips
 from chunkmeans.sources.warnings import collecting_warnings
@@ -136,7 +136,7 @@ def _check_first_bytes(file: BinaryIO) -> None:
     first = file.read(16)
     if not first:
         raise SourceError("the file is empty (0 bytes)")
-    if first[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if first[:4] not in FORMATS:
         kinds = (kind for start, kind in _OTHER_FORMATS.items() if first.startswith(start))
         which = next((f", which is {kind}" for kind in kinds), "")
         raise SourceError(f"this is no TIFF: it begins with {first!r}{which}")
