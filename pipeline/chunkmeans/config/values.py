@@ -22,6 +22,7 @@ _UNITS = {
     "": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15,
     "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40, "pi": 2**50,
 }  # fmt: skip
+_BYTES = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kmgtp]?i?)b?\s*", re.IGNORECASE)
 _NOT_FINITE = {"nan", "inf", "-inf"}
 
 
@@ -44,19 +45,14 @@ def parse_bytes(value: Any) -> int:
     ValueError
         If it is not a positive number of bytes, KiB to PiB (1024) or kB to PB (1000).
     """
-    wrong = f"must be bytes such as 8GiB, 500MB or 2000000, found {shown(value)}"
     if _is_whole(value):
         number = int(value)
-    elif isinstance(value, str):
-        match = re.fullmatch(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kmgtp]?i?)b?\s*", value, re.I)
-        unit = _UNITS.get(match[2].lower()) if match else None
-        if match is None or unit is None:
-            raise ValueError(wrong)
-        number = int(float(match[1]) * unit)
     else:
-        raise ValueError(wrong)
-    if number < 1:
-        raise ValueError(f"must be at least 1 byte, found {shown(value)}")
+        match = _BYTES.fullmatch(value) if isinstance(value, str) else None
+        digits, unit = match.groups() if match else ("", "none")
+        _require(unit.lower() in _UNITS, "bytes such as 8GiB, 500MB or 2000000", value)
+        number = int(float(digits) * _UNITS[unit.lower()])
+    _require(number >= 1, "at least 1 byte", value)
     return number
 
 
@@ -64,8 +60,7 @@ def location(value: Any) -> str:
     """Return a path or URL; a leading ``~`` is the home folder."""
     if not isinstance(value, str):
         raise ValueError(f"must be a path or URL, found {shown(value)}; put it in quotes")
-    if not value.strip() or "\0" in value:
-        raise ValueError(f"must be a path or URL, found {shown(value)}")
+    _require(value.strip() and "\0" not in value, "a path or URL", value)
     if holds_password(value):
         raise ValueError(PASSWORD)
     return str(Path(value).expanduser()) if value.startswith("~") else value
@@ -109,8 +104,8 @@ def channels(value: Any) -> tuple[int | str, ...]:
     if not chosen:
         raise ValueError("must name at least one channel, found an empty list; null: all")
     for channel in chosen:
-        if not _is_whole(channel, 0) and not (isinstance(channel, str) and channel):
-            raise ValueError(f"must be indices from 0 or names, found {shown(channel)}")
+        named = isinstance(channel, str) and channel
+        _require(named or _is_whole(channel, 0), "indices from 0 or names", channel)
         if chosen.count(channel) > 1:
             raise ValueError(f"names channel {shown(channel)} more than once")
     return chosen
@@ -126,17 +121,16 @@ def region(value: Any) -> tuple[Span, ...]:
 
 
 def _span(value: Any) -> Span:
-    wrong = f"must be start:stop in whole pixels from 0, found {shown(value)}"
     if value is None:
         return None, None
+    ends = value
     if isinstance(value, str):
         match = re.fullmatch(r"\s*([0-9]{0,18})\s*:\s*([0-9]{0,18})\s*", value)
-        value = [int(end) if end else None for end in match.groups()] if match else None
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(wrong)
-    if not all(end is None or _is_whole(end, 0) for end in value):
-        raise ValueError(wrong)
-    start, stop = value
+        ends = [int(end) if end else None for end in match.groups()] if match else None
+    fits = isinstance(ends, list | tuple) and len(ends) == 2
+    fits = fits and all(end is None or _is_whole(end, 0) for end in ends)
+    _require(fits, "start:stop in whole pixels from 0", value)
+    start, stop = ends
     if stop is not None and (start or 0) >= stop:
         raise ValueError(f"must start before it stops, found {start or 0}:{stop}, which is empty")
     return start, stop
@@ -152,8 +146,8 @@ def nodata_values(value: Any) -> float | int | tuple[float | int, ...]:
 def _pixel(value: Any) -> float | int:
     if isinstance(value, str) and value in _NOT_FINITE:
         value = float(value)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"must be a number or .nan, found {shown(value)}")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    _require(number, "a number or .nan", value)
     # 0 and 0.0 are the same pixel, and must be the same setting
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -161,8 +155,8 @@ def _pixel(value: Any) -> float | int:
 def names(value: Any) -> tuple[str, ...]:
     """Return a name, or several."""
     found = [value] if isinstance(value, str) else value
-    if not isinstance(found, list | tuple) or not all(isinstance(n, str) and n for n in found):
-        raise ValueError(f"must be a list of names, found {shown(value)}")
+    fits = isinstance(found, list | tuple) and all(isinstance(n, str) and n for n in found)
+    _require(fits, "a list of names", value)
     return tuple(found)
 
 
@@ -174,8 +168,7 @@ def scale(value: Any) -> str | tuple[float, ...]:
 
 
 def _weight(value: Any) -> float:
-    if not _is_finite(value) or value <= 0:
-        raise ValueError(f"must be a positive number, found {shown(value)}")
+    _require(_is_finite(value) and value > 0, "a positive number", value)
     return float(value)
 
 
@@ -195,8 +188,7 @@ def _mean(value: Any) -> tuple[float, ...]:
 
 
 def _number(value: Any) -> float:
-    if not _is_finite(value):
-        raise ValueError(f"must be a finite number, found {shown(value)}")
+    _require(_is_finite(value), "a finite number", value)
     return float(value)
 
 
@@ -226,6 +218,12 @@ def workers(value: Any) -> int | dict[str, Any]:
     return int(value)
 
 
+def _require(fits: object, wanted: str, value: Any) -> None:
+    """Refuse a value unless it fits."""
+    if not fits:
+        raise ValueError(f"must be {wanted}, found {shown(value)}")
+
+
 def _is_whole(value: Any, least: float = -inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
@@ -250,6 +248,5 @@ def each_of(
 
 def _listed(value: Any, parse: Callable[[Any], _Parsed], wanted: str) -> tuple[_Parsed, ...]:
     """Return every item parsed, of a list that is not empty."""
-    if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"must be {wanted}, found {shown(value)}")
+    _require(isinstance(value, list | tuple) and value, wanted, value)
     return tuple(each_of(enumerate(value), parse))
