@@ -104,6 +104,5 @@ class MemoryImage(Image):
         return ArrayLayout.of(tuple(map(int, shape)), self.axes)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        known = {k: self.__dict__[k] for k in ("stored",) if k in self.__dict__}
-        given = (self.array, self.axes, self.path, self.nodata, self.options)
-        return type(self), given, known
+        kind, _, known = super().__reduce__()
+        return kind, (self.array, self.axes, self.path, self.nodata, self.options), known

@@ -103,15 +103,13 @@ class Image(ABC):
     def info(self) -> ImageInfo:
         """What the requested part of the image is: of `region`, with only the chosen `channels`."""
         stored, region, chosen = self.stored, self._region, self._channels
-        nodata = stored.nodata
+        names, nodata = stored.channel_names, stored.nodata
         return replace(
             stored,
             shape=region.shape,
             chunks=tuple(min(c, s) for c, s in zip(stored.chunks, region.shape, strict=True)),
             channels=len(chosen),
-            channel_names=tuple(stored.channel_names[i] for i in chosen)
-            if stored.channel_names
-            else (),
+            channel_names=tuple(names[i] for i in chosen) if names else (),
             nodata=tuple(nodata[i] for i in chosen) if len(nodata) > 1 else nodata,
         )
 
@@ -211,11 +209,8 @@ class Image(ABC):
     # -- pickling -----------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
-        known = {k: self.__dict__[k] for k in ("stored",) if k in self.__dict__}
+        known = {"stored": self.stored} if "stored" in self.__dict__ else {}
         return type(self), (self.path, self.options), known
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
