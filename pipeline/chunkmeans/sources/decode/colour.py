@@ -113,8 +113,8 @@ class Colour:
             masks.append(np.logical_or.reduce(inks))
         return np.logical_and.reduce(masks) if masks else None
 
-    def inverted(self, value: float | int) -> float | int:
-        """Return a stored number (nodata) as the channels have it."""
+    def inverted(self, value: Any) -> Any:
+        """Return stored numbers (pixels, nodata) as the channels have them."""
         if self.encoding != "negative":
             return value
         return self.top - value if self.dtype.kind == "u" else -1 - value
@@ -124,11 +124,7 @@ class Colour:
         inverted = values.copy()
         for i, sample in enumerate(samples):
             if sample < self.colours:
-                one = inverted[..., i]
-                if self.dtype.kind == "u":
-                    np.subtract(self.dtype.type(self.top), one, out=one)
-                else:
-                    np.invert(one, out=one)
+                inverted[..., i] = self.inverted(values[..., i])
         return inverted
 
     def _rgb(self, inks: NDArray[Any]) -> NDArray[Any]:
