@@ -1,12 +1,15 @@
 """JPEG, WebP, BMP and GIF by pillow, and no other format, whatever pillow could open.
 
-Of a file with several frames, `options.series` is the frame.
+Of a file with several frames, `options.series` is the frame. Alpha masks where it is 0 and is no
+channel; palettes and inks become RGB; 1-bit is 0 and 1.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.Image import Image as Picture
@@ -15,9 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from chunkmeans.errors import SourceError
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.sources.decode.orientation import Orientation
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.formats.pillow_modes import channels_of, decoded_picture
 from chunkmeans.sources.formats.whole_picture import (
     WholeImage,
     exif_orientation,
@@ -34,6 +35,8 @@ _OPENERS: dict[bytes, Callable[[BinaryIO], Picture]] = {
 """Classes of pillow by first bytes. Its `open` would try every format it knows, and refuse
 pictures above a limit of its own; here the plan checks them against the run's memory."""
 _ANIMATED = {"GIF", "WEBP"}
+_CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3, "CMYK": 3}
+_ALPHA = {"LA", "PA", "RGBA"}
 
 
 class RasterImage(WholeImage):
@@ -46,7 +49,7 @@ class RasterImage(WholeImage):
         self.has_no("level")
         with self._picture() as picture:
             channels, alpha = channels_of(picture)
-            orientation, warnings = _orientation(picture)
+            orientation, warnings = exif_orientation(picture.info.get("exif", b""))
             several = picture.format in _ANIMATED and getattr(picture, "is_animated", False)
             if several and self.options.series == 0:
                 warnings += ("it has several frames; only the first is read (images.series)",)
@@ -58,7 +61,7 @@ class RasterImage(WholeImage):
     def load(self) -> Pixels:
         """Decode the frame."""
         with self._picture() as picture:
-            orientation, _ = _orientation(picture)
+            orientation, _ = exif_orientation(picture.info.get("exif", b""))
             return upright(decoded_picture(picture), orientation)
 
     @contextmanager
@@ -89,6 +92,23 @@ class RasterImage(WholeImage):
             ) from None
 
 
-def _orientation(picture: Picture) -> tuple[Orientation, tuple[str, ...]]:
-    """Orientation by EXIF, and warnings."""
-    return exif_orientation(picture.info.get("exif", b""))
+def channels_of(picture: Picture) -> tuple[int, bool]:
+    """Channels of an opened picture, and whether it marks pixels as transparent."""
+    if picture.mode not in _CHANNELS:
+        raise SourceError(
+            f"its pixels are of pillow's mode {picture.mode!r}; known are {', '.join(_CHANNELS)}"
+        )
+    return _CHANNELS[picture.mode], picture.mode in _ALPHA or "transparency" in picture.info
+
+
+def decoded_picture(picture: Picture) -> Pixels:
+    """Decode a picture: uint8 (y, x, channels) as stored, and where alpha is not 0."""
+    channels, transparent = channels_of(picture)
+    picture.load()
+    if transparent:
+        both: NDArray[Any] = np.asarray(picture.convert("LA" if channels == 1 else "RGBA"))
+        return Pixels(both[..., :-1], both[..., -1] != 0)
+    if picture.mode not in {"1", "L", "RGB"}:
+        picture = picture.convert("RGB")
+    values = np.asarray(picture, dtype=np.uint8)
+    return Pixels(values.reshape(*values.shape[:2], channels))
