@@ -7,6 +7,7 @@ ones come before our own. Nothing of a format is imported before a file of it is
 """
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,36 +36,28 @@ class Source:
     """Where the class is: ``module:class``; imported when first needed."""
     suffixes: tuple[str, ...]
     """Suffixes of its files, lower case, with the dot."""
-    starts: tuple[bytes, ...] = ()
-    """What its files begin with; a dot stands for any byte."""
+    start: bytes = b"(?!)"
+    """What its files begin with, a regular expression; nothing, unless given."""
 
     def load(self) -> Opener:
         """Import the class."""
         return cast("Opener", resolve_name(self.name))
-
-    def matches(self, head: bytes) -> bool:
-        """Whether a file that begins with `head` is one of this family."""
-        return any(
-            len(head) >= len(start)
-            and all(s in (a, ord(".")) for a, s in zip(head, start, strict=False))
-            for start in self.starts
-        )
 
 
 SOURCES = (
     Source(
         "chunkmeans.sources.formats.tiff.image:TiffImage",
         (".tif", ".tiff", ".btf", ".tf2", ".tf8", ".svs", ".ndpi", ".scn", ".qptiff"),
-        (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        rb"II[*+]\0|MM\0[*+]",
     ),
     Source("chunkmeans.sources.formats.zarr.image:ZarrImage", (".zarr",)),
-    Source("chunkmeans.sources.formats.png:PngImage", (".png", ".apng"), (b"\x89PNG\r\n\x1a\n",)),
+    Source("chunkmeans.sources.formats.png:PngImage", (".png", ".apng"), rb"\x89PNG\r\n\x1a\n"),
     Source(
         "chunkmeans.sources.formats.pillow:RasterImage",
         (".jpg", ".jpeg", ".jpe", ".webp", ".bmp", ".gif"),
-        (b"\xff\xd8\xff", b"RIFF....WEBP", b"GIF87a", b"GIF89a", b"BM....\0\0\0\0"),
+        rb"\xff\xd8\xff|RIFF....WEBP|GIF8[79]a|BM....\0{4}",
     ),
-    Source("chunkmeans.sources.formats.npy:NpyImage", (".npy",), (b"\x93NUMPY",)),
+    Source("chunkmeans.sources.formats.npy:NpyImage", (".npy",), rb"\x93NUMPY"),
 )
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -75,7 +68,6 @@ _KINDS = {
 """What a path may name that is no file, by its kind in `stat`."""
 _ZARR = next(source for source in SOURCES if ".zarr" in source.suffixes)
 ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup")
-_LONGEST = max(len(start) for source in SOURCES for start in source.starts)
 
 
 def suffixes() -> tuple[str, ...]:
@@ -165,14 +157,14 @@ def _by_first_bytes(path: Path) -> Source | None:
         if kind != stat.S_IFREG:  # opening a pipe would wait for ever
             raise SourceError(f"{path}: is {_KINDS.get(kind, 'something else')}, not a file")
         with path.open("rb", buffering=0) as file:
-            head = file.read(_LONGEST)
+            head = file.read(16)
     except FileNotFoundError:
         if path.is_symlink():
             raise SourceError(f"{path}: is a link to {os.readlink(path)}, which is gone") from None
         raise SourceError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{path}: cannot be opened: {error}") from error
-    return next((source for source in SOURCES if source.matches(head)), None)
+    return next((s for s in SOURCES if re.match(s.start, head, re.DOTALL)), None)
 
 
 @cache
