@@ -297,7 +297,9 @@ class Segments:
                 f"{self._name(one)} decodes to {decoded[0].shape}, which does not hold the "
                 f"{inner.shape} pixels needed at {inner}"
             )
-        if not _fits(stored.dtype, self.dtype):
+        # one-bit numbers come as bool and are kept as uint8
+        bits = stored.dtype == np.bool_ and self.dtype == np.uint8
+        if stored.dtype != self.dtype and not bits:
             raise SourceError(
                 f"{self._name(one)} decodes to {stored.dtype}, the header promises {self.dtype}"
             )
@@ -309,11 +311,6 @@ class Segments:
         """Name a segment for an error."""
         what = "tile" if self.tiled else "strip"
         return f"{self.files[self.file_of[one.page]]}: {what} {one.segment} of page {one.page}"
-
-
-def _fits(decoded: np.dtype[Any], promised: np.dtype[Any]) -> bool:
-    """Whether a codec gave the promised type; bits come as bool and are kept as uint8."""
-    return decoded == promised or (decoded == np.bool_ and promised == np.uint8)
 
 
 def joined_strips(segments: Segments) -> Segments:
