@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chunkmeans.config import GivenMeans, load_config, make_config
+from chunkmeans.config import load_config, make_config
+from chunkmeans.config.models import GivenMeans
 from hypothesis import given
 from hypothesis import strategies as st
 

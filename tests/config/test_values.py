@@ -4,7 +4,9 @@ import math
 from pathlib import Path
 
 import pytest
-from chunkmeans.config import EarlierResults, load_config, make_config, parse_bytes
+from chunkmeans.config import load_config, make_config
+from chunkmeans.config.models import EarlierResults
+from chunkmeans.config.values import parse_bytes
 
 from tests.config.examples import LEAST, made, message
 

@@ -5,21 +5,15 @@ from chunkmeans.config.models import (
     Certificates,
     Cluster,
     Config,
-    EarlierResults,
-    GivenMeans,
     Wait,
 )
-from chunkmeans.config.values import parse_bytes
 
 __all__ = [
     "Certificates",
     "Cluster",
     "Config",
-    "EarlierResults",
-    "GivenMeans",
     "Wait",
     "config_schema",
     "load_config",
     "make_config",
-    "parse_bytes",
 ]
