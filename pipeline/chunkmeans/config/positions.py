@@ -143,9 +143,7 @@ def parse_yaml(text: str, name: str, *, lines: bool = True) -> Document:
             f"{at(0, 0)}: has a tag (!!...) that does not fit its value; a config holds plain "
             f"values only"
         ) from error
-    document = Document(None, {(): at(0, 0)})
-    document.values = _Reader(document.places, at).plain(node, ())
-    return document
+    return _plain_document(node, at)
 
 
 def plain_values(value: Any) -> Any:
@@ -202,45 +200,42 @@ def _holds_mapping(value: Any) -> bool:
     return isinstance(value, Mapping) or (nested and any(map(_holds_mapping, value)))
 
 
-class _Reader:
-    """Turns ruamel's round-trip nodes, which know their lines, into plain values."""
+def _plain_document(node: Any, at: Callable[[int, int], str]) -> Document:
+    """Return ruamel's round-trip nodes, which know their lines, as plain values."""
+    places: dict[Key, str] = {(): at(0, 0)}
+    seen = count(1)
 
-    def __init__(self, places: dict[Key, str], at: Callable[[int, int], str]) -> None:
-        self.places, self.at = places, at
-        self.seen = count(1)
-
-    def plain(self, node: Any, key: Key) -> Any:
-        if next(self.seen) > MOST_VALUES:
+    def plain(node: Any, key: Key) -> Any:
+        if next(seen) > MOST_VALUES:
             raise ConfigError(
-                f"{self.places[()]}: holds more than {MOST_VALUES:,} values once its aliases are "
+                f"{places[()]}: holds more than {MOST_VALUES:,} values once its aliases are "
                 f"written out"
             )
         if len(key) > 64:
-            raise ConfigError(f"{self.places[key]}: is nested too deeply")
-        self._refuse_tag(node, key)
+            raise ConfigError(f"{places[key]}: is nested too deeply")
+        tag = getattr(getattr(node, "tag", None), "value", None)
+        if tag is not None or isinstance(node, bytes | Set):
+            raise ConfigError(
+                f"{places[key]}: {f'{dotted(key)}: ' if key else ''}has the tag "
+                f"{str(tag or type(node).__name__).replace('tag:yaml.org,2002:', '!!')}; a config "
+                f"holds plain values only: text, numbers, true, false, null, lists, mappings"
+            )
         lines = getattr(node, "lc", None)
         if isinstance(node, Mapping):
             # a key that came in by a merge (<<) has no place of its own
             known = (lines.data or {}) if lines else {}
-            return {name: self._inner(node[name], (*key, name), known.get(name)) for name in node}
+            return {name: inner(node[name], (*key, name), known.get(name)) for name in node}
         if isinstance(node, Sequence) and not isinstance(node, str):
-            places = [lines.item(index) if lines else None for index in range(len(node))]
-            return [self._inner(node[i], (*key, i), place) for i, place in enumerate(places)]
+            written = [lines.item(index) if lines else None for index in range(len(node))]
+            return [inner(node[i], (*key, i), place) for i, place in enumerate(written)]
         return plain_values(node)
 
-    def _inner(self, node: Any, key: Key, written: Sequence[int] | None) -> Any:
+    def inner(node: Any, key: Key, written: Sequence[int] | None) -> Any:
         """Return the value at `key`, written at that line and column or where its parent is."""
-        self.places[key] = self.at(*written[:2]) if written else self.places[key[:-1]]
-        return self.plain(node, key)
+        places[key] = at(*written[:2]) if written else places[key[:-1]]
+        return plain(node, key)
 
-    def _refuse_tag(self, node: Any, key: Key) -> None:
-        tag = getattr(getattr(node, "tag", None), "value", None)
-        if tag is not None or isinstance(node, bytes | Set):
-            raise ConfigError(
-                f"{self.places[key]}: {f'{dotted(key)}: ' if key else ''}has the tag "
-                f"{str(tag or type(node).__name__).replace('tag:yaml.org,2002:', '!!')}; a config "
-                f"holds plain values only: text, numbers, true, false, null, lists, mappings"
-            )
+    return Document(plain(node, ()), places)
 
 
 def _in_words(error: MarkedYAMLError) -> str:
