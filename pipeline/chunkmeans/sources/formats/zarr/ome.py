@@ -89,12 +89,8 @@ def _pick(items: Any, index: int, what: str, where: str) -> Mapping[str, Any]:
 
 def _letters(axes: Sequence[Any]) -> str | None:
     """Axes as letters; the type of an axis counts more than its name."""
-    names = []
-    for axis in axes:
-        if isinstance(axis, str):
-            names.append(axis)
-        else:
-            names.append(_BY_TYPE.get(axis.get("type", ""), str(axis.get("name", ""))))
+    maps = ({"name": axis} if isinstance(axis, str) else axis for axis in axes)
+    names = [_BY_TYPE.get(a.get("type", ""), str(a.get("name", ""))) for a in maps]
     letters = axes_of_names(names)
     if names and letters is None:
         raise SourceError(
