@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,12 +89,9 @@ class Segments:
     """Handed to fsspec."""
 
     @property
-    def grid(self) -> tuple[int, int, int]:
+    def grid(self) -> tuple[int, ...]:
         """Number of segments along depth, rows and columns."""
-        deep, rows, columns = (
-            -(-n // s) for n, s in zip(self.shaped[1:4], self.segment, strict=True)
-        )
-        return deep, rows, columns
+        return tuple(-(-n // s) for n, s in zip(self.shaped[1:4], self.segment, strict=True))
 
     @property
     def row_bytes(self) -> int:
@@ -196,11 +194,7 @@ class Segments:
         found: list[Touched] = []
         for d, r, c in product(*spans) if box.size else ():
             corner = (d * self.segment[0], r * self.segment[1], c * self.segment[2])
-            end = tuple(
-                min(a + s, n)
-                for a, s, n in zip(corner, self.segment, self.shaped[1:4], strict=True)
-            )
-            needed = box & Box(corner, end)
+            needed = box & Box(corner, tuple(map(add, corner, self.segment)))
             place = (d * down + r) * across + c
             found.extend(
                 Touched(page, sample, sample * deep * down * across + place, corner, rows)
@@ -227,21 +221,21 @@ class Segments:
         column_of = {sample: i for i, sample in enumerate(samples)}
         shape = (len(pages), len(samples), *box.shape, self.shaped[4])
         out = np.empty(shape, self.dtype)
-        by_file: dict[int, list[tuple[Touched, tuple[int, int]]]] = {}
+        by_file: dict[int, list[tuple[Touched, tuple[int, int], NDArray[Any]]]] = {}
         for one in self.touched(pages, samples, box):
             extent = self._extent(one)
+            place = out[row_of[one.page], column_of[one.sample]]
+            place = place[one.box.within(box.start).slices]
             if extent is None:
-                out[row_of[one.page], column_of[one.sample]][one.box.within(box.start).slices] = (
-                    self.fill
-                )
+                place[...] = self.fill
             else:
-                by_file.setdefault(int(self.file_of[one.page]), []).append((one, extent))
+                by_file.setdefault(int(self.file_of[one.page]), []).append((one, extent, place))
         with ExitStack() as files:
             for file, wanted in by_file.items():
                 fetch: Fetch = files.enter_context(fetching(self.files[file], self.storage_options))
-                for (one, _), data in zip(wanted, fetch([e for _, e in wanted]), strict=True):
-                    place = out[row_of[one.page], column_of[one.sample]]
-                    place[one.box.within(box.start).slices] = self._pixels(one, data)
+                extents = [extent for _, extent, _ in wanted]
+                for (one, _, place), data in zip(wanted, fetch(extents), strict=True):
+                    place[...] = self._pixels(one, data)
         return out
 
     def _of_giant(self, samples: Sequence[int], box: Box) -> NDArray[Any]:
