@@ -95,9 +95,9 @@ class Colour:
         if not self.converts:
             chosen = [self.unconverted[c] for c in channels]
             values = pick_last(stored, [at[i] for i in chosen])
-            return (
-                self._inverted(values, chosen) if self.encoding == "negative" else values
-            ), valid
+            if self.encoding == "negative":
+                values = self._inverted(values, chosen)
+            return values, valid
         values = np.empty((*stored.shape[:-1], len(channels)), self.channel_dtype)
         if any(c < 3 for c in channels):
             rgb = self._rgb(pick_last(stored, [at[i] for i in range(_STORED[self.encoding])]))
