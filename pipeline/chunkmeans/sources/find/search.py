@@ -1,9 +1,10 @@
 """Search through folders, globs, URLs and archives for images, by name alone."""
 
 import glob
+import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import attrgetter
@@ -14,16 +15,15 @@ from chunkmeans.errors import ConfigError, SourceError
 from chunkmeans.retry import is_transient, with_retries
 from chunkmeans.sources.files.paths import PACKAGE, absolute, inside, is_url, local, placed, scheme
 from chunkmeans.sources.files.zip_members import ARCHIVE
-from chunkmeans.sources.find.own_outputs import (
-    RUN_RECORD,
-    is_record,
-    looks_like_results,
-    outside_results,
-)
 from chunkmeans.sources.registry import ZARR_METADATA, is_zarr_folder, suffixes
 from chunkmeans.urls import filesystem
 
 _WILDCARDS = ("*", "?", "[")
+RUN_RECORD = "run.json"
+_BESIDE = frozenset({"catalog.csv", "images", "model.zarr"})
+"""Names that a run leaves beside its record; one of them is in every output."""
+_KEYS = frozenset({"fingerprint", "settings", "versions"})
+"""Keys of a record, in each of its versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,54 @@ def _in_package(path: str) -> Found:
     if os.path.isdir(place) and not is_zarr_folder(place):
         raise ConfigError(f"images.path: {path} is a folder; name its files one by one")
     return Found(path, PurePosixPath(path).name)
+
+
+# -- outputs of earlier runs, so that no run takes results for its inputs -------------------------
+
+
+def looks_like_results(names: Collection[str]) -> bool:
+    """Whether a folder that holds `names` may be an output; its record decides."""
+    return RUN_RECORD in names and not _BESIDE.isdisjoint(names)
+
+
+def is_record(content: bytes | Exception) -> bool:
+    """Whether a ``run.json`` is ours: other programs write such a file too.
+
+    One that cannot be read, for the reason given in its place, is not. An error that may be gone
+    the next time is raised.
+    """
+    if isinstance(content, Exception):
+        if is_transient(content):
+            raise content
+        return False
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.keys() >= _KEYS
+
+
+def outside_results(
+    paths: Iterable[str], outputs: Callable[[Sequence[str]], Container[str]]
+) -> list[str]:
+    """Return what a glob found that lies below no output.
+
+    Parameters
+    ----------
+    paths
+        Seen from the folder where the glob begins; this folder may be an output too.
+    outputs
+        Which of some folders, seen from there, are outputs; called once, with each folder once.
+    """
+    paths = list(paths)
+    found = outputs(sorted({folder for path in paths for folder in _above(path)}))
+    return [path for path in paths if not any(folder in found for folder in _above(path))]
+
+
+def _above(path: str) -> Iterator[str]:
+    """Yield the folders that a path lies in, the empty one first."""
+    parts = path.split("/")[:-1]
+    yield from ("/".join(parts[:n]) for n in range(len(parts) + 1))
 
 
 # -- folders, wherever they are ---------------------------------------------------------------
@@ -206,7 +254,7 @@ def _local(place: str, asked: str) -> Iterator[Found]:
     if os.path.isdir(place) and not is_zarr_folder(place):
         names = _searched(_Disk(place, set()), suffixes())
         images = (Found(os.path.join(place, name), name) for name in names)
-        yield from _some(images, asked, place, lambda: _names_in(place))
+        yield from _some(images, asked, place)
     elif os.path.lexists(place):
         yield from _named(place, os.path.basename(place), asked)
     elif any(c in place for c in _WILDCARDS):
@@ -221,7 +269,7 @@ def _local(place: str, asked: str) -> Iterator[Found]:
             for name in outside_results(matches, partial(_outputs, _Disk(root, set())))
             for found in _matched(os.path.join(root, name), name, asked)
         )
-        yield from _some(_plain(images), asked, root, lambda: _names_in(root))
+        yield from _some(_plain(images), asked, root)
     else:
         raise ConfigError(f"images.path: {asked!r}: no such file or folder (looked at {place})")
 
@@ -298,31 +346,24 @@ def _remote(url: str, asked: str, storage_options: Mapping[str, Any]) -> Iterato
         reason = str(error) or type(error).__name__
         raise ConfigError(f"images.path: {asked!r} cannot be listed: {reason}") from error
     images = (Found(placed(url, _join(root, path), system), path or name) for path in paths)
-    yield from _some(_plain(images), asked, placed(url, root, system), tuple)
+    yield from _some(_plain(images), asked, placed(url, root, system))
 
 
 # -- nothing there ----------------------------------------------------------------------------
 
 
-def _names_in(folder: str) -> list[str]:
-    """Return the names in a folder, for an error; none if it cannot be listed."""
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
-def _some(
-    images: Iterable[Found], asked: str, where: str, names: Callable[[], Iterable[str]]
-) -> Iterator[Found]:
+def _some(images: Iterable[Found], asked: str, where: str) -> Iterator[Found]:
     """Yield `images`; that there is none is an error that names what lies there instead."""
-    count = 0
+    image = None
     for image in images:
-        count += 1
         yield image
-    if count:
+    if image is not None:
         return
-    kinds = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names())
+    try:
+        names = os.listdir(where)
+    except OSError:  # of a URL, too
+        names = []
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)
     there = ", ".join(f"{n} of {kind}" for kind, n in kinds.most_common(8))
     raise ConfigError(
         f"images.path: {asked!r}: no image is there (looked in {where}; it holds "
