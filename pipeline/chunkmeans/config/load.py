@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypeGuard, get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -25,6 +25,7 @@ from chunkmeans.config.positions import (
     read_yaml,
     shown,
 )
+from chunkmeans.config.settings import section_of
 from chunkmeans.errors import ConfigError
 from chunkmeans.secrets import without_secrets
 
@@ -139,19 +140,15 @@ def _may_repeat(key: Key, value: str) -> bool:
 
     Not of a section, of which any part may be one, nor of a key that is mistyped.
     """
-    model: Any = Config
+    section: type[BaseModel] | None = Config
     for part in key:
-        fields = model.model_fields if _is_section(model) else {}
-        if part not in fields:
+        field = section.model_fields.get(str(part)) if section else None
+        if field is None:
             return False
-        model = fields[part].annotation
+        section = section_of(field)
     mapping = "{" in value and ":" in value  # which that key may not take at all
-    hidden = _is_section(model) or _secret(key) or mapping or without_secrets(value) != value
+    hidden = section is not None or _secret(key) or mapping or without_secrets(value) != value
     return len(value) <= _LONG and not hidden
-
-
-def _is_section(model: Any) -> TypeGuard[type[BaseModel]]:
-    return isinstance(model, type) and issubclass(model, BaseModel)
 
 
 def _write_out_cluster(document: Document, folder: Path) -> None:
@@ -271,12 +268,10 @@ def _problem(error: ErrorDetails) -> str:
 
 def _section(key: Key) -> type[BaseModel]:
     """Return the model that holds the last part of `key`."""
-    model: type[BaseModel] = Config
+    section: type[BaseModel] = Config
     for part in key[:-1]:
-        inner = model.model_fields[str(part)].annotation
-        if _is_section(inner):
-            model = inner
-    return model
+        section = section_of(section.model_fields[str(part)]) or section
+    return section
 
 
 def _unknown(key: Key) -> str:
@@ -286,7 +281,6 @@ def _unknown(key: Key) -> str:
     if close := get_close_matches(wrong, known, n=1):
         return f"there is no such key; did you mean {dotted((*key[:-1], close[0]))}?"
     for name, field in Config.model_fields.items():
-        inner = field.annotation
-        if _is_section(inner) and wrong in inner.model_fields:
+        if (inner := section_of(field)) is not None and wrong in inner.model_fields:
             return f"there is no such key here; did you mean {name}.{wrong}?"
     return f"there is no such key; known here: {', '.join(known)}"

@@ -51,7 +51,7 @@ def settings_in(section: type[BaseModel], found: Mapping[str, Any]) -> dict[str,
     for name, field in section.model_fields.items():
         if NO_SETTING in field.metadata:
             settings.pop(name, None)
-        elif (inner := _section(field)) is not None:
+        elif (inner := section_of(field)) is not None:
             asked = settings.get(name) or {}
             settings[name] = settings_in(inner, asked) if isinstance(asked, Mapping) else asked
         elif name not in settings and not field.is_required():
@@ -63,14 +63,15 @@ def keys_added_later(section: type[BaseModel], prefix: str = "") -> dict[str, An
     """Return the settings that came after the first format, dotted, and what was done before."""
     found: dict[str, Any] = {}
     for name, field in section.model_fields.items():
-        if (inner := _section(field)) is not None:
+        if (inner := section_of(field)) is not None:
             found |= keys_added_later(inner, f"{prefix}{name}.")
         elif any(isinstance(mark, Added) for mark in field.metadata):
             found[prefix + name] = _before(field)
     return found
 
 
-def _section(field: FieldInfo) -> type[BaseModel] | None:
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the section that a key of the config is; None: it is a value."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
