@@ -113,8 +113,3 @@ def test_an_unknown_shape_is_refused():
 def test_channels_that_look_like_a_volume_are_a_warning():
     assert "images.axes to yxc" in MemoryImage(np.zeros((50, 60, 6))).info.warnings[0]
     assert MemoryImage(np.zeros((50, 60, 6)), axes="yxc").info.warnings == ()
-
-
-def test_a_nodata_value_per_channel_must_fit_the_channels():
-    with pytest.raises(SourceError, match="nodata has 2 values, the array has 3 channels"):
-        _ = MemoryImage(np.zeros((9, 9, 3)), nodata=(1, 2)).info

@@ -13,7 +13,6 @@ from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image, ReadOptions
 from chunkmeans.sources.decode.axes import ArrayLayout
-from chunkmeans.sources.decode.dtypes import pixel_dtype
 
 
 class MemoryImage(Image):
@@ -29,8 +28,6 @@ class MemoryImage(Image):
         A letter of ``tzyxc`` per axis; None: by the rule of `chunkmeans.sources.decode.axes`.
     name
         What errors and results call it.
-    nodata
-        As in `ImageInfo.nodata`.
     options
         What to read of it; `axes` of the options is used if `axes` is not given.
     """
@@ -42,26 +39,19 @@ class MemoryImage(Image):
         array: Any,
         axes: str | None = None,
         name: str = "array",
-        nodata: tuple[float | int, ...] = (),
         options: ReadOptions | None = None,
     ) -> None:
         super().__init__(name, options)
         known = hasattr(array, "shape") and hasattr(array, "dtype")
         self.array: Any = array if known else np.asarray(array)
         self.axes = axes or self.options.axes
-        self.nodata = nodata
 
     def describe(self) -> ImageInfo:
         """Return what the array is; nothing is computed."""
         self.has_no("series", "level")
         layout = self._layout()
-        dtype = pixel_dtype(self.array.dtype)
-        if len(self.nodata) not in (0, 1, layout.channels):
-            raise SourceError(
-                f"nodata has {len(self.nodata)} values, the array has {layout.channels} channels"
-            )
         blocks = getattr(self.array, "chunksize", None) or (1,) * len(layout.shape)
-        return layout.info(dtype, blocks, nodata=self.nodata, alpha=self._masked)
+        return layout.info(self.array.dtype, blocks, alpha=self._masked)
 
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Return a box of the array; a Dask array computes the blocks that the box meets."""
@@ -105,4 +95,4 @@ class MemoryImage(Image):
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind, _, known = super().__reduce__()
-        return kind, (self.array, self.axes, self.path, self.nodata, self.options), known
+        return kind, (self.array, self.axes, self.path, self.options), known
