@@ -110,9 +110,12 @@ def open_image(path: str, options: ReadOptions | None = None) -> Image:
 
 def is_zarr_folder(folder: str) -> bool:
     """Whether a folder is a zarr store, and so one image: by its suffix or by its metadata."""
-    return folder.lower().endswith(".zarr") or any(
-        os.path.exists(os.path.join(folder, mark)) for mark in ZARR_METADATA
-    )
+    return folder.lower().endswith(".zarr") or has_zarr_metadata(folder)
+
+
+def has_zarr_metadata(folder: str) -> bool:
+    """Whether a folder is a zarr array or group."""
+    return any(os.path.exists(os.path.join(folder, mark)) for mark in ZARR_METADATA)
 
 
 def _source(path: str, lower: str) -> Source:

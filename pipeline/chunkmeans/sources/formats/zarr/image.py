@@ -4,7 +4,6 @@ A chunk that is not stored reads as the array's fill value: that is what zarr me
 chunk that is there but damaged is an error.
 """
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from chunkmeans.sources.files.content_hash import folder_fingerprint
 from chunkmeans.sources.files.paths import is_url
 from chunkmeans.sources.formats.zarr.checked_store import CheckedStore
 from chunkmeans.sources.formats.zarr.ome import OmeLevel, multiscale_level
-from chunkmeans.sources.registry import ZARR_METADATA
+from chunkmeans.sources.registry import ZARR_METADATA, has_zarr_metadata
 from chunkmeans.urls import explained
 
 _GEO = ("proj:", "spatial:")
@@ -112,15 +111,19 @@ class ZarrImage(Image):
             )
         return _Opened(node, level, attributes)
 
+    def _place(self, inner: str) -> str:
+        """Path or URL of what is at `inner` below the image's path."""
+        return f"{self.path.rstrip('/')}/{inner}" if inner else self.path
+
     def _open(self, inner: str) -> "zarr.Array[Any] | zarr.Group":
         """Open the node at `inner` below the image's path."""
-        where = f"{self.path.rstrip('/')}/{inner}" if inner else self.path
+        where = self._place(inner)
         nothing = f"no zarr array or group is at {where!r} (no {' or '.join(ZARR_METADATA)})"
         if is_url(self.path):
             options = dict(self.options.storage_options)
             with explained(where, options):
                 store: Store = FsspecStore.from_url(where, storage_options=options, read_only=True)
-        elif any(os.path.exists(os.path.join(where, mark)) for mark in ZARR_METADATA):
+        elif has_zarr_metadata(where):
             store = LocalStore(where, read_only=True)
         else:
             raise SourceError(nothing)
@@ -161,12 +164,11 @@ class ZarrImage(Image):
             system, root = source_filesystem(self.path, self.options.storage_options)
         else:
             system, root = fsspec.filesystem("file"), self.path
-        for place in sorted(system.ls(root, detail=False)):
-            mark = f"{place.rstrip('/')}/zarr.json"
-            if system.exists(f"{place.rstrip('/')}/.zarray") or (
-                system.exists(mark) and _ARRAY.search(system.cat_file(mark))
-            ):
-                yield place.rstrip("/").rsplit("/", 1)[-1]
+        for place in (listed.rstrip("/") for listed in sorted(system.ls(root, detail=False))):
+            mark = f"{place}/zarr.json"
+            third = system.exists(mark) and _ARRAY.search(system.cat_file(mark))
+            if third or system.exists(f"{place}/.zarray"):
+                yield place.rsplit("/", 1)[-1]
 
     @cached_property
     def _layout(self) -> ArrayLayout:
@@ -182,15 +184,13 @@ class ZarrImage(Image):
     @property
     def _folder(self) -> str:
         """Folder or URL of the array itself."""
-        inner = self._opened.level.path
-        return f"{self.path.rstrip('/')}/{inner}" if inner else self.path
+        return self._place(self._opened.level.path)
 
     def _still_there(self) -> None:
         """Refuse to read fill values out of a local array that is gone since it was opened."""
         folder = self._folder
-        if is_url(folder) or any(os.path.exists(os.path.join(folder, m)) for m in ZARR_METADATA):
-            return
-        raise SourceError("is gone since it was opened")
+        if not is_url(folder) and not has_zarr_metadata(folder):
+            raise SourceError("is gone since it was opened")
 
 
 def _is_blosc(array: "zarr.Array[Any]") -> bool:
