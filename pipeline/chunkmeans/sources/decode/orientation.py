@@ -30,7 +30,7 @@ class Orientation:
 
         The standards define no other values, and cameras write 0 for "unknown".
         """
-        return _BY_TAG.get(value, UPRIGHT)
+        return cls(value in (5, 6, 7, 8), value in (3, 4, 7, 8), value in (2, 3, 6, 7))
 
     @property
     def upright(self) -> bool:
@@ -73,14 +73,3 @@ class Orientation:
 
 
 UPRIGHT = Orientation()
-
-_BY_TAG = {
-    1: UPRIGHT,
-    2: Orientation(flip_x=True),
-    3: Orientation(flip_y=True, flip_x=True),
-    4: Orientation(flip_y=True),
-    5: Orientation(transposed=True),
-    6: Orientation(transposed=True, flip_x=True),
-    7: Orientation(transposed=True, flip_y=True, flip_x=True),
-    8: Orientation(transposed=True, flip_y=True),
-}
