@@ -6,18 +6,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+from tifffile import TIFF
 
-_GEO_TAGS = {
-    33550: "ModelPixelScaleTag",
-    33922: "ModelTiepointTag",
-    34264: "ModelTransformationTag",
-    34735: "GeoKeyDirectoryTag",
-    34736: "GeoDoubleParamsTag",
-    34737: "GeoAsciiParamsTag",
-    42112: "GDAL_METADATA",
-    42113: "GDAL_NODATA",
-}
-"""Tags of GeoTIFF and GDAL by number."""
+_GEO_TAGS = (33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113)
+"""Tags of GeoTIFF and GDAL: pixel scale, tie points, transformation, keys, their numbers and texts,
+metadata and missing data."""
 
 _LINEAR_UNIT_KEY, _LINEAR_UNITS = 3076, {9001: "meter", 9002: "foot"}
 """GeoTIFF's key of the unit of projected coordinates, and its values that OME has words for."""
@@ -37,7 +30,7 @@ Scale = dict[str, tuple[float, str]]
 
 def carried(tags: Any) -> dict[str, Any]:
     """Return the georeferencing `tags` (tifffile's) of a page by name, as JSON values."""
-    return {name: _json(tags.valueof(code)) for code, name in _GEO_TAGS.items() if code in tags}
+    return {TIFF.TAGS[code]: _json(tags.valueof(code)) for code in _GEO_TAGS if code in tags}
 
 
 def _json(value: Any) -> Any:
