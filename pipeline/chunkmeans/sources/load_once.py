@@ -16,7 +16,7 @@ class LoadOnce(Generic[_V]):
 
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, Lock()
-        self._slots: OrderedDict[Hashable, _Slot[_V]] = OrderedDict()
+        self._slots: OrderedDict[Hashable, tuple[Lock, list[_V]]] = OrderedDict()
 
     def get(
         self,
@@ -29,19 +29,11 @@ class LoadOnce(Generic[_V]):
         Errors of `load` are raised here, and nothing is stored of them.
         """
         with self._lock:
-            slot = self._slots.setdefault(key, _Slot())
+            own, values = self._slots.setdefault(key, (Lock(), []))
             self._slots.move_to_end(key)
             while len(self._slots) > self._most:
                 self._slots.popitem(last=False)
-        with slot.lock:  # not the lock above: another key must not wait while this one loads
-            if not slot.values or not still_good(slot.values[0]):
-                slot.values = [load()]
-            return slot.values[0]
-
-
-class _Slot(Generic[_V]):
-    """Place of one value, empty until it is loaded."""
-
-    def __init__(self) -> None:
-        self.lock = Lock()
-        self.values: list[_V] = []
+        with own:  # not the lock above: another key must not wait while this one loads
+            if not values or not still_good(values[0]):
+                values[:] = [load()]
+            return values[0]
