@@ -7,6 +7,7 @@ there, so a member is unpacked to a file without a name, which is gone when this
 import io
 import os
 import weakref
+from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -51,12 +52,11 @@ class Unpacked:
     """A copy in a file without a name, to be read by position; closed when it is used no more."""
 
     def __init__(self, member: IO[bytes]) -> None:
-        with TemporaryFile(prefix="chunkmeans-") as file:
-            while block := member.read(_BLOCK):
-                file.write(block)
-            file.flush()
-            self.descriptor = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self.descriptor)
+        file = TemporaryFile(prefix="chunkmeans-")  # noqa: SIM115  it is closed with this object
+        weakref.finalize(self, file.close)
+        copyfileobj(member, file, _BLOCK)
+        file.flush()
+        self.descriptor = file.fileno()
 
 
 def open_member(system: Any, inner: str, path: str) -> io.BufferedReader:
