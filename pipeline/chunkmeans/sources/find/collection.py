@@ -22,7 +22,6 @@ from chunkmeans.sources.find.search import Found, find
 from chunkmeans.sources.registry import suffixes
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_PLACEHOLDERS = ("stem", "name", "parent", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +202,6 @@ def _mask(pattern: str | None, path: str, id: str, known: Sequence[str]) -> str 
         if found not in values:
             raise ConfigError(
                 f"images.mask {pattern!r} has an unknown {{{found}}}; known are "
-                + ", ".join(f"{{{known}}}" for known in _PLACEHOLDERS)
+                + ", ".join(f"{{{known}}}" for known in values)
             )
     return absolute(_PLACEHOLDER.sub(lambda match: values[match.group(1)], pattern))
