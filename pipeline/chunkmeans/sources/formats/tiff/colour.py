@@ -1,6 +1,5 @@
 """What the samples of a TIFF page are, by its photometric tags."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,13 +82,16 @@ def _encoding(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
         return "ycbcr"
     if value in _PLAIN or (value == 6 and page.compression in _COLOUR_CODECS):
         return "plain"
-    found = _BY_PHOTOMETRIC[value](page, dtype, colours) if value in _BY_PHOTOMETRIC else None
-    if found is None:
-        name = _REFUSED.get(value, f"of photometric interpretation {value} and {dtype}")
-        raise SourceError(
-            f"its pixels are {name}, which cannot be segmented; convert it to RGB first"
-        )
-    return found
+    if value == 0:
+        return "negative" if dtype.kind in "ui" else "plain"
+    if value == 3:
+        return "palette"
+    if value == 5:
+        return _inks(page, dtype, colours)
+    if value == 6 and colours == 3 and dtype == np.uint8:
+        return _luma_and_chroma(page)
+    name = _REFUSED.get(value, f"of photometric interpretation {value} and {dtype}")
+    raise SourceError(f"its pixels are {name}, which cannot be segmented; convert it to RGB first")
 
 
 def _inks(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
@@ -100,21 +102,10 @@ def _inks(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding:
     return "cmyk"
 
 
-def _luma_and_chroma(page: Any, dtype: np.dtype[Any], colours: int) -> Encoding | None:
-    if colours != 3 or dtype != np.uint8:
-        return None
+def _luma_and_chroma(page: Any) -> Encoding:
     if 532 in page.tags or 529 in page.tags:
         raise SourceError(
             "YCbCr with its own coefficients or black and white is not supported; "
             "convert it to RGB first"
         )
     return "ycbcr"
-
-
-_BY_PHOTOMETRIC: dict[int, Callable[[Any, np.dtype[Any], int], Encoding | None]] = {
-    0: lambda page, dtype, colours: "negative" if dtype.kind in "ui" else "plain",
-    3: lambda page, dtype, colours: "palette",
-    5: _inks,
-    6: _luma_and_chroma,
-}
-"""What decides the encoding, by photometric interpretation; None: it cannot be segmented."""
