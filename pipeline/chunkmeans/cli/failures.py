@@ -44,8 +44,7 @@ def interruptible(*, overwrite: bool = False) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     usual = (signal.SIG_DFL, signal.default_int_handler)
     before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) in usual}
     for number in before:
