@@ -154,19 +154,15 @@ def series_layout(
             "depth, rows, columns, interleaved samples) cannot make up"
         )
     used = [letters[i] for i in longer]
-    of_page = _page_letters(dict(zip(inner, used[cut:], strict=True)), used)
+    found = dict(zip(inner, used[cut:], strict=True))
+    for i, letter in ((ROWS, "y"), (COLUMNS, "x")):  # a single row or column is one of y or x too
+        if i not in found and letter not in used:
+            found[i] = letter
+    of_page = [found.get(i, "") for i in range(5)]
     lengths = tuple(shape[i] for i in longer[:cut])
     image = {*used, *"yx", *(letters if asked else ())}
     image_axes = "".join(axis for axis in SAMPLE_AXES if axis in image)
     return SeriesLayout((*lengths, *page), (*used[:cut], *of_page), image_axes)
-
-
-def _page_letters(found: dict[int, str], used: Sequence[str]) -> list[str]:
-    """Return the meaning of each axis of a page; a single row or column is one of y or x too."""
-    for i, letter in ((ROWS, "y"), (COLUMNS, "x")):
-        if i not in found and letter not in used:
-            found[i] = letter
-    return [found.get(i, "") for i in range(5)]
 
 
 def _letters(axes: str, shape: Sequence[int]) -> list[str]:
