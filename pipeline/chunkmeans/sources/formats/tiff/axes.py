@@ -58,10 +58,8 @@ class SeriesLayout:
     @property
     def sample_axis(self) -> int | None:
         """The stored axis of the samples of a page, if they are channels."""
-        for i in (self.leading + SEPARATE, self.leading + INTERLEAVED):
-            if self.letters[i] == "c":
-                return i
-        return None
+        places = (self.leading + SEPARATE, self.leading + INTERLEAVED)
+        return next((i for i in places if self.letters[i] == "c"), None)
 
     @property
     def channel_axis(self) -> int | None:
