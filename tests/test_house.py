@@ -1,4 +1,4 @@
-"""The layout that the architecture page shows: sizes of folders and modules, one name for one thing."""
+"""The layout of the package: sizes of folders and modules, one name for one thing."""
 
 import ast
 from collections import defaultdict
