@@ -40,7 +40,9 @@ def seam(monkeypatch):
         "number": "a_package:number", "gone": "no_such_package:Theirs",
     }  # fmt: skip
     points = [EntryPoint(name, value, "a.group") for name, value in installed.items()]
-    monkeypatch.setattr(seams, "entry_points", lambda group: points if group == "a.group" else [])
+    monkeypatch.setattr(
+        "chunkmeans.seam.entry_points", lambda group: points if group == "a.group" else []
+    )
     return Seam[Base]("thing", {"first": "a_package:Ours"}, ("a.group",), "key.of.config")
 
 
