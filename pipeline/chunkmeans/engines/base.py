@@ -47,6 +47,8 @@ class Outcome(Generic[ItemT, ValueT]):
     """How often it was tried, at least 1."""
     seconds: float
     """Time of the last attempt where it ran, seconds."""
+    worker: str = ""
+    """Address of the worker where it ran, "" where that is this process."""
 
     def unwrap(self) -> ValueT:
         """Return the value, or raise the error."""

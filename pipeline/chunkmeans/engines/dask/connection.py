@@ -149,15 +149,22 @@ class Connection:
         name: str,
         worker: str | None = None,
         priority: int = 0,
+        on_last: Callable[[str], object] | None = None,
     ) -> Future:
-        """Submit one call; `worker` is where it should run, not where it must."""
+        """Submit one call; `worker` is where it should run, not where it must.
+
+        Where `on_last` is given, a report is expected of it (`TaskReports.expect`).
+        """
+        key = f"{name}-{uuid4().hex}"
+        if on_last is not None:
+            self.reports.expect(key, on_last)
         if next(self._submissions) % TRIM_EVERY == 0:
             self._run_on_scheduler(_trim_statistics)
         try:
             return self.client.submit(
                 function,
                 *arguments,
-                key=f"{name}-{uuid4().hex}",
+                key=key,
                 workers=None if worker is None else [worker],
                 allow_other_workers=worker is not None,
                 priority=priority,
@@ -182,8 +189,8 @@ class Connection:
                 self._raise_lost(error)
             since = self.check(since)
 
-    def next_of(self, done: "SimpleQueue[Future]") -> Future:
-        """Return the next future that its callback puts into `done`."""
+    def next_of(self, done: "SimpleQueue[str]") -> str:
+        """Return the next key that a callback puts into `done`."""
         since = monotonic()
         while True:
             try:
