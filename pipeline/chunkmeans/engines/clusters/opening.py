@@ -15,7 +15,7 @@ from distributed import Client, SpecCluster, Status
 from distributed.deploy.spec import ProcessInterface
 
 from chunkmeans.engines.clusters.security import LOOPBACK
-from chunkmeans.engines.clusters.timeout import TooLate, call_within
+from chunkmeans.engines.clusters.timeout import call_within
 from chunkmeans.engines.dask.settings import DaskSettings
 from chunkmeans.errors import ClusterError, ConfigError
 
@@ -50,20 +50,14 @@ def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: fl
     ClusterError
         If there is no cluster in time.
     """
-    try:
-        cluster = call_within(seconds, partial(cls, **arguments), close_cluster)
-    except TooLate as error:
-        raise ClusterError(
-            f"{kind}: no cluster was started within {seconds:g} seconds; see whether what "
-            "starts it answers, and its address; cluster.wait.timeout says how long to wait"
-        ) from error
-    except (TypeError, ValueError) as error:
-        name = getattr(cls, "__name__", kind)
-        raise ConfigError(f"cluster.options: Dask's {name} refuses them: {error}") from error
-    except Exception as error:  # each system has errors of its own
-        raise ClusterError(
-            f"{kind}: no cluster could be started: {first_message(error)}"
-        ) from error
+    late = (
+        f"{kind}: no cluster was started within {seconds:g} seconds; see whether what starts it "
+        "answers, and its address; cluster.wait.timeout says how long to wait"
+    )
+    name = getattr(cls, "__name__", kind)
+    refused = f"cluster.options: Dask's {name} refuses them"
+    with errors_of_dask(refused, f"{kind}: no cluster could be started"):
+        cluster = call_within(seconds, partial(cls, **arguments), late, close_cluster)
     if not hasattr(cluster, "scheduler_address"):
         raise ConfigError(
             f"cluster.options.class: what {kind} starts is no cluster of Dask, but "
@@ -93,17 +87,12 @@ def close_cluster(cluster: Any) -> None:
 
 def scale_cluster(kind: str, cluster: Any, amount: int | Mapping[str, Any]) -> None:
     """Ask for workers, and notice if asking fails: no `sbatch`, a queue that does not exist."""
-    try:
+    failed = f"{kind}: no worker could be asked for"
+    with errors_of_dask("cluster.scale: Dask refuses it", failed):
         if isinstance(cluster, SpecCluster):
             cluster.sync(_scale_and_wait, cluster, amount)
         else:
             call_scale(cluster.scale, amount)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"cluster.scale: Dask refuses it: {error}") from error
-    except Exception as error:
-        raise ClusterError(
-            f"{kind}: no worker could be asked for: {first_message(error)}"
-        ) from error
 
 
 async def _scale_and_wait(cluster: SpecCluster, amount: int | Mapping[str, Any]) -> None:
@@ -128,12 +117,8 @@ def call_scale(scale: Callable[..., Any], amount: int | Mapping[str, Any]) -> No
 
 def adapt_cluster(kind: str, cluster: Any, limits: Mapping[str, Any]) -> None:
     """Let the number of workers follow the work; only once there are some: none would be kept."""
-    try:
+    with errors_of_dask("cluster.adapt: Dask refuses it", f"{kind}: cannot adapt"):
         cluster.adapt(**limits)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"cluster.adapt: Dask refuses it: {error}") from error
-    except Exception as error:
-        raise ClusterError(f"{kind}: cannot adapt: {first_message(error)}") from error
 
 
 def dashboard_of(client: Client, on_loopback: bool) -> str:
@@ -165,6 +150,22 @@ def no_answer(address: str, error: BaseException) -> ClusterError:
     else:
         why = first_message(error)
     return ClusterError(f"no Dask scheduler answers at {address}: {why}")
+
+
+@contextmanager
+def errors_of_dask(refused: str, failed: str) -> Iterator[None]:
+    """Raise what a class of Dask raises in here as an error of ours, after these words.
+
+    A wrong type or value was `refused`, by the config's key; anything else `failed`.
+    """
+    try:
+        yield
+    except ClusterError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{refused}: {error}") from error
+    except Exception as error:  # each system has errors of its own
+        raise ClusterError(f"{failed}: {first_message(error)}") from error
 
 
 def first_message(error: BaseException) -> str:

@@ -10,15 +10,16 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from typing import TypeVar
 
+from chunkmeans.errors import ClusterError
+
 _Value = TypeVar("_Value")
 
 
-class TooLate(Exception):
-    """A call did not return in time."""
-
-
 def call_within(
-    seconds: float, call: Callable[[], _Value], undo: Callable[[_Value], object] | None = None
+    seconds: float,
+    call: Callable[[], _Value],
+    late: str,
+    undo: Callable[[_Value], object] = lambda _: None,
 ) -> _Value:
     """Return what a call returns, in a thread that nothing waits for if it never does.
 
@@ -28,12 +29,14 @@ def call_within(
         How long to wait.
     call
         What to call.
+    late
+        The message of the error where that is over.
     undo
         Called with what is returned after that time.
 
     Raises
     ------
-    TooLate
+    ClusterError
         If it did not return in time. Its own errors are raised too.
     """
     future: Future[_Value] = Future()
@@ -45,17 +48,16 @@ def call_within(
             future.set_exception(error)
 
     def discard(done: "Future[_Value]") -> None:
-        if done.exception() is None and undo is not None:
+        if done.exception() is None:
             with suppress(Exception):
                 undo(done.result())
 
     threading.Thread(target=run, name="chunkmeans-start", daemon=True).start()
     try:
         wait([future], seconds)
-    except BaseException:  # Ctrl-C
+        if not future.done():
+            raise ClusterError(late)
+    except BaseException:  # too late, or Ctrl-C
         future.add_done_callback(discard)
         raise
-    if not future.done():
-        future.add_done_callback(discard)
-        raise TooLate
     return future.result()

@@ -252,9 +252,8 @@ def run_task(
     begin = perf_counter()
 
     def report_deadline(error: OutOfTime) -> None:
-        late: Outcome[None, Any] = Outcome(
-            None, None, error, 1, perf_counter() - begin, worker.address
-        )
+        seconds = perf_counter() - begin
+        late: Outcome[None, Any] = Outcome(None, None, error, 1, seconds, worker.address)
         send_report(worker, key, late, last=True)
 
     if limit is not None:
