@@ -16,13 +16,13 @@ from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
 from chunkmeans.engines.clusters.security import (
     dashboard_here,
     listening_places,
-    placeholder,
     refuse_exposed,
     security_of,
 )
 from chunkmeans.engines.dask.connection import DEFAULT_ADVICE, LEAST_TIMEOUT, Connection
 from chunkmeans.engines.dask.engine import DaskEngine
 from chunkmeans.engines.dask.same_code import refuse_other_code
+from chunkmeans.engines.dask.settings import configured, refuse_flat_settings
 from chunkmeans.engines.kind import EngineKind, Request
 from chunkmeans.engines.machine import free_memory
 from chunkmeans.engines.options import arguments, refuse_unknown, takes_any
@@ -78,7 +78,7 @@ class ClusterKind(EngineKind):
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        opening.refuse_flat_settings(self.section.dask_config)
+        refuse_flat_settings(self.section.dask_config)
 
     # -- for the registry -----------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ class ClusterKind(EngineKind):
         """Start the cluster, and return an engine on it."""
         section, kind = self.section, self.section.kind
         with ExitStack() as stack:
-            stack.enter_context(opening.configured(section.dask_config))
+            stack.enter_context(configured(section.dask_config))
             security = security_of(section, temporary=self.temporary_certificates)
             given = self.arguments(self.checked(), security)
             timeout = max(section.wait.timeout, LEAST_TIMEOUT)
@@ -109,7 +109,7 @@ class ClusterKind(EngineKind):
 
     def size(self) -> Size:
         """Return what there would be to work with, as far as the section says it."""
-        with opening.configured(self.section.dask_config):
+        with configured(self.section.dask_config):
             given = self.planned_arguments()
             workers = self.planned(given)
             threads, memory = self.each_worker(given)
@@ -120,7 +120,7 @@ class ClusterKind(EngineKind):
 
     def script(self) -> str:
         """Return "": what the class hands over to other systems is its own."""
-        with opening.configured(self.section.dask_config):
+        with configured(self.section.dask_config):
             self.planned_arguments()
         return ""
 
@@ -193,7 +193,8 @@ class ClusterKind(EngineKind):
 
     def planned_arguments(self) -> dict[str, Any]:
         """Return what the class would be called with; no certificates are made."""
-        security = placeholder(self.section, temporary=self.temporary_certificates)
+        temporary = self.temporary_certificates
+        security = security_of(self.section, temporary=temporary, planned=True)
         return self.arguments(self.checked(), security)
 
     def first_workers(self) -> Any:

@@ -1,4 +1,4 @@
-"""Opening a Dask cluster step by step: settings, start, scale, adapt, close, error messages."""
+"""Opening a Dask cluster step by step: start, scale, adapt, close, error messages."""
 
 import asyncio
 import logging
@@ -9,35 +9,13 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-import dask
 import psutil
 from distributed import Client, SpecCluster, Status
 from distributed.deploy.spec import ProcessInterface
 
 from chunkmeans.engines.clusters.security import LOOPBACK
 from chunkmeans.engines.clusters.timeout import call_within
-from chunkmeans.engines.dask.settings import DaskSettings
 from chunkmeans.errors import ClusterError, ConfigError
-
-
-@contextmanager
-def configured(dask_config: Mapping[str, Any]) -> Iterator[None]:
-    """Apply our settings of Dask while this is open, and those that the config asks for."""
-    with DaskSettings(), dask.config.set(dask_config):
-        yield
-
-
-def refuse_flat_settings(asked: Mapping[str, Any], above: str = "") -> None:
-    """Refuse a value in place of a whole section of Dask's settings, which would be lost."""
-    for key, value in asked.items():
-        name = f"{above}{key}"
-        if isinstance(value, Mapping):
-            refuse_flat_settings(value, f"{name}.")
-        elif isinstance(dask.config.get(name, None), Mapping):
-            raise ConfigError(
-                f"cluster.dask_config.{name}: is a section of Dask's settings, found {value!r}; "
-                "give its keys"
-            )
 
 
 def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: float) -> Any:

@@ -43,9 +43,7 @@ def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> No
             )
 
 
-def refuse_open_dashboard(
-    section: Cluster, address: Any, where: str = "cluster.options.dashboard_address"
-) -> None:
+def refuse_open_dashboard(section: Cluster, address: Any, where: str) -> None:
     """Refuse a dashboard on a network, which has no TLS, unless that was asked for.
 
     Dask takes several addresses, as a list or with commas between.
@@ -88,7 +86,9 @@ def listening_places(*options: Any) -> list[Any]:
     return [option for option in options if option] or [ALL]
 
 
-def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
+def security_of(
+    section: Cluster, *, temporary: bool = True, planned: bool = False
+) -> Security | None:
     """Return what Dask needs of the certificates; None where no TLS is asked for.
 
     Parameters
@@ -97,6 +97,9 @@ def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
         Of the config.
     temporary
         Whether temporary certificates can reach the workers of this kind.
+    planned
+        Whether only a plan is made, for which no certificates are; None then also where
+        certificates are files of other hosts, which need not be on this one.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
         If they cannot, or cannot be made.
     """
     asked = section.security
-    if asked is None:
+    if asked is None or (planned and not temporary):
         return None
     if asked != "temporary":
         for name in ("ca", "cert", "key"):
@@ -118,24 +121,14 @@ def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
             f"cluster.security: temporary certificates do not reach the workers of kind "
             f"{section.kind}; give files: {{ca: ..., cert: ..., key: ...}}"
         )
+    if planned:
+        return Security(**arguments_of("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY"))
     try:
         return Security.temporary()
     except ImportError:
         raise ConfigError(
             "cluster.security: temporary needs cryptography; pip install 'chunkmeans[tls]'"
         ) from None
-
-
-def placeholder(section: Cluster, *, temporary: bool = True) -> Security | None:
-    """Return what stands for `security_of` in a plan, which makes no certificates.
-
-    None where certificates are files of other hosts, which need not be on this one.
-    """
-    if not temporary:
-        return None
-    if section.security != "temporary":
-        return security_of(section)
-    return Security(**arguments_of("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY"))
 
 
 def arguments_of(ca: str, cert: str, key: str) -> dict[str, Any]:

@@ -268,9 +268,3 @@ def _suspicious(keys: Iterable[str], dask_scheduler: Any) -> dict[str, int]:
     """Return how many workers ended with each task, of those with which any did."""
     tasks = dask_scheduler.tasks
     return {k: tasks[k].suspicious for k in keys if k in tasks and tasks[k].suspicious}
-
-
-def release_futures(futures: Iterable[Future]) -> None:
-    """Have the scheduler drop what is queued of these, and forget the rest."""
-    for future in futures:
-        future.release()

@@ -20,7 +20,7 @@ from weakref import WeakSet
 from distributed import Future, KilledWorker, performance_report
 
 from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
-from chunkmeans.engines.dask.connection import Connection, release_futures
+from chunkmeans.engines.dask.connection import Connection
 from chunkmeans.engines.dask.in_flight import InFlight, merge_outcomes
 from chunkmeans.engines.dask.serialize import serialize
 from chunkmeans.engines.pixel_cache import family_of, release_family
@@ -93,7 +93,7 @@ class DaskEngine(Engine):
         in_flight = InFlight(self._connection, task, name, keep=False, memory=self.memory)
         with closing(in_flight.outcomes(items)) as outcomes:
             for outcome, future in outcomes:
-                release_futures([future])
+                future.release()
                 yield outcome
 
     def map_reduce(
@@ -146,7 +146,8 @@ class DaskEngine(Engine):
                 # sends a few at a time, and begins without their counts of deaths.
                 watch = None  # it was called for every item
             finally:
-                release_futures(made)  # an error's traceback would keep the values on the workers
+                for future in made:  # an error's traceback would keep the values on the workers
+                    future.release()
         raise ChunkError(
             f"{name}: workers died again and again while values were merged, likely for want of "
             "memory; raise `memory`, or use fewer threads per worker"

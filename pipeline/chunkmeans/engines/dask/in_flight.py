@@ -22,7 +22,7 @@ from chunkmeans.engines.base import (
     bundle_parts,
     describe_item,
 )
-from chunkmeans.engines.dask.connection import Connection, NoWorkers, release_futures
+from chunkmeans.engines.dask.connection import Connection, NoWorkers
 from chunkmeans.engines.dask.serialize import LARGE, deserialize, serialize
 from chunkmeans.engines.dask.task_reports import send_report
 from chunkmeans.engines.worker.attempt import attempt, portable, without_value
@@ -187,7 +187,7 @@ class InFlight(Generic[ItemT, ValueT]):
         return outcome
 
     def _release(self, sent: _Sent[ItemT]) -> None:
-        release_futures([sent.value])
+        sent.value.release()
         self._connection.reports.read(sent.value.key)
 
 
@@ -225,7 +225,8 @@ class _TaskCopies:
 
     def release(self) -> None:
         """Drop the task from the workers."""
-        release_futures(self._copies.values())
+        for copy in self._copies.values():
+            copy.release()
 
 
 def _broken(future: Future) -> bool:

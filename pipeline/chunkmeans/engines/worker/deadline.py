@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import NoReturn, TextIO
@@ -39,11 +40,8 @@ class _Running:
     over: bool = False
 
 
-class _Thread(threading.local):
-    report: Callable[[OutOfTime], object] | None = None
-
-
-_here = _Thread()
+_report: ContextVar[Callable[[OutOfTime], object] | None] = ContextVar("report", default=None)
+"""Of this thread."""
 _running: set[_Running] = set()
 _lock = threading.Lock()
 _limits: set[float] = set()
@@ -66,12 +64,12 @@ def expendable(
         Gets a line where the process ends without a report; None: the line is dropped.
     """
     global _trace
-    before, _here.report = _here.report, report
+    before = _report.set(report)
     _trace = trace or _trace
     try:
         yield
     finally:
-        _here.report = before
+        _report.reset(before)
 
 
 @contextmanager
@@ -86,7 +84,7 @@ def limited(seconds: float, why: str) -> Iterator[None]:
     why
         The text of the error that is reported.
     """
-    report = _here.report
+    report = _report.get()
     if report is None:
         yield
         return
