@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 from chunkmeans.engines.base import Outcome
-from chunkmeans.engines.worker.attempt import PAUSES, attempt, portable, without_value
+from chunkmeans.engines.worker.attempt import PAUSES, attempt, portable
 from chunkmeans.errors import ChunkError, ConfigError, SourceError
 
 from tests.test_retry import caused
@@ -103,4 +103,4 @@ def test_an_error_of_ours_stays_what_it_is():
 
 
 def test_a_watcher_gets_no_value():
-    assert without_value(Outcome(1, "value", None, 2, 0.5)) == Outcome(1, None, None, 2, 0.5)
+    assert Outcome(1, "value", None, 2, 0.5).without_value() == Outcome(1, None, None, 2, 0.5)

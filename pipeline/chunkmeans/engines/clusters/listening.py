@@ -32,36 +32,26 @@ def refuse_listening(section: Cluster, options: Mapping[str, Any]) -> None:
             refuse_exposed(section, value or ALL, where=where)
 
 
-def _addresses(options: Mapping[str, Any], inside: str) -> Iterator[tuple[str, str, Any]]:
-    """Yield the key of each option that is an address, its name, and its value."""
-    given = any(options.get(name) for name in _HOSTS)
-    for key, value in options.items():
-        name, where = _plain(key), f"{inside}.{key}"
-        if name in _DASHBOARDS or (name in _HOSTS and (value or not given)):
-            yield where, name, value
-        elif name in _COMMANDS and isinstance(value, str):
-            yield from _addresses_in_command(value.split(), where)
-        elif name not in _OTHERS:
-            yield from _addresses_below(value, where)
-
-
-def _addresses_below(value: Any, where: str) -> Iterator[tuple[str, str, Any]]:
+def _addresses(value: Any, where: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the key of each option in `value` that is an address, its name, and its value."""
     if isinstance(value, Mapping):
-        yield from _addresses(value, where)
+        given = any(value.get(name) for name in _HOSTS)
+        for key, inner in value.items():
+            name, inside = _plain(key), f"{where}.{key}"
+            if name in _DASHBOARDS or (name in _HOSTS and (inner or not given)):
+                yield inside, name, inner
+            elif name not in _OTHERS:
+                command = name in _COMMANDS and isinstance(inner, str)
+                yield from _addresses([inner] if command else inner, inside)
     elif isinstance(value, list | tuple):
-        texts = [text for text in value if isinstance(text, str)]
-        yield from _addresses_in_command([word for text in texts for word in text.split()], where)
+        words = [word for text in value if isinstance(text, str) for word in text.split()]
+        for word, following in zip_longest(words, words[1:], fillvalue=""):
+            option, equals, address = word.partition("=")  # --host ADDRESS and --host=ADDRESS
+            name = _plain(option)
+            if option.startswith("--") and name in _HOSTS | _DASHBOARDS:
+                yield f"{where} ({option})", name, (address if equals else following).strip("'\"")
         for inner in value:
-            yield from _addresses_below(inner, where)
-
-
-def _addresses_in_command(words: list[str], where: str) -> Iterator[tuple[str, str, Any]]:
-    """As `_addresses`, of ``--host ADDRESS`` and ``--host=ADDRESS``."""
-    for word, following in zip_longest(words, words[1:], fillvalue=""):
-        option, equals, value = word.partition("=")
-        name = _plain(option)
-        if option.startswith("--") and name in _HOSTS | _DASHBOARDS:
-            yield f"{where} ({option})", name, (value if equals else following).strip("'\"")
+            yield from _addresses(inner, where)
 
 
 def _plain(name: Any) -> str:

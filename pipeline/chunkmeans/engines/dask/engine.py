@@ -24,7 +24,6 @@ from chunkmeans.engines.dask.connection import Connection
 from chunkmeans.engines.dask.in_flight import InFlight, merge_outcomes
 from chunkmeans.engines.dask.serialize import serialize
 from chunkmeans.engines.pixel_cache import family_of, release_family
-from chunkmeans.engines.worker.attempt import without_value
 from chunkmeans.errors import ChunkError, ConfigError
 
 REMEMBERED_KEYS = 2**18
@@ -130,7 +129,7 @@ class DaskEngine(Engine):
                 for outcome, future in outcomes:
                     made.add(future)
                     if watch is not None:
-                        watch(without_value(outcome))
+                        watch(outcome.without_value())
                     outcome.unwrap()
                     if near is not None:
                         self._remember(near(outcome.item), outcome.worker)

@@ -25,7 +25,7 @@ from chunkmeans.engines.base import (
 from chunkmeans.engines.dask.connection import Connection, NoWorkers
 from chunkmeans.engines.dask.serialize import LARGE, deserialize, serialize
 from chunkmeans.engines.dask.task_reports import send_report
-from chunkmeans.engines.worker.attempt import attempt, portable, without_value
+from chunkmeans.engines.worker.attempt import attempt, portable
 from chunkmeans.engines.worker.deadline import expendable
 from chunkmeans.engines.worker.isolated import run_isolated
 from chunkmeans.errors import ClusterError
@@ -56,6 +56,11 @@ class _Sent(Generic[ItemT]):
 class InFlight(Generic[ItemT, ValueT]):
     """Sends items, and receives their outcomes.
 
+    A small task goes with each item. A large one (a look-up table) is a task result of its own,
+    made on a worker from the bytes that the scheduler keeps, and copied between workers: so it
+    crosses the scheduler once, is unpickled once per worker, and lives as long as the map. If it
+    dies with its workers, Dask makes it again, which it would not do with scattered data.
+
     Parameters
     ----------
     connection
@@ -80,7 +85,8 @@ class InFlight(Generic[ItemT, ValueT]):
         memory: int,
     ) -> None:
         self._connection, self._name, self._keep, self._memory = connection, name, keep, memory
-        self._copies = _TaskCopies(connection, task, name)
+        self._task = serialize(task)
+        self._large: Future | None = None
         self._done: SimpleQueue[str] = SimpleQueue()
         self._sent: dict[str, _Sent[ItemT]] = {}
         self._load: Counter[str] = Counter()
@@ -105,14 +111,15 @@ class InFlight(Generic[ItemT, ValueT]):
         finally:
             for sent in self._sent.values():
                 self._release(sent)
-            self._copies.release()
+            if self._large is not None:
+                self._large.release()
 
     def _worker_for(self, worker: str | None) -> str | None:
         """Return where to send an item that is best run on `worker`; None: where Dask likes."""
         threads = self._connection.threads
         if worker in threads:
             return worker
-        if self._copies.large and threads:
+        if len(self._task) > LARGE and threads:
             # Dask would send it to the one worker that has the task already.
             return min(threads, key=lambda w: self._load[w] / threads[w])
         return None
@@ -161,7 +168,7 @@ class InFlight(Generic[ItemT, ValueT]):
     def _send(self, item: ItemT, worker: str | None, deaths: int = 0, isolated: int = 0) -> None:
         value = self._connection.submit(
             run_task,
-            self._copies.on(worker),
+            self._sent_task(),
             serialize(item),
             self._memory if isolated else None,
             self._keep,
@@ -173,6 +180,16 @@ class InFlight(Generic[ItemT, ValueT]):
         self._load[worker or ""] += 1
         value.add_done_callback(lambda future: self._done.put(future.key))
 
+    def _sent_task(self) -> bytes | Future:
+        """Return what stands for the task in a call."""
+        if len(self._task) <= LARGE:
+            return self._task
+        if self._large is None or self._large.status not in ("pending", "finished"):
+            self._large = self._connection.submit(
+                deserialize, self._task, name=f"{self._name}-task", priority=30
+            )
+        return self._large
+
     def _outcome_of(self, sent: _Sent[ItemT]) -> Outcome[Any, Any]:
         """Return the outcome of an item, without its value if that stays where it is."""
         future = sent.value
@@ -182,55 +199,15 @@ class InFlight(Generic[ItemT, ValueT]):
                 return reported
             if self._keep:  # the report was lost: ask the worker
                 name = f"{self._name}-outcome"
-                future = self._connection.submit(without_value, future, name=name, priority=20)
+                future = self._connection.submit(
+                    Outcome.without_value, future, name=name, priority=20
+                )
         outcome: Outcome[Any, Any] = self._connection.fetch(future)
         return outcome
 
     def _release(self, sent: _Sent[ItemT]) -> None:
         sent.value.release()
         self._connection.reports.read(sent.value.key)
-
-
-class _TaskCopies:
-    """A task on the workers: sent with each item if it is small, else once per worker.
-
-    A large one (a look-up table) is a task result of its own on every worker, made on the first
-    from the bytes that the scheduler keeps, and copied between workers to the others. So it
-    crosses the scheduler once, is unpickled once per worker, and lives as long as the map; a
-    copy that dies with its worker is made again by Dask, which scattered data would not be.
-    """
-
-    def __init__(self, connection: Connection, task: Callable[..., Any], name: str) -> None:
-        self._connection, self._name = connection, name
-        self._bytes = serialize(task)
-        self._copies: dict[str, Future] = {}
-        self.large = len(self._bytes) > LARGE
-        """Whether it is sent once per worker instead of with every item."""
-
-    def on(self, worker: str | None) -> bytes | Future:
-        """Return what stands for the task in a call that runs on `worker`."""
-        if not self.large:
-            return self._bytes
-        copy = self._copies.get(worker or "")
-        if copy is None or _broken(copy):
-            others = [c for c in self._copies.values() if not _broken(c)]
-            copy = self._connection.submit(
-                *((_same, others[0]) if others else (deserialize, self._bytes)),
-                name=f"{self._name}-task",
-                worker=worker,
-                priority=30,
-            )
-            self._copies[worker or ""] = copy
-        return copy
-
-    def release(self) -> None:
-        """Drop the task from the workers."""
-        for copy in self._copies.values():
-            copy.release()
-
-
-def _broken(future: Future) -> bool:
-    return future.status not in ("pending", "finished")
 
 
 # -- what runs on the workers ------------------------------------------------------------------
@@ -267,7 +244,7 @@ def run_task(
         _log(key, logging.WARNING, item, f"failed: {outcome.error}")
     here: Outcome[Any, ValueT] = replace(outcome, item=None, worker=worker.address)  # type: ignore[arg-type]
     if keep:
-        send_report(worker, key, without_value(here))
+        send_report(worker, key, here.without_value())
     return here
 
 
@@ -286,8 +263,3 @@ def merge_outcomes(
 ) -> Outcome[None, ValueT]:
     """Merge two values on the worker that has them."""
     return Outcome(None, deserialize(merge)(a.unwrap(), b.unwrap()), None, 1, 0.0)
-
-
-def _same(task: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the task: a copy of it on the worker that runs this."""
-    return task

@@ -6,7 +6,6 @@ Runs where the task runs, so that attempts and seconds are true. Pure Python, no
 import pickle
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter, sleep
 
 from chunkmeans.engines.base import ItemT, Outcome, ValueT, describe_item
@@ -52,8 +51,3 @@ def portable(error: Exception, item: object = None) -> Exception:
         error = ChunkError(f"{type(error).__name__}: {error}")
     error.add_note(where + trace)
     return error
-
-
-def without_value(outcome: Outcome[ItemT, ValueT]) -> Outcome[ItemT, None]:
-    """Return an outcome without its value, as a watcher gets it."""
-    return replace(outcome, value=None)  # type: ignore[return-value]
