@@ -11,12 +11,12 @@ from distributed import Client, Security, SpecCluster
 from chunkmeans.engines.base import Size
 from chunkmeans.engines.clusters import opening
 from chunkmeans.engines.clusters.dask_class import DaskClass
-from chunkmeans.engines.clusters.listening import refuse_listening
 from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
 from chunkmeans.engines.clusters.security import (
     dashboard_here,
     listening_places,
     refuse_exposed,
+    refuse_listening,
     security_of,
 )
 from chunkmeans.engines.dask.connection import DEFAULT_ADVICE, LEAST_TIMEOUT, Connection

@@ -3,19 +3,22 @@
 import asyncio
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 from distributed import Client, SpecCluster, Status
 from distributed.deploy.spec import ProcessInterface
 
 from chunkmeans.engines.clusters.security import LOOPBACK
-from chunkmeans.engines.clusters.timeout import call_within
 from chunkmeans.errors import ClusterError, ConfigError
+
+_Value = TypeVar("_Value")
 
 
 def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: float) -> Any:
@@ -42,6 +45,57 @@ def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: fl
             f"{type(cluster).__name__}; give a class that starts one"
         )
     return cluster
+
+
+def call_within(
+    seconds: float,
+    call: Callable[[], _Value],
+    late: str,
+    undo: Callable[[_Value], object] = lambda _: None,
+) -> _Value:
+    """Return what a call returns, in a thread that nothing waits for if it never does.
+
+    Classes of Dask ask services (a gateway, an API server, an sshd) that may take a connection and
+    never send a byte.
+
+    Parameters
+    ----------
+    seconds
+        How long to wait.
+    call
+        What to call.
+    late
+        The message of the error where that is over.
+    undo
+        Called with what is returned after that time.
+
+    Raises
+    ------
+    ClusterError
+        If it did not return in time. Its own errors are raised too.
+    """
+    future: Future[_Value] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    def discard(done: "Future[_Value]") -> None:
+        if done.exception() is None:
+            with suppress(Exception):
+                undo(done.result())
+
+    threading.Thread(target=run, name="chunkmeans-start", daemon=True).start()
+    try:
+        wait([future], seconds)
+        if not future.done():
+            raise ClusterError(late)
+    except BaseException:  # too late, or Ctrl-C
+        future.add_done_callback(discard)
+        raise
+    return future.result()
 
 
 def close_cluster(cluster: Any) -> None:

@@ -15,13 +15,13 @@ from distributed import Security
 
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
-from chunkmeans.engines.clusters.listening import refuse_listening
 from chunkmeans.engines.clusters.opening import first_message
 from chunkmeans.engines.clusters.security import (
     LOOPBACK,
     dashboard_here,
     listening_places,
     refuse_exposed,
+    refuse_listening,
 )
 from chunkmeans.engines.dask.settings import configured, environment
 from chunkmeans.engines.options import arguments, count, mapping, texts

@@ -11,9 +11,8 @@ from distributed.deploy import Cluster as DaskCluster
 
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
-from chunkmeans.engines.clusters.opening import first_message
+from chunkmeans.engines.clusters.opening import call_within, first_message
 from chunkmeans.engines.clusters.security import refuse_exposed
-from chunkmeans.engines.clusters.timeout import call_within
 from chunkmeans.engines.dask.connection import LEAST_TIMEOUT
 from chunkmeans.engines.dask.engine import DaskEngine
 from chunkmeans.engines.dask.settings import configured, environment

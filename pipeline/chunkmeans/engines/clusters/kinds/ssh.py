@@ -9,12 +9,12 @@ from distributed import Security
 from chunkmeans.config import Certificates
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
-from chunkmeans.engines.clusters.listening import refuse_listening
 from chunkmeans.engines.clusters.security import (
     LOOPBACK,
     arguments_of,
     listening_places,
     refuse_exposed,
+    refuse_listening,
 )
 from chunkmeans.engines.options import count, mapping, memory_limit
 from chunkmeans.errors import ConfigError

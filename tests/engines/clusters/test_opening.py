@@ -6,7 +6,7 @@ import threading
 import pytest
 from chunkmeans.config import Cluster, Wait
 from chunkmeans.engines import open_engine
-from chunkmeans.engines.clusters.timeout import call_within
+from chunkmeans.engines.clusters.opening import call_within
 from chunkmeans.errors import ClusterError
 
 
