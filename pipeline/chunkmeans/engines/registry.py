@@ -7,7 +7,6 @@ the group ``chunkmeans.clusters`` a `ClusterKind`, of the group ``chunkmeans.eng
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
@@ -112,8 +111,7 @@ def kind_class(word: str) -> type[EngineKind]:
     """
     own = {**ENGINES, **CLUSTERS}
     if word in own:
-        module, _, name = own[word].partition(":")
-        return cast("type[EngineKind]", getattr(import_module(module), name))
+        return cast("type[EngineKind]", EntryPoint(word, own[word], GROUPS[0]).load())
     installed = _installed()
     if word in installed:
         try:

@@ -14,7 +14,6 @@ from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
 from chunkmeans.engines.clusters.security import (
     dashboard_here,
-    listening_places,
     refuse_exposed,
     refuse_listening,
     security_of,
@@ -133,8 +132,7 @@ class ClusterKind(EngineKind):
 
     def refuse_exposed(self, options: Mapping[str, Any]) -> None:
         """Refuse options by which anything would listen on a network without TLS."""
-        places = listening_places(options.get("host"), options.get("interface"))
-        refuse_exposed(self.section, *places)
+        refuse_exposed(self.section, options.get("host"), options.get("interface"))
         refuse_listening(self.section, options)
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:

@@ -41,13 +41,13 @@ def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> No
     section
         Of the config.
     places
-        Names of interfaces, hosts, or `ALL`: where anything would listen.
+        Names of interfaces and hosts where anything would listen: without any, on every network.
     where
         What of the config says so.
     """
     if section.insecure or section.security is not None:
         return
-    for place in places:
+    for place in [place for place in places if place] or [ALL]:
         if not is_loopback(place):
             raise ConfigError(
                 f"{where}: kind {section.kind} would listen on {place} without TLS, where all who "
@@ -83,7 +83,7 @@ def refuse_listening(section: Cluster, options: Mapping[str, Any]) -> None:
         if name in _DASHBOARDS:
             refuse_open_dashboard(section, value, where)
         else:
-            refuse_exposed(section, value or ALL, where=where)
+            refuse_exposed(section, value, where=where)
 
 
 def is_loopback(place: Any) -> bool:
@@ -105,11 +105,6 @@ def is_loopback(place: Any) -> bool:
         return name == "localhost" or ip_address(name).is_loopback
     except ValueError:  # the name of a host
         return False
-
-
-def listening_places(*options: Any) -> list[Any]:
-    """Return where a process listens that has these interfaces and hosts; `ALL` without any."""
-    return [option for option in options if option] or [ALL]
 
 
 def security_of(

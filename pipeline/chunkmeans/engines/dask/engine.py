@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, S
 from contextlib import closing, contextmanager
 from functools import reduce
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice, pairwise
 from sys import intern
 from threading import Lock
 from time import monotonic
@@ -109,6 +109,8 @@ class DaskEngine(Engine):
 
         Only what a block of many makes together is fetched, to be merged with the others'.
         """
+        if not items:
+            raise ValueError("nothing to merge: no items were given")
         sent = serialize(merge)
         made: WeakSet[Future] = WeakSet()
 
@@ -178,15 +180,9 @@ class DaskEngine(Engine):
         self, values: Iterator[Future], merged_future: Callable[[Future, Future], Future]
     ) -> Iterator[Any]:
         """Yield the merged value of each block, while the next one is in flight."""
-        merged: Future | None = None
-        for first in values:
-            top = merge_pairwise(_block(first, values), merged_future)
-            if merged is not None:
-                yield self._connection.fetch(merged).unwrap()
-            merged = top
-        if merged is None:
-            raise ValueError("nothing to merge: no items were given")
-        yield self._connection.fetch(merged).unwrap()
+        blocks = (merge_pairwise(_block(first, values), merged_future) for first in values)
+        for merged, _ in pairwise(chain(blocks, [None])):
+            yield self._connection.fetch(merged).unwrap()
 
     def _last_worker(self, key: Hashable) -> str | None:
         with self._lock:

@@ -19,7 +19,6 @@ from chunkmeans.engines.clusters.opening import first_message
 from chunkmeans.engines.clusters.security import (
     LOOPBACK,
     dashboard_here,
-    listening_places,
     refuse_exposed,
     refuse_listening,
 )
@@ -58,7 +57,7 @@ class JobQueue(ClusterKind):
         given = self._with_defaults(options)
         scheduler = mapping(given, "scheduler_options")
         places = [given["interface"], scheduler.get("interface"), scheduler.get("host")]
-        refuse_exposed(self.section, *listening_places(*places))
+        refuse_exposed(self.section, *places)
         extra = texts(given["worker_extra_args"], "cluster.options.worker_extra_args")
         stated = {**options, "scheduler_options": scheduler, "worker_extra_args": extra}
         stated = {name: value for name, value in stated.items() if value is not None}
