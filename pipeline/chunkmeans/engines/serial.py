@@ -13,7 +13,6 @@ from chunkmeans.engines.kind import EngineKind
 from chunkmeans.engines.machine import cores, free_memory
 from chunkmeans.engines.options import count, refuse_unknown
 from chunkmeans.engines.worker.attempt import attempt
-from chunkmeans.errors import ConfigError
 
 
 class SerialEngine(Engine):
@@ -22,7 +21,7 @@ class SerialEngine(Engine):
     Parameters
     ----------
     threads
-        Tasks at the same time. With 1, a task runs when its outcome is asked for.
+        Tasks at the same time, at least 1. With 1, a task runs when its outcome is asked for.
     memory
         Bytes that a run may use; None: a share of what is free.
     """
@@ -30,8 +29,6 @@ class SerialEngine(Engine):
     workers = 1
 
     def __init__(self, threads: int = 1, *, memory: int | None = None) -> None:
-        if threads < 1:
-            raise ConfigError(f"an engine needs at least 1 thread, not {threads}")
         self.threads = threads
         self.memory = free_memory() if memory is None else memory
 

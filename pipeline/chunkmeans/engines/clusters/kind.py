@@ -98,12 +98,10 @@ class ClusterKind(EngineKind):
             if self.scaled_later:
                 opening.scale_cluster(kind, cluster, self.first_workers())
             engine = self.engine(client, stack, self.workers(given, cluster))
-        if section.adapt is not None:
-            try:
+            if section.adapt is not None:
+                stack.callback(engine.close)  # which has taken over what was on the stack
                 opening.adapt_cluster(kind, cluster, section.adapt)
-            except BaseException:
-                engine.close()
-                raise
+                stack.pop_all()
         return engine
 
     def size(self) -> Size:

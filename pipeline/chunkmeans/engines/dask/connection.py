@@ -230,18 +230,15 @@ def await_answer(address: str, seconds: float, security: Security) -> None:
     """
 
     async def connected() -> None:
-        secured = security.get_connection_args("client")
-        comm = await connect(address, timeout=seconds, **secured)
+        asked = connect(address, timeout=seconds, **security.get_connection_args("client"))
+        comm = await asyncio.wait_for(asked, seconds + 1)
         await comm.close()
 
-    def answered() -> None:
-        try:
-            asyncio.run(asyncio.wait_for(connected(), seconds + 1))
-        except TimeoutError as error:
-            raise TimeoutError(f"silent for {seconds:g} s") from error
-
-    with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop of its own
-        thread.submit(answered).result()
+    try:
+        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop of its own
+            thread.submit(asyncio.run, connected()).result()
+    except TimeoutError as error:
+        raise TimeoutError(f"silent for {seconds:g} s") from error
 
 
 def _trim_statistics(dask_scheduler: Any) -> None:

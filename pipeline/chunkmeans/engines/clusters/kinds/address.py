@@ -42,7 +42,12 @@ class Address(ClusterKind):
         with ExitStack() as stack:
             stack.enter_context(configured(self.section.dask_config))
             options = self.checked()
-            address = self.address(self._scheduler(options))
+            scheduler = options.pop(self.wanted, None)
+            if not isinstance(scheduler, str) or not scheduler:
+                raise ConfigError(
+                    f"cluster.options.{self.wanted}: missing; give the scheduler's, {self.example}"
+                )
+            address = self.address(scheduler)
             security = security_of(self.section, temporary=False)
             if security is not None and address.partition("://")[0] not in ("tls", "wss"):
                 raise ConfigError(
@@ -67,15 +72,6 @@ class Address(ClusterKind):
 
     def address(self, scheduler: str) -> str:
         """Return the address of a scheduler, which is what the option says."""
-        return scheduler
-
-    def _scheduler(self, options: dict[str, Any]) -> str:
-        """Take from `options` what names the scheduler."""
-        scheduler = options.pop(self.wanted, None)
-        if not isinstance(scheduler, str) or not scheduler:
-            raise ConfigError(
-                f"cluster.options.{self.wanted}: missing; give the scheduler's, {self.example}"
-            )
         return scheduler
 
 
