@@ -4,7 +4,7 @@ What reaches a Dask scheduler or worker can run programs as its user.
 """
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from itertools import zip_longest
 from pathlib import Path
@@ -183,14 +183,19 @@ def _addresses(value: Any, where: str) -> Iterator[tuple[str, str, Any]]:
                 command = name in _COMMANDS and isinstance(inner, str)
                 yield from _addresses([inner] if command else inner, inside)
     elif isinstance(value, list | tuple):
-        words = [word for text in value if isinstance(text, str) for word in text.split()]
-        for word, following in zip_longest(words, words[1:], fillvalue=""):
-            option, equals, address = word.partition("=")  # --host ADDRESS and --host=ADDRESS
-            name = _plain(option)
-            if option.startswith("--") and name in _HOSTS | _DASHBOARDS:
-                yield f"{where} ({option})", name, (address if equals else following).strip("'\"")
+        yield from _addresses_in_command(value, where)
         for inner in value:
             yield from _addresses(inner, where)
+
+
+def _addresses_in_command(texts: Iterable[Any], where: str) -> Iterator[tuple[str, str, Any]]:
+    """As `_addresses`, of ``--host ADDRESS`` and ``--host=ADDRESS`` in what are texts of these."""
+    words = [word for text in texts if isinstance(text, str) for word in text.split()]
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        option, equals, value = word.partition("=")
+        name = _plain(option)
+        if option.startswith("--") and name in _HOSTS | _DASHBOARDS:
+            yield f"{where} ({option})", name, (value if equals else following).strip("'\"")
 
 
 def _plain(name: Any) -> str:
