@@ -23,8 +23,7 @@ class ChunkmeansError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # what caused it decides whether it is tried again, also where it comes from a worker
-        state = {**self.__dict__, "__cause__": _sendable(self.__cause__)}
-        return type(self), self.args, state
+        return _restored, (type(self), self.args, self.__dict__, _sendable(self.__cause__))
 
 
 class ConfigError(ChunkmeansError):
@@ -63,6 +62,18 @@ class ClusterError(ChunkmeansError):
     """The machines that should compute are not there."""
 
     exit_code = 3
+
+
+def _restored(
+    kind: type[ChunkmeansError],
+    args: tuple[object, ...],
+    state: dict[str, object],
+    cause: BaseException | None,
+) -> ChunkmeansError:
+    error = kind(*args)
+    error.__dict__.update(state)
+    error.__cause__ = cause
+    return error
 
 
 def _sendable(cause: BaseException | None) -> BaseException | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, S
 from contextlib import closing, contextmanager
 from functools import reduce
 from importlib.util import find_spec
-from itertools import chain, islice, pairwise
+from itertools import islice
 from sys import intern
 from threading import Lock
 from time import monotonic
@@ -180,9 +180,13 @@ class DaskEngine(Engine):
         self, values: Iterator[Future], merged_future: Callable[[Future, Future], Future]
     ) -> Iterator[Any]:
         """Yield the merged value of each block, while the next one is in flight."""
-        blocks = (merge_pairwise(_block(first, values), merged_future) for first in values)
-        for merged, _ in pairwise(chain(blocks, [None])):
-            yield self._connection.fetch(merged).unwrap()
+        merged: Future | None = None
+        for first in values:
+            top = merge_pairwise(_block(first, values), merged_future)
+            if merged is not None:
+                yield self._connection.fetch(merged).unwrap()
+            merged = top  # the one before is not held any longer
+        yield self._connection.fetch(merged).unwrap()
 
     def _last_worker(self, key: Hashable) -> str | None:
         with self._lock:
