@@ -57,15 +57,10 @@ def quick(monkeypatch):
     """Rests are short, and signs of life no requests among those that are counted."""
     monkeypatch.setattr(lease, "SETTLE", 0.0)
     monkeypatch.setattr(lease, "BEAT", 1000.0)
-    for function in ("chunkmeans.retry.with_retries", "chunkmeans.engines.worker.attempt.attempt"):
-        monkeypatch.setitem(_found(function).__kwdefaults__, "rest", lambda seconds: None)
+    for module in ("chunkmeans.retry", "chunkmeans.engines.worker.attempt"):
+        monkeypatch.setattr(f"{module}.sleep", lambda seconds: None)
     yield
     Told.tell = None
-
-
-def _found(name):
-    module, _, function = name.rpartition(".")
-    return getattr(__import__(module, fromlist=[function]), function)
 
 
 def config(out, scope="image"):

@@ -64,7 +64,7 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(answer, int) and (500 <= answer < 600 or answer in _BUSY)
 
 
-def with_retries(act: Callable[[], Value], *, rest: Callable[[float], None] = sleep) -> Value:
+def with_retries(act: Callable[[], Value]) -> Value:
     """Return what `act` returns; tried again after a rest where its error may pass."""
     for pause in PAUSES:
         try:
@@ -72,5 +72,5 @@ def with_retries(act: Callable[[], Value], *, rest: Callable[[float], None] = sl
         except Exception as error:
             if not is_transient(error):
                 raise
-            rest(pause)
+            sleep(pause)
     return act()

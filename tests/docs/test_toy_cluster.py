@@ -2,6 +2,7 @@
 
 import pytest
 from chunkmeans import make_config, open_run, run
+from chunkmeans.config import Cluster
 from chunkmeans.engines import engine_size, open_engine
 from chunkmeans.errors import ConfigError
 from chunkmeans.testing import ClusterKindTests
@@ -42,7 +43,7 @@ def test_a_config_names_it_as_any_other(tmp_path):
 def test_workers_and_memory_are_those_of_the_section():
     with open_engine("toy", {"threads": 3, **HERE}) as engine:
         assert (engine.workers, engine.threads) == (1, 3)
-    found = engine_size("toy", {"threads": 3}, memory=2**30)
+    found = engine_size(Cluster(kind="toy", options={"threads": 3}), memory=2**30)
     assert (found.threads, found.memory) == (3, 2**30)
 
 

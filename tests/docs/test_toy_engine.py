@@ -1,6 +1,7 @@
 """The example of docs/extending/engine.md: it conforms, and its entry point is all it takes."""
 
 import pytest
+from chunkmeans.config import Cluster
 from chunkmeans.engines import engine_size, open_engine
 from chunkmeans.errors import ConfigError
 from chunkmeans.testing import EngineTests
@@ -22,9 +23,10 @@ class TestToyEngine(EngineTests):
 
 
 def test_a_config_names_it_as_any_other():
-    with open_engine("toy", {"threads": 3}) as engine:
+    asked = Cluster(kind="toy", options={"threads": 3})
+    with open_engine(asked) as engine:
         assert type(engine).__name__ == "ToyEngine"
-        assert engine.size == engine_size("toy", {"threads": 3}, memory=engine.memory)
+        assert engine.size == engine_size(asked, memory=engine.memory)
     with pytest.raises(ConfigError, match=r"cluster.options.thread: kind toy does not know it"):
         open_engine("toy", {"thread": 3})
     with pytest.raises(ConfigError, match=r"there is no kind 'tyo'; did you mean toy\?"):

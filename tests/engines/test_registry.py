@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from chunkmeans.config import Cluster
 from chunkmeans.engines import engine_size, open_engine
 from chunkmeans.engines.machine import cores
 from chunkmeans.engines.registry import CLUSTERS, ENGINES, kind_class
@@ -46,14 +47,16 @@ def test_a_missing_extra_is_an_error_that_says_what_to_install(monkeypatch, kind
             monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr("chunkmeans.engines.clusters.dask_class.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=rf"{kind} needs .*; pip install 'chunkmeans\[{extra}\]'"):
-        ask(kind)
+        ask(Cluster(kind=kind))
 
 
 def test_threads_are_those_of_this_machine_unless_told_otherwise():
     for options, threads in [({}, cores()), ({"threads": 3}, 3)]:
         with open_engine("threads", options, memory=2**30) as engine:
             assert isinstance(engine, SerialEngine)
-            assert engine.size == engine_size("threads", options, memory=2**30)
+            assert engine.size == engine_size(
+                Cluster(kind="threads", options=options), memory=2**30
+            )
             assert (engine.workers, engine.threads) == (1, threads)
 
 

@@ -20,9 +20,9 @@ from tests.test_exactness import picture, some_means
 
 @pytest.fixture(autouse=True)
 def _nothing_held():
-    PIXEL_CACHE.clear()
+    PIXEL_CACHE.release("array")
     yield
-    PIXEL_CACHE.clear()
+    PIXEL_CACHE.release("array")
 
 
 def whole(image, hold=0):
@@ -62,7 +62,7 @@ def test_what_is_held_is_read_once_and_what_does_not_fit_each_time(monkeypatch):
     image = source(picture("uint8", 1, (10, 10)))
     for room, expected in ((200, 1), (199, 3)):
         reads.clear()
-        PIXEL_CACHE.clear()
+        PIXEL_CACHE.release("array")
         for _ in range(3):
             list(whole(image, room).read())
         assert len(reads) == expected

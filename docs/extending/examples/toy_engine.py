@@ -1,15 +1,15 @@
 """An engine of threads, and the kind that opens it."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import Any
 
-from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
+from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT
 from chunkmeans.engines.kind import EngineKind
 from chunkmeans.engines.machine import free_memory
 from chunkmeans.engines.options import count, refuse_unknown
-from chunkmeans.engines.worker.attempt import attempt, without_value
+from chunkmeans.engines.worker.attempt import attempt
 
 
 class ToyEngine(Engine):
@@ -40,26 +40,6 @@ class ToyEngine(Engine):
             finally:  # the iterator was closed: cancel what has not run
                 for future in running:
                     future.cancel()
-
-    def map_reduce(
-        self,
-        task: Callable[[ItemT], ValueT],
-        items: Sequence[ItemT],
-        merge: Callable[[ValueT, ValueT], ValueT],
-        *,
-        name: str,
-        near: Callable[[ItemT], Hashable] | None = None,
-        watch: Callable[[Outcome[ItemT, None]], None] | None = None,
-    ) -> ValueT:
-        """Return all values merged into one."""
-
-        def values() -> Iterator[ValueT]:
-            for outcome in self.map(task, items, name=name):
-                if watch is not None:
-                    watch(without_value(outcome))
-                yield outcome.unwrap()  # raises the first failure
-
-        return merge_pairwise(values(), merge)
 
 
 class Toy(EngineKind):

@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Generic, Self, TypeVar
 
 from chunkmeans.engines.pixel_cache import release_family
@@ -47,12 +48,18 @@ class Outcome(Generic[ItemT, ValueT]):
     """How often it was tried, at least 1."""
     seconds: float
     """Time of the last attempt where it ran, seconds."""
+    worker: str = ""
+    """Address of the worker where it ran, "" where that is this process."""
 
     def unwrap(self) -> ValueT:
         """Return the value, or raise the error."""
         if self.error is not None:
             raise self.error
         return self.value  # type: ignore[return-value]
+
+    def without_value(self) -> "Outcome[ItemT, None]":
+        """Return it without its value, as a watcher gets it."""
+        return replace(self, value=None)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,6 @@ class Engine(ABC):
         Closing the iterator cancels what has not run. `name` is what the dashboard shows.
         """
 
-    @abstractmethod
     def map_reduce(
         self,
         task: Callable[[ItemT], ValueT],
@@ -120,15 +126,25 @@ class Engine(ABC):
     ) -> ValueT:
         """Return all values merged into one; `merge` is associative and commutative.
 
-        Values stay where they were computed until they are merged. Items with the same `near`
-        key prefer the worker that ran that key before, whose pixel cache may have it. `watch`
-        is called with the outcome of each item. The first failure is raised, the rest cancelled.
+        Items with the same `near` key prefer the worker that ran that key before, whose pixel
+        cache may have it. `watch` is called with the outcome of each item. The first failure is
+        raised, the rest cancelled. Here all values come to this process and there is one worker;
+        where others are far away, let values stay on them until they are merged.
 
         Raises
         ------
         ValueError
             If there are no items.
         """
+
+        def values(outcomes: Iterator[Outcome[ItemT, ValueT]]) -> Iterator[ValueT]:
+            for outcome in outcomes:
+                if watch is not None:
+                    watch(outcome.without_value())
+                yield outcome.unwrap()
+
+        with closing(self.map(task, items, name=name)) as outcomes:  # type: ignore[type-var]
+            return merge_pairwise(values(outcomes), merge)
 
     def release(self, family: str) -> None:
         """Drop what workers keep of a family (see `chunkmeans.engines.pixel_cache`)."""
@@ -181,15 +197,11 @@ def merge_pairwise(values: Iterable[ValueT], merge: Callable[[ValueT, ValueT], V
     >>> merge_pairwise("abcde", lambda a, b: f"({a}{b})")
     '(((ab)(cd))e)'
     """
-    heights: list[tuple[int, ValueT]] = []
-    for value in values:
-        height = 0
-        while heights and heights[-1][0] == height:
-            value, height = merge(heights.pop()[1], value), height + 1
-        heights.append((height, value))
-    if not heights:
+    merged: list[ValueT] = []
+    for number, value in enumerate(values, start=1):
+        while number % 2 == 0:  # as many values before this one are merged into one
+            value, number = merge(merged.pop(), value), number // 2
+        merged.append(value)
+    if not merged:
         raise ValueError("nothing to merge: no items were given")
-    merged = heights.pop()[1]
-    while heights:
-        merged = merge(heights.pop()[1], merged)
-    return merged
+    return reduce(lambda after, before: merge(before, after), reversed(merged))

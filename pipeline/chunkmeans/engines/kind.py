@@ -10,7 +10,7 @@ from chunkmeans.engines.base import Engine, Size
 from chunkmeans.errors import ConfigError
 
 
-def _ignore(text: str) -> None:
+def ignore_message(text: str) -> None:
     """Drop a message."""
 
 
@@ -22,7 +22,7 @@ class Request:
     """The section of the config."""
     memory: int | None = None
     """Bytes for the run: of this machine, or of each worker elsewhere. None: what there is."""
-    notify: Callable[[str], object] = _ignore
+    notify: Callable[[str], object] = ignore_message
     """Called with messages for a user who waits for the start."""
 
 

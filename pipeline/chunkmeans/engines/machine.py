@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -40,30 +40,27 @@ def cores() -> int:
     second of every start.
     """
     allowed = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    for quota, period in _quotas():
+    for quota, period in _numbers(_CPU_QUOTAS):
         if quota > 0:
             allowed = min(allowed, -(-quota // period))
     return max(1, allowed)
 
 
-def _quotas() -> Iterator[tuple[int, int]]:
-    """Yield the microseconds of processor time that control groups allow, and of how many."""
-    for file in _CPU_QUOTAS:
+def _numbers(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, int]]:
+    """Yield the first number of each pair's first file, and the last of its second."""
+    for files in pairs:
         try:
-            quota, period = (Path(name).read_text().split() for name in file)
-            yield int(quota[0]), int(period[-1])
-        except (OSError, ValueError):  # no such control group, or "max": no quota
+            first, last = (Path(name).read_text().split() for name in files)
+            yield int(first[0]), int(last[-1])
+        except (OSError, ValueError, IndexError):  # no such control group, or "max": no limit
             continue
 
 
 def free_memory() -> int:
     """Bytes a run may use by default: a share of what is free now."""
     free = int(psutil.virtual_memory().available)
-    for limit, used in _CGROUPS:
-        try:
-            free = min(free, max(0, int(Path(limit).read_text()) - int(Path(used).read_text())))
-        except (OSError, ValueError):  # no such control group, or "max": no limit
-            continue
+    for limit, used in _numbers(_CGROUPS):
+        free = min(free, max(0, limit - used))
     return int(free * FREE_SHARE)
 
 

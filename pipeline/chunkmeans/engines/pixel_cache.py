@@ -70,12 +70,15 @@ class PixelCache:
                 return cast("_Cached", other.result())
         try:
             value = load()
-            self._keep(key, value, nbytes(value), limit)
+            size = nbytes(value)
         except BaseException as error:
-            self._end_load(key)  # first, so that a thread that waited finds no failed load again
+            with self._lock:  # first, so that a thread that waited finds no failed load again
+                del self._loading[key]
             mine.set_exception(error)
             raise
-        self._end_load(key)
+        with self._lock:
+            self._keep(key, value, size, limit)
+            del self._loading[key]
         mine.set_result(value)
         return value
 
@@ -103,39 +106,29 @@ class PixelCache:
             for key in [k for k in self._entries if family_of(k) == family]:
                 self._drop(key)
 
-    def clear(self) -> None:
-        """Drop all entries."""
-        with self._lock:
-            for key in list(self._entries):
-                self._drop(key)
-
-    def _end_load(self, key: Hashable) -> None:
-        with self._lock:
-            del self._loading[key]
-
     def _used(self, key: Hashable) -> Any:
         self._entries.move_to_end(key)
         return self._entries[key][0]
 
     def _keep(self, key: Hashable, value: object, size: int, limit: int) -> None:
-        with self._lock:
-            while self.nbytes > limit:  # it was filled by a run with a higher limit
-                self._drop(next(iter(self._entries)))
-            family = family_of(key)
-            if self._by_family[family] + size > limit:
-                return
-            while self.nbytes + size > limit:
-                self._drop(next(k for k in self._entries if family_of(k) != family))
-            self._entries[key] = (value, size)
-            self._by_family[family] += size
-            self.nbytes += size
+        while self.nbytes > limit:  # it was filled by a run with a higher limit
+            self._drop(next(iter(self._entries)))
+        family = family_of(key)
+        if self._by_family[family] + size > limit:
+            return
+        while self.nbytes + size > limit:
+            self._drop(next(k for k in self._entries if family_of(k) != family))
+        self._entries[key] = (value, size)
+        self._by_family[family] += size
+        self.nbytes += size
 
     def _drop(self, key: Hashable) -> None:
         _, size = self._entries.pop(key)
+        family = family_of(key)
         self.nbytes -= size
-        self._by_family[family_of(key)] -= size
-        if not self._by_family[family_of(key)]:
-            del self._by_family[family_of(key)]
+        self._by_family[family] -= size
+        if not self._by_family[family]:
+            del self._by_family[family]
 
 
 def family_of(key: Hashable) -> Hashable:

@@ -7,13 +7,12 @@ the group ``chunkmeans.clusters`` a `ClusterKind`, of the group ``chunkmeans.eng
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 
 from chunkmeans.config import Cluster
 from chunkmeans.engines.base import Engine, Size
-from chunkmeans.engines.kind import EngineKind, Request
+from chunkmeans.engines.kind import EngineKind, Request, ignore_message
 from chunkmeans.errors import ClusterError, ConfigError
 from chunkmeans.secrets import keep_secret, without_secrets
 
@@ -52,7 +51,7 @@ def open_engine(
     options: Mapping[str, Any] | None = None,
     *,
     memory: int | None = None,
-    notify: Callable[[str], object] | None = None,
+    notify: Callable[[str], object] = ignore_message,
 ) -> Engine:
     """Open the engine that the config's section ``cluster`` asks for; close it after use.
 
@@ -75,35 +74,31 @@ def open_engine(
     ClusterError
         If the machines are not there.
     """
-    return _ask(lambda kind: kind.open(), cluster, options, memory, notify)
+    if isinstance(cluster, str):
+        cluster = Cluster(kind=cluster, options=dict(options or {}))
+    return _ask(lambda kind: kind.open(), Request(cluster, memory, notify))
 
 
 def engine_size(
-    cluster: Cluster | str,
-    options: Mapping[str, Any] | None = None,
+    cluster: Cluster,
     *,
     memory: int | None = None,
-    notify: Callable[[str], object] | None = None,
+    notify: Callable[[str], object] = ignore_message,
 ) -> Size:
     """Return what an engine would have to work with, without starting anything.
 
     Of a scheduler that runs already its workers are asked. Parameters and errors are those of
     `open_engine`.
     """
-    return _ask(lambda kind: kind.size(), cluster, options, memory, notify)
+    return _ask(lambda kind: kind.size(), Request(cluster, memory, notify))
 
 
-def job_script(
-    cluster: Cluster | str,
-    options: Mapping[str, Any] | None = None,
-    *,
-    memory: int | None = None,
-) -> str:
+def job_script(cluster: Cluster, *, memory: int | None = None) -> str:
     """Return the job script, or specification, that a batch system would get; "" without one.
 
     Nothing is submitted. Parameters and errors are those of `open_engine`.
     """
-    return _ask(lambda kind: kind.script(), cluster, options, memory, None)
+    return _ask(lambda kind: kind.script(), Request(cluster, memory))
 
 
 def kind_class(word: str) -> type[EngineKind]:
@@ -116,8 +111,7 @@ def kind_class(word: str) -> type[EngineKind]:
     """
     own = {**ENGINES, **CLUSTERS}
     if word in own:
-        module, _, name = own[word].partition(":")
-        return cast("type[EngineKind]", getattr(import_module(module), name))
+        return cast("type[EngineKind]", EntryPoint(word, own[word], GROUPS[0]).load())
     installed = _installed()
     if word in installed:
         try:
@@ -138,20 +132,11 @@ def _installed() -> dict[str, EntryPoint]:
     return {point.name: point for group in GROUPS for point in entry_points(group=group)}
 
 
-def _ask(
-    question: Callable[[EngineKind], _Answer],
-    cluster: Cluster | str,
-    options: Mapping[str, Any] | None,
-    memory: int | None,
-    notify: Callable[[str], object] | None,
-) -> _Answer:
+def _ask(question: Callable[[EngineKind], _Answer], request: Request) -> _Answer:
     """Return the answer of the kind that is asked for; no error has a secret of the section."""
-    if isinstance(cluster, str):
-        cluster = Cluster(kind=cluster, options=dict(options or {}))
-    kind = kind_class(cluster.kind)
-    for given in (cluster.options, cluster.dask_config):
+    kind = kind_class(request.cluster.kind)
+    for given in (request.cluster.options, request.cluster.dask_config):
         keep_secret("", given)
-    request = Request(cluster, memory) if notify is None else Request(cluster, memory, notify)
     try:
         return question(kind(request))
     except (ConfigError, ClusterError) as error:

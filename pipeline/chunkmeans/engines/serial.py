@@ -4,17 +4,15 @@ With more than one thread it is also the engine of arrays that are in memory alr
 loops and decoders release Python's lock.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
 from itertools import islice
 
-from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
+from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT
 from chunkmeans.engines.kind import EngineKind
 from chunkmeans.engines.machine import cores, free_memory
 from chunkmeans.engines.options import count, refuse_unknown
-from chunkmeans.engines.worker.attempt import attempt, without_value
-from chunkmeans.errors import ConfigError
+from chunkmeans.engines.worker.attempt import attempt
 
 
 class SerialEngine(Engine):
@@ -23,7 +21,7 @@ class SerialEngine(Engine):
     Parameters
     ----------
     threads
-        Tasks at the same time. With 1, a task runs when its outcome is asked for.
+        Tasks at the same time, at least 1. With 1, a task runs when its outcome is asked for.
     memory
         Bytes that a run may use; None: a share of what is free.
     """
@@ -31,8 +29,6 @@ class SerialEngine(Engine):
     workers = 1
 
     def __init__(self, threads: int = 1, *, memory: int | None = None) -> None:
-        if threads < 1:
-            raise ConfigError(f"an engine needs at least 1 thread, not {threads}")
         self.threads = threads
         self.memory = free_memory() if memory is None else memory
 
@@ -59,30 +55,6 @@ class SerialEngine(Engine):
             finally:
                 for future in running:
                     future.cancel()
-
-    def map_reduce(
-        self,
-        task: Callable[[ItemT], ValueT],
-        items: Sequence[ItemT],
-        merge: Callable[[ValueT, ValueT], ValueT],
-        *,
-        name: str,
-        near: Callable[[ItemT], Hashable] | None = None,
-        watch: Callable[[Outcome[ItemT, None]], None] | None = None,
-    ) -> ValueT:
-        """Return all values merged into one, in this process."""
-        with closing(self.map(task, items, name=name)) as outcomes:  # type: ignore[type-var]
-            return merge_pairwise(_values(outcomes, watch), merge)
-
-
-def _values(
-    outcomes: Iterator[Outcome[ItemT, ValueT]], watch: Callable[[Outcome[ItemT, None]], None] | None
-) -> Iterator[ValueT]:
-    """Yield the values; the first failure is raised after `watch` was called with it."""
-    for outcome in outcomes:
-        if watch is not None:
-            watch(without_value(outcome))
-        yield outcome.unwrap()
 
 
 class Serial(EngineKind):

@@ -3,8 +3,7 @@
 import pytest
 from chunkmeans.config import Cluster
 from chunkmeans.engines import engine_size, job_script, open_engine
-from chunkmeans.engines.clusters.listening import refuse_listening
-from chunkmeans.engines.clusters.security import is_loopback
+from chunkmeans.engines.clusters.security import is_loopback, refuse_listening
 from chunkmeans.errors import ConfigError
 from distributed.deploy import LocalCluster
 

@@ -340,7 +340,7 @@ class TestAMapReduceOfManyItems:
         assert 0 < max(most[64:]) <= 64
 
     def test_reports_that_never_come_are_done_without(self, engine, monkeypatch):
-        monkeypatch.setattr(engine._connection.reports, "_received", Unreceived())
+        monkeypatch.setattr(engine._connection.reports, "_expected", Unreceived())
         told = []
         total = engine.map_reduce(
             tasks.square_slowly, range(20), tasks.plus, name="sum", watch=told.append
@@ -359,8 +359,8 @@ class TestAMapReduceOfManyItems:
 class Unreceived(dict):
     """A place for reports where none arrives."""
 
-    def __contains__(self, name):
-        return False
+    def get(self, key):
+        return None
 
 
 class TestHomes:

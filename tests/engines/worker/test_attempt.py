@@ -5,15 +5,18 @@ import weakref
 
 import pytest
 from chunkmeans.engines.base import Outcome
-from chunkmeans.engines.worker.attempt import PAUSES, attempt, portable, without_value
+from chunkmeans.engines.worker.attempt import PAUSES, attempt, portable
 from chunkmeans.errors import ChunkError, ConfigError, SourceError
 
 from tests.test_retry import caused
 
+SLEEP = "chunkmeans.engines.worker.attempt.sleep"
+
 
 @pytest.mark.parametrize("failures", [0, 1, 2, 3, 4])
-def test_there_are_three_attempts_with_growing_rests(failures):
+def test_there_are_three_attempts_with_growing_rests(monkeypatch, failures):
     calls, rests = [], []
+    monkeypatch.setattr(SLEEP, rests.append)
 
     def task(item):
         calls.append(item)
@@ -21,7 +24,7 @@ def test_there_are_three_attempts_with_growing_rests(failures):
             raise TimeoutError(f"late {len(calls)}")
         return "value"
 
-    outcome = attempt(task, 5, rest=rests.append)
+    outcome = attempt(task, 5)
     assert outcome.attempts == len(calls) == min(failures + 1, 3)
     assert rests == list(PAUSES)[: outcome.attempts - 1]
     assert rests == sorted(rests)
@@ -29,8 +32,9 @@ def test_there_are_three_attempts_with_growing_rests(failures):
     assert (outcome.error is None) == (failures < 3)
 
 
-def test_seconds_are_of_the_last_attempt():
-    outcome = attempt(lambda _: 1 / 0, 5, rest=lambda _: pytest.fail("no reason to rest"))
+def test_seconds_are_of_the_last_attempt(monkeypatch):
+    monkeypatch.setattr(SLEEP, lambda _: pytest.fail("no reason to rest"))
+    outcome = attempt(lambda _: 1 / 0, 5)
     assert 0 <= outcome.seconds < 0.1
 
 
@@ -99,4 +103,4 @@ def test_an_error_of_ours_stays_what_it_is():
 
 
 def test_a_watcher_gets_no_value():
-    assert without_value(Outcome(1, "value", None, 2, 0.5)) == Outcome(1, None, None, 2, 0.5)
+    assert Outcome(1, "value", None, 2, 0.5).without_value() == Outcome(1, None, None, 2, 0.5)

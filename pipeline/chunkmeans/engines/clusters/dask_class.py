@@ -37,12 +37,9 @@ class DaskClass:
             raise ConfigError(f"cluster.kind: {kind} needs {self.module}: {error}{how}") from None
         if self.needs and find_spec(self.needs) is None:
             raise ConfigError(f"cluster.kind: {kind} needs {self.needs}{how}")
-        try:
-            found = getattr(module, self.name)
-        except AttributeError:
-            raise ConfigError(
-                f"cluster.options.class: there is no {self.name} in {self.module}"
-            ) from None
+        found = getattr(module, self.name, None)
+        if found is None:
+            raise ConfigError(f"cluster.options.class: there is no {self.name} in {self.module}")
         try:
             inspect.signature(found)
         except (TypeError, ValueError):  # a module, a number, a function without a signature

@@ -11,18 +11,17 @@ from distributed import Client, Security, SpecCluster
 from chunkmeans.engines.base import Size
 from chunkmeans.engines.clusters import opening
 from chunkmeans.engines.clusters.dask_class import DaskClass
-from chunkmeans.engines.clusters.listening import refuse_listening
 from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
 from chunkmeans.engines.clusters.security import (
     dashboard_here,
-    listening_places,
-    placeholder,
     refuse_exposed,
+    refuse_listening,
     security_of,
 )
 from chunkmeans.engines.dask.connection import DEFAULT_ADVICE, LEAST_TIMEOUT, Connection
 from chunkmeans.engines.dask.engine import DaskEngine
 from chunkmeans.engines.dask.same_code import refuse_other_code
+from chunkmeans.engines.dask.settings import configured, refuse_flat_settings
 from chunkmeans.engines.kind import EngineKind, Request
 from chunkmeans.engines.machine import free_memory
 from chunkmeans.engines.options import arguments, refuse_unknown, takes_any
@@ -78,7 +77,7 @@ class ClusterKind(EngineKind):
 
     def __init__(self, request: Request) -> None:
         super().__init__(request)
-        opening.refuse_flat_settings(self.section.dask_config)
+        refuse_flat_settings(self.section.dask_config)
 
     # -- for the registry -----------------------------------------------------------------------
 
@@ -86,7 +85,7 @@ class ClusterKind(EngineKind):
         """Start the cluster, and return an engine on it."""
         section, kind = self.section, self.section.kind
         with ExitStack() as stack:
-            stack.enter_context(opening.configured(section.dask_config))
+            stack.enter_context(configured(section.dask_config))
             security = security_of(section, temporary=self.temporary_certificates)
             given = self.arguments(self.checked(), security)
             timeout = max(section.wait.timeout, LEAST_TIMEOUT)
@@ -99,17 +98,15 @@ class ClusterKind(EngineKind):
             if self.scaled_later:
                 opening.scale_cluster(kind, cluster, self.first_workers())
             engine = self.engine(client, stack, self.workers(given, cluster))
-        if section.adapt is not None:
-            try:
+            if section.adapt is not None:
+                stack.callback(engine.close)  # which has taken over what was on the stack
                 opening.adapt_cluster(kind, cluster, section.adapt)
-            except BaseException:
-                engine.close()
-                raise
+                stack.pop_all()
         return engine
 
     def size(self) -> Size:
         """Return what there would be to work with, as far as the section says it."""
-        with opening.configured(self.section.dask_config):
+        with configured(self.section.dask_config):
             given = self.planned_arguments()
             workers = self.planned(given)
             threads, memory = self.each_worker(given)
@@ -120,7 +117,7 @@ class ClusterKind(EngineKind):
 
     def script(self) -> str:
         """Return "": what the class hands over to other systems is its own."""
-        with opening.configured(self.section.dask_config):
+        with configured(self.section.dask_config):
             self.planned_arguments()
         return ""
 
@@ -133,8 +130,7 @@ class ClusterKind(EngineKind):
 
     def refuse_exposed(self, options: Mapping[str, Any]) -> None:
         """Refuse options by which anything would listen on a network without TLS."""
-        places = listening_places(options.get("host"), options.get("interface"))
-        refuse_exposed(self.section, *places)
+        refuse_exposed(self.section, options.get("host"), options.get("interface"))
         refuse_listening(self.section, options)
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
@@ -193,7 +189,8 @@ class ClusterKind(EngineKind):
 
     def planned_arguments(self) -> dict[str, Any]:
         """Return what the class would be called with; no certificates are made."""
-        security = placeholder(self.section, temporary=self.temporary_certificates)
+        temporary = self.temporary_certificates
+        security = security_of(self.section, temporary=temporary, planned=True)
         return self.arguments(self.checked(), security)
 
     def first_workers(self) -> Any:

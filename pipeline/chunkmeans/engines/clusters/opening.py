@@ -1,43 +1,24 @@
-"""Opening a Dask cluster step by step: settings, start, scale, adapt, close, error messages."""
+"""Opening a Dask cluster step by step: start, scale, adapt, close, error messages."""
 
 import asyncio
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
-import dask
 import psutil
 from distributed import Client, SpecCluster, Status
 from distributed.deploy.spec import ProcessInterface
 
 from chunkmeans.engines.clusters.security import LOOPBACK
-from chunkmeans.engines.clusters.timeout import TooLate, call_within
-from chunkmeans.engines.dask.settings import DaskSettings
 from chunkmeans.errors import ClusterError, ConfigError
 
-
-@contextmanager
-def configured(dask_config: Mapping[str, Any]) -> Iterator[None]:
-    """Apply our settings of Dask while this is open, and those that the config asks for."""
-    with DaskSettings(), dask.config.set(dask_config):
-        yield
-
-
-def refuse_flat_settings(asked: Mapping[str, Any], above: str = "") -> None:
-    """Refuse a value in place of a whole section of Dask's settings, which would be lost."""
-    for key, value in asked.items():
-        name = f"{above}{key}"
-        if isinstance(value, Mapping):
-            refuse_flat_settings(value, f"{name}.")
-        elif isinstance(dask.config.get(name, None), Mapping):
-            raise ConfigError(
-                f"cluster.dask_config.{name}: is a section of Dask's settings, found {value!r}; "
-                "give its keys"
-            )
+_Value = TypeVar("_Value")
 
 
 def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: float) -> Any:
@@ -50,26 +31,71 @@ def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: fl
     ClusterError
         If there is no cluster in time.
     """
-    try:
-        cluster = call_within(seconds, partial(cls, **arguments), close_cluster)
-    except TooLate as error:
-        raise ClusterError(
-            f"{kind}: no cluster was started within {seconds:g} seconds; see whether what "
-            "starts it answers, and its address; cluster.wait.timeout says how long to wait"
-        ) from error
-    except (TypeError, ValueError) as error:
-        name = getattr(cls, "__name__", kind)
-        raise ConfigError(f"cluster.options: Dask's {name} refuses them: {error}") from error
-    except Exception as error:  # each system has errors of its own
-        raise ClusterError(
-            f"{kind}: no cluster could be started: {first_message(error)}"
-        ) from error
+    late = (
+        f"{kind}: no cluster was started within {seconds:g} seconds; see whether what starts it "
+        "answers, and its address; cluster.wait.timeout says how long to wait"
+    )
+    name = getattr(cls, "__name__", kind)
+    refused = f"cluster.options: Dask's {name} refuses them"
+    with errors_of_dask(refused, f"{kind}: no cluster could be started"):
+        cluster = call_within(seconds, partial(cls, **arguments), late, close_cluster)
     if not hasattr(cluster, "scheduler_address"):
         raise ConfigError(
             f"cluster.options.class: what {kind} starts is no cluster of Dask, but "
             f"{type(cluster).__name__}; give a class that starts one"
         )
     return cluster
+
+
+def call_within(
+    seconds: float,
+    call: Callable[[], _Value],
+    late: str,
+    undo: Callable[[_Value], object] = lambda _: None,
+) -> _Value:
+    """Return what a call returns, in a thread that nothing waits for if it never does.
+
+    Classes of Dask ask services (a gateway, an API server, an sshd) that may take a connection and
+    never send a byte.
+
+    Parameters
+    ----------
+    seconds
+        How long to wait.
+    call
+        What to call.
+    late
+        The message of the error where that is over.
+    undo
+        Called with what is returned after that time.
+
+    Raises
+    ------
+    ClusterError
+        If it did not return in time. Its own errors are raised too.
+    """
+    future: Future[_Value] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    def discard(done: "Future[_Value]") -> None:
+        if done.exception() is None:
+            with suppress(Exception):
+                undo(done.result())
+
+    threading.Thread(target=run, name="chunkmeans-start", daemon=True).start()
+    try:
+        wait([future], seconds)
+        if not future.done():
+            raise ClusterError(late)
+    except BaseException:  # too late, or Ctrl-C
+        future.add_done_callback(discard)
+        raise
+    return future.result()
 
 
 def close_cluster(cluster: Any) -> None:
@@ -93,17 +119,12 @@ def close_cluster(cluster: Any) -> None:
 
 def scale_cluster(kind: str, cluster: Any, amount: int | Mapping[str, Any]) -> None:
     """Ask for workers, and notice if asking fails: no `sbatch`, a queue that does not exist."""
-    try:
+    failed = f"{kind}: no worker could be asked for"
+    with errors_of_dask("cluster.scale: Dask refuses it", failed):
         if isinstance(cluster, SpecCluster):
             cluster.sync(_scale_and_wait, cluster, amount)
         else:
             call_scale(cluster.scale, amount)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"cluster.scale: Dask refuses it: {error}") from error
-    except Exception as error:
-        raise ClusterError(
-            f"{kind}: no worker could be asked for: {first_message(error)}"
-        ) from error
 
 
 async def _scale_and_wait(cluster: SpecCluster, amount: int | Mapping[str, Any]) -> None:
@@ -128,12 +149,8 @@ def call_scale(scale: Callable[..., Any], amount: int | Mapping[str, Any]) -> No
 
 def adapt_cluster(kind: str, cluster: Any, limits: Mapping[str, Any]) -> None:
     """Let the number of workers follow the work; only once there are some: none would be kept."""
-    try:
+    with errors_of_dask("cluster.adapt: Dask refuses it", f"{kind}: cannot adapt"):
         cluster.adapt(**limits)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"cluster.adapt: Dask refuses it: {error}") from error
-    except Exception as error:
-        raise ClusterError(f"{kind}: cannot adapt: {first_message(error)}") from error
 
 
 def dashboard_of(client: Client, on_loopback: bool) -> str:
@@ -165,6 +182,22 @@ def no_answer(address: str, error: BaseException) -> ClusterError:
     else:
         why = first_message(error)
     return ClusterError(f"no Dask scheduler answers at {address}: {why}")
+
+
+@contextmanager
+def errors_of_dask(refused: str, failed: str) -> Iterator[None]:
+    """Raise what a class of Dask raises in here as an error of ours, after these words.
+
+    A wrong type or value was `refused`, by the config's key; anything else `failed`.
+    """
+    try:
+        yield
+    except ClusterError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{refused}: {error}") from error
+    except Exception as error:  # each system has errors of its own
+        raise ClusterError(f"{failed}: {first_message(error)}") from error
 
 
 def first_message(error: BaseException) -> str:

@@ -18,22 +18,20 @@ _COUNTS = ("n", "jobs", "cores", "minimum", "maximum")
 
 def refuse_wrong_scaling(section: Cluster, cls: Any) -> None:
     """Refuse keys that the class does not know, and what is no number of workers."""
-    if isinstance(section.scale, Mapping):
-        _check(section.kind, "cluster.scale", section.scale, getattr(cls, "scale", None), least=1)
-    if section.adapt is not None:
-        _check(section.kind, "cluster.adapt", section.adapt, getattr(cls, "adapt", None), least=0)
-
-
-def _check(kind: str, name: str, asked: Mapping[str, Any], method: Any, least: int) -> None:
-    known = _known(method)
-    if known is not None:
-        refuse_unknown(asked, known, kind, name)
-    found = {key: _number(f"{name}.{key}", key, value, least) for key, value in asked.items()}
-    for key, number in found.items():
-        above = key.replace("minimum", "maximum")
-        most = found.get(above)
-        if key.startswith("minimum") and None not in (number, most) and number > most:
-            raise ConfigError(f"{name}.{key}: {asked[key]} is above {above}, {asked[above]}")
+    for name, least in (("scale", 1), ("adapt", 0)):
+        asked, method = getattr(section, name), getattr(cls, name, None)
+        if not isinstance(asked, Mapping):
+            continue
+        inside = f"cluster.{name}"
+        known = _known(method)
+        if known is not None:
+            refuse_unknown(asked, known, section.kind, inside)
+        found = {key: _number(f"{inside}.{key}", key, asked[key], least) for key in asked}
+        for key, number in found.items():
+            above = key.replace("minimum", "maximum")
+            most = found.get(above)
+            if key.startswith("minimum") and None not in (number, most) and number > most:
+                raise ConfigError(f"{inside}.{key}: {asked[key]} is above {above}, {asked[above]}")
 
 
 def _known(method: Any) -> set[str] | None:

@@ -4,7 +4,9 @@ What reaches a Dask scheduler or worker can run programs as its user.
 """
 
 import socket
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,17 @@ LOOPBACK = "127.0.0.1"
 ALL = "every network"
 """Stands for all addresses of a machine, where Dask listens by default."""
 
+_HOSTS = {"host", "ip", "interface", "listen_address", "contact_address"}
+_DASHBOARDS = {"dashboard_address", "worker_dashboard_address"}
+_COMMANDS = {"worker_command", "python"}
+"""Texts in which options of a program may be."""
+_OTHERS = {
+    "connect_options", "env", "env_extra", "job_directives_skip", "job_extra",
+    "job_extra_directives", "job_script_epilogue", "job_script_prologue",
+    "submit_command_extra", "cancel_command_extra",
+}  # fmt: skip
+"""What goes to SSH, to a shell and to a batch system, where these names mean other things."""
+
 
 def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> None:
     """Refuse to listen on a network without TLS, unless that was asked for.
@@ -28,13 +41,13 @@ def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> No
     section
         Of the config.
     places
-        Names of interfaces, hosts, or `ALL`: where anything would listen.
+        Names of interfaces and hosts where anything would listen: without any, on every network.
     where
         What of the config says so.
     """
     if section.insecure or section.security is not None:
         return
-    for place in places:
+    for place in [place for place in places if place] or [ALL]:
         if not is_loopback(place):
             raise ConfigError(
                 f"{where}: kind {section.kind} would listen on {place} without TLS, where all who "
@@ -43,9 +56,7 @@ def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> No
             )
 
 
-def refuse_open_dashboard(
-    section: Cluster, address: Any, where: str = "cluster.options.dashboard_address"
-) -> None:
+def refuse_open_dashboard(section: Cluster, address: Any, where: str) -> None:
     """Refuse a dashboard on a network, which has no TLS, unless that was asked for.
 
     Dask takes several addresses, as a list or with commas between.
@@ -60,6 +71,19 @@ def refuse_open_dashboard(
                 f"{LOOPBACK}:8787, or {LOOPBACK}:0 for any free port, and look at it through "
                 "ssh -L; or cluster.insecure: true"
             )
+
+
+def refuse_listening(section: Cluster, options: Mapping[str, Any]) -> None:
+    """Refuse options by which a scheduler, a worker or a dashboard would listen on a network.
+
+    Nested mappings count (``scheduler_kwargs``, ``worker_options``), and words of a command line
+    (``worker_extra_args``), unless there is TLS, or the config says `insecure`.
+    """
+    for where, name, value in _addresses(options, "cluster.options"):
+        if name in _DASHBOARDS:
+            refuse_open_dashboard(section, value, where)
+        else:
+            refuse_exposed(section, value, where=where)
 
 
 def is_loopback(place: Any) -> bool:
@@ -83,12 +107,9 @@ def is_loopback(place: Any) -> bool:
         return False
 
 
-def listening_places(*options: Any) -> list[Any]:
-    """Return where a process listens that has these interfaces and hosts; `ALL` without any."""
-    return [option for option in options if option] or [ALL]
-
-
-def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
+def security_of(
+    section: Cluster, *, temporary: bool = True, planned: bool = False
+) -> Security | None:
     """Return what Dask needs of the certificates; None where no TLS is asked for.
 
     Parameters
@@ -97,6 +118,9 @@ def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
         Of the config.
     temporary
         Whether temporary certificates can reach the workers of this kind.
+    planned
+        Whether only a plan is made, for which no certificates are; None then also where
+        certificates are files of other hosts, which need not be on this one.
 
     Raises
     ------
@@ -104,7 +128,7 @@ def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
         If they cannot, or cannot be made.
     """
     asked = section.security
-    if asked is None:
+    if asked is None or (planned and not temporary):
         return None
     if asked != "temporary":
         for name in ("ca", "cert", "key"):
@@ -118,24 +142,14 @@ def security_of(section: Cluster, *, temporary: bool = True) -> Security | None:
             f"cluster.security: temporary certificates do not reach the workers of kind "
             f"{section.kind}; give files: {{ca: ..., cert: ..., key: ...}}"
         )
+    if planned:
+        return Security(**arguments_of("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY"))
     try:
         return Security.temporary()
     except ImportError:
         raise ConfigError(
             "cluster.security: temporary needs cryptography; pip install 'chunkmeans[tls]'"
         ) from None
-
-
-def placeholder(section: Cluster, *, temporary: bool = True) -> Security | None:
-    """Return what stands for `security_of` in a plan, which makes no certificates.
-
-    None where certificates are files of other hosts, which need not be on this one.
-    """
-    if not temporary:
-        return None
-    if section.security != "temporary":
-        return security_of(section)
-    return Security(**arguments_of("TEMPORARY-CA", "TEMPORARY-CERT", "TEMPORARY-KEY"))
 
 
 def arguments_of(ca: str, cert: str, key: str) -> dict[str, Any]:
@@ -155,3 +169,34 @@ def dashboard_here() -> str:
         except OSError:
             return f"{LOOPBACK}:0"
     return f"{LOOPBACK}:8787"
+
+
+def _addresses(value: Any, where: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the key of each option in `value` that is an address, its name, and its value."""
+    if isinstance(value, Mapping):
+        given = any(value.get(name) for name in _HOSTS)
+        for key, inner in value.items():
+            name, inside = _plain(key), f"{where}.{key}"
+            if name in _DASHBOARDS or (name in _HOSTS and (inner or not given)):
+                yield inside, name, inner
+            elif name not in _OTHERS:
+                command = name in _COMMANDS and isinstance(inner, str)
+                yield from _addresses([inner] if command else inner, inside)
+    elif isinstance(value, list | tuple):
+        yield from _addresses_in_command(value, where)
+        for inner in value:
+            yield from _addresses(inner, where)
+
+
+def _addresses_in_command(texts: Iterable[Any], where: str) -> Iterator[tuple[str, str, Any]]:
+    """As `_addresses`, of ``--host ADDRESS`` and ``--host=ADDRESS`` in what are texts of these."""
+    words = [word for text in texts if isinstance(text, str) for word in text.split()]
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        option, equals, value = word.partition("=")
+        name = _plain(option)
+        if option.startswith("--") and name in _HOSTS | _DASHBOARDS:
+            yield f"{where} ({option})", name, (value if equals else following).strip("'\"")
+
+
+def _plain(name: Any) -> str:
+    return str(name).lstrip("-").replace("-", "_")

@@ -149,15 +149,22 @@ class Connection:
         name: str,
         worker: str | None = None,
         priority: int = 0,
+        on_last: Callable[[str], object] | None = None,
     ) -> Future:
-        """Submit one call; `worker` is where it should run, not where it must."""
+        """Submit one call; `worker` is where it should run, not where it must.
+
+        Where `on_last` is given, a report is expected of it (`TaskReports.expect`).
+        """
+        key = f"{name}-{uuid4().hex}"
+        if on_last is not None:
+            self.reports.expect(key, on_last)
         if next(self._submissions) % TRIM_EVERY == 0:
             self._run_on_scheduler(_trim_statistics)
         try:
             return self.client.submit(
                 function,
                 *arguments,
-                key=f"{name}-{uuid4().hex}",
+                key=key,
                 workers=None if worker is None else [worker],
                 allow_other_workers=worker is not None,
                 priority=priority,
@@ -182,8 +189,8 @@ class Connection:
                 self._raise_lost(error)
             since = self.check(since)
 
-    def next_of(self, done: "SimpleQueue[Future]") -> Future:
-        """Return the next future that its callback puts into `done`."""
+    def next_of(self, done: "SimpleQueue[str]") -> str:
+        """Return the next key that a callback puts into `done`."""
         since = monotonic()
         while True:
             try:
@@ -223,18 +230,15 @@ def await_answer(address: str, seconds: float, security: Security) -> None:
     """
 
     async def connected() -> None:
-        secured = security.get_connection_args("client")
-        comm = await connect(address, timeout=seconds, **secured)
+        asked = connect(address, timeout=seconds, **security.get_connection_args("client"))
+        comm = await asyncio.wait_for(asked, seconds + 1)
         await comm.close()
 
-    def answered() -> None:
-        try:
-            asyncio.run(asyncio.wait_for(connected(), seconds + 1))
-        except TimeoutError as error:
-            raise TimeoutError(f"silent for {seconds:g} s") from error
-
-    with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop of its own
-        thread.submit(answered).result()
+    try:
+        with ThreadPoolExecutor(1) as thread:  # the caller's may have a loop of its own
+            thread.submit(asyncio.run, connected()).result()
+    except TimeoutError as error:
+        raise TimeoutError(f"silent for {seconds:g} s") from error
 
 
 def _trim_statistics(dask_scheduler: Any) -> None:
@@ -261,9 +265,3 @@ def _suspicious(keys: Iterable[str], dask_scheduler: Any) -> dict[str, int]:
     """Return how many workers ended with each task, of those with which any did."""
     tasks = dask_scheduler.tasks
     return {k: tasks[k].suspicious for k in keys if k in tasks and tasks[k].suspicious}
-
-
-def release_futures(futures: Iterable[Future]) -> None:
-    """Have the scheduler drop what is queued of these, and forget the rest."""
-    for future in futures:
-        future.release()

@@ -6,7 +6,7 @@ A task that Dask gives up because its worker died too often is run in an isolate
 the other items of that worker are not lost with it.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import reduce
 from importlib.util import find_spec
@@ -20,11 +20,10 @@ from weakref import WeakSet
 from distributed import Future, KilledWorker, performance_report
 
 from chunkmeans.engines.base import Engine, ItemT, Outcome, ValueT, merge_pairwise
-from chunkmeans.engines.dask.connection import Connection, release_futures
-from chunkmeans.engines.dask.in_flight import InFlight, merge_returned
+from chunkmeans.engines.dask.connection import Connection
+from chunkmeans.engines.dask.in_flight import InFlight, merge_outcomes
 from chunkmeans.engines.dask.serialize import serialize
 from chunkmeans.engines.pixel_cache import family_of, release_family
-from chunkmeans.engines.worker.attempt import without_value
 from chunkmeans.errors import ChunkError, ConfigError
 
 REMEMBERED_KEYS = 2**18
@@ -84,23 +83,16 @@ class DaskEngine(Engine):
         self.threads = sum(threads) + missing * max(threads)
         # by family, then hash: a key may be long
         self._last_workers: dict[Hashable, dict[int, str]] = {}
-        self._remembered = 0
         self._lock = Lock()
 
     def map(
         self, task: Callable[[ItemT], ValueT], items: Iterable[ItemT], *, name: str
     ) -> Iterator[Outcome[ItemT, ValueT]]:
         """Yield an outcome per item as they come in; at most two a thread are in flight."""
-        source = iter(items)
         in_flight = InFlight(self._connection, task, name, keep=False, memory=self.memory)
-        with closing(in_flight):
-            while True:
-                for item in islice(source, max(0, in_flight.room)):
-                    in_flight.send(item)
-                if not len(in_flight):
-                    return
-                outcome, _, future = in_flight.receive()
-                release_futures([future])
+        with closing(in_flight.outcomes(items)) as outcomes:
+            for outcome, future in outcomes:
+                future.release()
                 yield outcome
 
     def map_reduce(
@@ -117,13 +109,46 @@ class DaskEngine(Engine):
 
         Only what a block of many makes together is fetched, to be merged with the others'.
         """
+        if not items:
+            raise ValueError("nothing to merge: no items were given")
+        sent = serialize(merge)
+        made: WeakSet[Future] = WeakSet()
+
+        def merged_future(a: Future, b: Future) -> Future:
+            future = self._connection.submit(
+                merge_outcomes, sent, a, b, name=f"{name}-merge", priority=10
+            )
+            made.add(future)
+            return future
+
+        def last_worker(item: ItemT) -> str | None:
+            return None if near is None else self._last_worker(near(item))
+
+        def values() -> Generator[Future, None, None]:
+            """Yield the future of each item's value when it is there; raise the first failure."""
+            in_flight = InFlight(self._connection, task, name, keep=True, memory=self.memory)
+            with closing(in_flight.outcomes(items, last_worker)) as outcomes:
+                for outcome, future in outcomes:
+                    made.add(future)
+                    if watch is not None:
+                        watch(outcome.without_value())
+                    outcome.unwrap()
+                    if near is not None:
+                        self._remember(near(outcome.item), outcome.worker)
+                    yield future
+
         for _ in range(_REPEATS):
             try:
-                return self._reduced(task, items, merge, name, near, watch)
+                with closing(values()) as futures:
+                    merged: ValueT = reduce(merge, self._blocks(futures, merged_future))
+                    return merged
             except KilledWorker:
                 # Dask gave up on values that it had to compute again and again. A new pass
                 # sends a few at a time, and begins without their counts of deaths.
                 watch = None  # it was called for every item
+            finally:
+                for future in made:  # an error's traceback would keep the values on the workers
+                    future.release()
         raise ChunkError(
             f"{name}: workers died again and again while values were merged, likely for want of "
             "memory; raise `memory`, or use fewer threads per worker"
@@ -132,7 +157,7 @@ class DaskEngine(Engine):
     def release(self, family: str) -> None:
         """Drop what the workers keep of a family; one that is gone keeps none."""
         with self._lock:
-            self._remembered -= len(self._last_workers.pop(family, ()))
+            self._last_workers.pop(family, None)
         self._connection.run_on_workers(release_family, family)
 
     @contextmanager
@@ -151,34 +176,6 @@ class DaskEngine(Engine):
         if on_close is not None:
             on_close()
 
-    def _reduced(
-        self,
-        task: Callable[[ItemT], ValueT],
-        items: Sequence[ItemT],
-        merge: Callable[[ValueT, ValueT], ValueT],
-        name: str,
-        near: Callable[[ItemT], Hashable] | None,
-        watch: Callable[[Outcome[ItemT, None]], None] | None,
-    ) -> ValueT:
-        sent = serialize(merge)
-        made: WeakSet[Future] = WeakSet()
-
-        def merged_future(a: Future, b: Future) -> Future:
-            future = self._connection.submit(
-                merge_returned, sent, a, b, name=f"{name}-merge", priority=10
-            )
-            made.add(future)
-            return future
-
-        in_flight = InFlight(self._connection, task, name, keep=True, memory=self.memory)
-        try:
-            with closing(in_flight):
-                values = self._values(in_flight, items, near, watch, made)
-                merged: ValueT = reduce(merge, self._blocks(values, merged_future))
-                return merged
-        finally:
-            release_futures(made)  # an error's traceback would keep the values on the workers
-
     def _blocks(
         self, values: Iterator[Future], merged_future: Callable[[Future, Future], Future]
     ) -> Iterator[Any]:
@@ -187,35 +184,9 @@ class DaskEngine(Engine):
         for first in values:
             top = merge_pairwise(_block(first, values), merged_future)
             if merged is not None:
-                yield self._connection.fetch(merged).outcome.unwrap()
-            merged = top
-        if merged is None:
-            raise ValueError("nothing to merge: no items were given")
-        yield self._connection.fetch(merged).outcome.unwrap()
-
-    def _values(
-        self,
-        in_flight: InFlight[ItemT, ValueT],
-        items: Sequence[ItemT],
-        near: Callable[[ItemT], Hashable] | None,
-        watch: Callable[[Outcome[ItemT, None]], None] | None,
-        made: "WeakSet[Future]",
-    ) -> Iterator[Future]:
-        """Yield the future of each item's value when it is there; raise the first failure."""
-        source = iter(items)
-        while True:
-            for item in islice(source, max(0, in_flight.room)):
-                in_flight.send(item, None if near is None else self._last_worker(near(item)))
-            if not len(in_flight):
-                return
-            outcome, worker, future = in_flight.receive()
-            made.add(future)
-            if watch is not None:
-                watch(without_value(outcome))
-            outcome.unwrap()
-            if near is not None:
-                self._remember(near(outcome.item), worker)
-            yield future
+                yield self._connection.fetch(merged).unwrap()
+            merged = top  # the one before is not held any longer
+        yield self._connection.fetch(merged).unwrap()
 
     def _last_worker(self, key: Hashable) -> str | None:
         with self._lock:
@@ -223,14 +194,13 @@ class DaskEngine(Engine):
 
     def _remember(self, key: Hashable, worker: str) -> None:
         with self._lock:
-            workers = self._last_workers.setdefault(family_of(key), {})
-            if hash(key) not in workers:
-                while self._remembered >= REMEMBERED_KEYS:
-                    oldest = next(iter(self._last_workers))
-                    if self._last_workers[oldest] is workers:
-                        return
-                    self._remembered -= len(self._last_workers.pop(oldest))
-                self._remembered += 1
+            families = self._last_workers
+            workers = families.setdefault(family_of(key), {})
+            while hash(key) not in workers and sum(map(len, families.values())) >= REMEMBERED_KEYS:
+                oldest = next(iter(families))
+                if families[oldest] is workers:
+                    return
+                del families[oldest]
             workers[hash(key)] = intern(worker)
 
 

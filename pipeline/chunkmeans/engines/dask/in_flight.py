@@ -2,17 +2,16 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, Generic
 
 from dask.utils import key_split
-from distributed import Future, KilledWorker, Worker, get_worker
+from distributed import Future, KilledWorker, get_worker
 
 from chunkmeans.engines.base import (
     ItemT,
@@ -23,10 +22,10 @@ from chunkmeans.engines.base import (
     bundle_parts,
     describe_item,
 )
-from chunkmeans.engines.dask.connection import Connection, NoWorkers, release_futures
+from chunkmeans.engines.dask.connection import Connection, NoWorkers
 from chunkmeans.engines.dask.serialize import LARGE, deserialize, serialize
 from chunkmeans.engines.dask.task_reports import send_report
-from chunkmeans.engines.worker.attempt import attempt, portable, without_value
+from chunkmeans.engines.worker.attempt import attempt, portable
 from chunkmeans.engines.worker.deadline import expendable
 from chunkmeans.engines.worker.isolated import run_isolated
 from chunkmeans.errors import ClusterError
@@ -40,15 +39,6 @@ _REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Returned(Generic[ValueT]):
-    """What a worker returns: an outcome without its item, and the worker."""
-
-    outcome: Outcome[None, ValueT]
-    worker: str
-    """Address of the worker."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Sent(Generic[ItemT]):
     """An item in flight."""
 
@@ -57,8 +47,6 @@ class _Sent(Generic[ItemT]):
     """Where it should run."""
     value: Future
     """Its outcome with the value."""
-    report: str
-    """Name of its report, which has the outcome without the value."""
     deaths: int = 0
     """Workers that died with it."""
     isolated: int = 0
@@ -67,6 +55,11 @@ class _Sent(Generic[ItemT]):
 
 class InFlight(Generic[ItemT, ValueT]):
     """Sends items, and receives their outcomes.
+
+    A small task goes with each item. A large one (a look-up table) is a task result of its own,
+    made on a worker from the bytes that the scheduler keeps, and copied between workers: so it
+    crosses the scheduler once, is unpickled once per worker, and lives as long as the map. If it
+    dies with its workers, Dask makes it again, which it would not do with scattered data.
 
     Parameters
     ----------
@@ -92,64 +85,75 @@ class InFlight(Generic[ItemT, ValueT]):
         memory: int,
     ) -> None:
         self._connection, self._name, self._keep, self._memory = connection, name, keep, memory
-        self._copies = _TaskCopies(connection, task, name)
-        self._done: SimpleQueue[Future] = SimpleQueue()
-        self._sent: dict[Any, _Sent[ItemT]] = {}
+        self._task = serialize(task)
+        self._large: Future | None = None
+        self._done: SimpleQueue[str] = SimpleQueue()
+        self._sent: dict[str, _Sent[ItemT]] = {}
         self._load: Counter[str] = Counter()
 
-    @property
-    def room(self) -> int:
-        """How many more items are worth sending: each thread has one to do and one to come."""
-        return 2 * sum(self._connection.threads.values()) - len(self._sent)
+    def outcomes(
+        self, items: Iterable[ItemT], prefer: Callable[[ItemT], str | None] = lambda _: None
+    ) -> Generator[tuple[Outcome[ItemT, ValueT], Future], None, None]:
+        """Yield the outcome of each item as it comes in, and the future of its value.
 
-    def __len__(self) -> int:
-        return len(self._sent)
+        Items are sent as there is room, if possible to the worker that `prefer` names: each thread
+        has one to do and one to come. Closing cancels everything in flight.
+        """
+        source, connection = iter(items), self._connection
+        try:
+            while True:
+                room = 2 * sum(connection.threads.values()) - len(self._sent)
+                for item in islice(source, max(0, room)):
+                    self._send(item, self._worker_for(prefer(item)))
+                if not self._sent:
+                    return
+                yield self._receive()
+        finally:
+            for sent in self._sent.values():
+                self._release(sent)
+            if self._large is not None:
+                self._large.release()
 
-    def send(self, item: ItemT, worker: str | None = None) -> None:
-        """Send `item`, if possible to `worker`."""
+    def _worker_for(self, worker: str | None) -> str | None:
+        """Return where to send an item that is best run on `worker`; None: where Dask likes."""
         threads = self._connection.threads
-        if worker not in threads:
-            worker = None
-        if worker is None and self._copies.large and threads:
+        if worker in threads:
+            return worker
+        if len(self._task) > LARGE and threads:
             # Dask would send it to the one worker that has the task already.
-            worker = min(threads, key=lambda w: self._load[w] / threads[w])
-        self._send(item, worker)
+            return min(threads, key=lambda w: self._load[w] / threads[w])
+        return None
 
-    def receive(self) -> tuple[Outcome[ItemT, ValueT], str, Future]:
-        """Wait for an outcome; return it, the worker it is from, and the future of its value."""
+    def _receive(self) -> tuple[Outcome[ItemT, ValueT], Future]:
+        """Wait for an outcome; return it, and the future of its value."""
         while True:
-            sent = self._sent.pop(self._next().key, None)
+            sent = self._sent.pop(self._next(), None)
             if sent is None:  # its last report came before its future failed
                 continue
             self._load[sent.worker or ""] -= 1
+            item, deaths = sent.item, sent.deaths
             try:
-                returned = self._outcome_of(sent)
+                outcome = self._outcome_of(sent)
             except KilledWorker as error:
                 self._release(sent)
-                deaths = sent.deaths + error.allowed_failures + 1
+                deaths += error.allowed_failures + 1
                 if sent.isolated < _REPEATS:
-                    self._send(sent.item, sent.worker, deaths, sent.isolated + 1)
+                    self._send(item, sent.worker, deaths, sent.isolated + 1)
                     continue
-                return self._killed(sent.item, deaths), "", sent.value
+                killed = OutOfMemory(
+                    f"{describe_item(item)}: {deaths} workers died while it was worked on, likely "
+                    "for want of memory; raise `memory`, or cut the work into smaller chunks"
+                )
+                return Outcome(item, None, killed, deaths, 0.0), sent.value
             except ClusterError:
                 raise
             except Exception as error:  # a value that does not pickle, a module that is not there
                 self._release(sent)
-                why = portable(error, sent.item)
-                return Outcome(sent.item, None, why, 1, 0.0), "", sent.value
-            attempts = returned.outcome.attempts + sent.deaths
-            outcome: Any = replace(returned.outcome, item=sent.item, attempts=attempts)  # type: ignore[arg-type]
-            return outcome, returned.worker, sent.value
+                return Outcome(item, None, portable(error, item), 1, 0.0), sent.value
+            return replace(outcome, item=item, attempts=outcome.attempts + deaths), sent.value
 
-    def close(self) -> None:
-        """Cancel everything in flight."""
-        for sent in self._sent.values():
-            self._release(sent)
-        self._sent.clear()
-        self._copies.close()
-
-    def _next(self) -> Future:
-        """Wait for a future that is done; if all workers ended, the error names their items."""
+    def _next(self) -> str:
+        """Wait for an item that is done; if all workers ended, the error names their items."""
         try:
             return self._connection.next_of(self._done)
         except NoWorkers as error:
@@ -158,107 +162,77 @@ class InFlight(Generic[ItemT, ValueT]):
                 raise
             most = max(deaths.values())
             items = (self._sent[key].item for key, number in deaths.items() if number == most)
-            parts = tuple(chain.from_iterable(map(bundle_parts, items)))
-            names = describe_item(parts)
+            names = describe_item(tuple(chain.from_iterable(map(bundle_parts, items))))
             raise NoWorkers(f"{error}; {most} ended while they had {names}") from error
 
     def _send(self, item: ItemT, worker: str | None, deaths: int = 0, isolated: int = 0) -> None:
-        submit, reports = self._connection.submit, self._connection.reports
-        task, report = self._copies.on(worker), reports.expect()
-        name = f"{self._name}-isolated" if isolated else self._name
-        limit = self._memory if isolated else None
-        value = submit(
-            run_task, task, serialize(item), limit, report, self._keep, name=name, worker=worker
+        value = self._connection.submit(
+            run_task,
+            self._sent_task(),
+            serialize(item),
+            self._memory if isolated else None,
+            self._keep,
+            name=f"{self._name}-isolated" if isolated else self._name,
+            worker=worker,
+            on_last=self._done.put,
         )
-        reports.on_last(report, partial(self._done.put, value))
-        self._sent[value.key] = _Sent(item, worker, value, report, deaths, isolated)
+        self._sent[value.key] = _Sent(item, worker, value, deaths, isolated)
         self._load[worker or ""] += 1
-        value.add_done_callback(self._done.put)
+        value.add_done_callback(lambda future: self._done.put(future.key))
 
-    def _outcome_of(self, sent: _Sent[ItemT]) -> Returned[Any]:
+    def _sent_task(self) -> bytes | Future:
+        """Return what stands for the task in a call."""
+        if len(self._task) <= LARGE:
+            return self._task
+        if self._large is None or self._large.status not in ("pending", "finished"):
+            self._large = self._connection.submit(
+                deserialize, self._task, name=f"{self._name}-task", priority=30
+            )
+        return self._large
+
+    def _outcome_of(self, sent: _Sent[ItemT]) -> Outcome[Any, Any]:
         """Return the outcome of an item, without its value if that stays where it is."""
-        returned: Returned[Any] | None = None
         future = sent.value
         if future.status != "error":
-            returned = self._connection.reports.read(sent.report)
-            if returned is None and self._keep:  # the report was lost: ask the worker
+            reported: Outcome[Any, Any] | None = self._connection.reports.read(future.key)
+            if reported is not None:
+                return reported
+            if self._keep:  # the report was lost: ask the worker
                 name = f"{self._name}-outcome"
-                future = self._connection.submit(_without_value, future, name=name, priority=20)
-        return self._connection.fetch(future) if returned is None else returned
+                future = self._connection.submit(
+                    Outcome.without_value, future, name=name, priority=20
+                )
+        outcome: Outcome[Any, Any] = self._connection.fetch(future)
+        return outcome
 
     def _release(self, sent: _Sent[ItemT]) -> None:
-        release_futures([sent.value])
-        self._connection.reports.read(sent.report)
-
-    def _killed(self, item: ItemT, deaths: int) -> Outcome[ItemT, ValueT]:
-        error = OutOfMemory(
-            f"{describe_item(item)}: {deaths} workers died while it was worked on, likely for want "
-            "of memory; raise `memory`, or cut the work into smaller chunks"
-        )
-        return Outcome(item, None, error, deaths, 0.0)
-
-
-class _TaskCopies:
-    """A task on the workers: sent with each item if it is small, else once per worker.
-
-    A large one (a look-up table) is a task result of its own on every worker, made on the first
-    from the bytes that the scheduler keeps, and copied between workers to the others. So it
-    crosses the scheduler once, is unpickled once per worker, and lives as long as the map; a
-    copy that dies with its worker is made again by Dask, which scattered data would not be.
-    """
-
-    def __init__(self, connection: Connection, task: Callable[..., Any], name: str) -> None:
-        self._connection, self._name = connection, name
-        self._bytes = serialize(task)
-        self._copies: dict[str, Future] = {}
-        self.large = len(self._bytes) > LARGE
-        """Whether it is sent once per worker instead of with every item."""
-
-    def on(self, worker: str | None) -> bytes | Future:
-        """Return what stands for the task in a call that runs on `worker`."""
-        if not self.large:
-            return self._bytes
-        copy = self._copies.get(worker or "")
-        if copy is None or _broken(copy):
-            others = [c for c in self._copies.values() if not _broken(c)]
-            copy = self._connection.submit(
-                *((_same, others[0]) if others else (deserialize, self._bytes)),
-                name=f"{self._name}-task",
-                worker=worker,
-                priority=30,
-            )
-            self._copies[worker or ""] = copy
-        return copy
-
-    def close(self) -> None:
-        """Drop the task from the workers."""
-        release_futures(self._copies.values())
-
-
-def _broken(future: Future) -> bool:
-    return future.status not in ("pending", "finished")
+        sent.value.release()
+        self._connection.reports.read(sent.value.key)
 
 
 # -- what runs on the workers ------------------------------------------------------------------
 
 
 def run_task(
-    task: bytes | Callable[[ItemT], ValueT], sent: bytes, limit: int | None, report: str, keep: bool
-) -> Returned[ValueT]:
+    task: bytes | Callable[[ItemT], ValueT], sent: bytes, limit: int | None, keep: bool
+) -> Outcome[None, ValueT]:
     """Run the task on the item; in an isolated process of `limit` bytes, if that is given.
 
-    What will not come with a value is reported to the driver under the name `report`: with `keep`,
-    the outcome without its value, and always that the deadline is over and this process ends.
+    The outcome is returned without its item. What will not come with it is reported to the driver:
+    with `keep`, the outcome without its value, and always that the deadline is over and this
+    process ends.
     """
     called: Callable[[ItemT], ValueT] = deserialize(task) if isinstance(task, bytes) else task
     item: ItemT = deserialize(sent)
     worker = get_worker()
-    _log(worker, logging.INFO, item, "begins")
+    key = worker.get_current_task()
+    _log(key, logging.INFO, item, "begins")
     begin = perf_counter()
 
     def report_deadline(error: OutOfTime) -> None:
-        outcome: Outcome[None, ValueT] = Outcome(None, None, error, 1, perf_counter() - begin)
-        send_report(worker, report, Returned(outcome, worker.address), last=True)
+        seconds = perf_counter() - begin
+        late: Outcome[None, Any] = Outcome(None, None, error, 1, seconds, worker.address)
+        send_report(worker, key, late, last=True)
 
     if limit is not None:
         outcome = run_isolated(called, item, limit)
@@ -267,34 +241,25 @@ def run_task(
         with expendable(report_deadline) if worker.nanny is not None else nullcontext():
             outcome = attempt(called, item)
     if outcome.error is not None:
-        _log(worker, logging.WARNING, item, f"failed: {outcome.error}")
-    returned: Returned[ValueT] = Returned(replace(outcome, item=None), worker.address)  # type: ignore[arg-type]
+        _log(key, logging.WARNING, item, f"failed: {outcome.error}")
+    here: Outcome[Any, ValueT] = replace(outcome, item=None, worker=worker.address)  # type: ignore[arg-type]
     if keep:
-        send_report(worker, report, _without_value(returned))
-    return returned
+        send_report(worker, key, here.without_value())
+    return here
 
 
-def _log(worker: Worker, level: int, item: object, event: str) -> None:
+def _log(key: str, level: int, item: object, event: str) -> None:
     """Write an event to the worker's log: the phase, the image and which part of it.
 
     Before the work begins, so that the last line of a worker that died names what it worked on.
     """
     if _logger.isEnabledFor(level):
-        phase = key_split(worker.get_current_task())
         subject = for_the_record(str(item)[:300])
-        _logger.log(level, "%s %s: %s", phase, subject, for_the_record(event))
+        _logger.log(level, "%s %s: %s", key_split(key), subject, for_the_record(event))
 
 
-def merge_returned(merge: bytes, a: Returned[ValueT], b: Returned[ValueT]) -> Returned[ValueT]:
+def merge_outcomes(
+    merge: bytes, a: Outcome[Any, ValueT], b: Outcome[Any, ValueT]
+) -> Outcome[None, ValueT]:
     """Merge two values on the worker that has them."""
-    value: ValueT = deserialize(merge)(a.outcome.unwrap(), b.outcome.unwrap())
-    return Returned(Outcome(None, value, None, 1, 0.0), get_worker().address)
-
-
-def _without_value(returned: Returned[ValueT]) -> Returned[None]:
-    return Returned(without_value(returned.outcome), returned.worker)
-
-
-def _same(task: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the task: a copy of it on the worker that runs this."""
-    return task
+    return Outcome(None, deserialize(merge)(a.unwrap(), b.unwrap()), None, 1, 0.0)

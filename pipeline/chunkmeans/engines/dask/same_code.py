@@ -36,10 +36,8 @@ def refuse_other_code(client: Client, wait: float, notify: Callable[[str], objec
         If a worker has another chunkmeans or none, or if no worker answers.
     """
     here = code_version()
-    asked, seconds = (
-        list(client.scheduler_info(n_workers=-1)["workers"]),
-        min(wait, VERSION_TIMEOUT),
-    )
+    asked = list(client.scheduler_info(n_workers=-1)["workers"])
+    seconds = min(wait, VERSION_TIMEOUT)
     there: dict[str, Any] = client.sync(_answers, client, asked, seconds / 2)
     for worker, answer in there.items():
         if isinstance(answer, Exception):  # the worker's own text: No module named 'chunkmeans'
@@ -64,27 +62,22 @@ async def _answers(client: Client, workers: list[str], seconds: float) -> dict[s
     """Return what workers answer, or their errors; of those that do within twice the time.
 
     All at once is one message to the scheduler, but its answer waits for the last of them.
+    Those that cannot be reached, or went meanwhile, are left out.
     """
-    try:
-        asked = client.run(code_version, workers=workers, on_error="return")
-        return _reached(await asyncio.wait_for(asked, seconds))
-    except TimeoutError:
-        each = [
-            asyncio.ensure_future(client.run(code_version, workers=[worker], on_error="return"))
-            for worker in workers
-        ]
-        done, late = await asyncio.wait(each, timeout=seconds)
-        for one in late:
-            one.cancel()
-        found: dict[str, Any] = {}
-        for one in done:
-            found |= _reached(one.result())
-        return found
 
+    async def ask(some: list[str]) -> dict[str, Any]:
+        asked = client.run(code_version, workers=some, on_error="return")
+        try:
+            answers = await asyncio.wait_for(asked, seconds)
+        except TimeoutError:
+            return {}
+        return {w: answer for w, answer in answers.items() if not isinstance(answer, OSError)}
 
-def _reached(answers: dict[str, Any]) -> dict[str, Any]:
-    """Return the answers but for those of workers that could not be reached, or went meanwhile."""
-    return {worker: answer for worker, answer in answers.items() if not isinstance(answer, OSError)}
+    found = await ask(workers)
+    if not found:
+        for each in await asyncio.gather(*(ask([worker]) for worker in workers)):
+            found |= each
+    return found
 
 
 def _difference(there: tuple[str, str], here: tuple[str, str]) -> str:

@@ -6,8 +6,8 @@ last one closes, so that a user's own Dask keeps its settings.
 
 import logging
 import multiprocessing.spawn as spawn
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import Any
 
@@ -48,26 +48,36 @@ _users = 0
 _restore = ExitStack()
 
 
-class DaskSettings:
-    """Context in which `SETTINGS` apply; several may overlap in any order."""
-
-    def __enter__(self) -> None:
-        global _users
-        with _lock:
-            if _users == 0:
-                _restore.enter_context(dask.config.set(SETTINGS))
-                # errors are reported once, by an outcome or an exception
-                _restore.enter_context(silence_logging_cmgr(logging.CRITICAL))
-                _restore.callback(setattr, spawn, "get_preparation_data", _prepare)
-                spawn.get_preparation_data = _without_main
-            _users += 1
-
-    def __exit__(self, *_: object) -> None:
-        global _users
+@contextmanager
+def configured(more: Mapping[str, Any]) -> Iterator[None]:
+    """Apply `SETTINGS` while this is open, and `more`; several may overlap in any order."""
+    global _users
+    with _lock:
+        if _users == 0:
+            _restore.enter_context(dask.config.set(SETTINGS))
+            # errors are reported once, by an outcome or an exception
+            _restore.enter_context(silence_logging_cmgr(logging.CRITICAL))
+            _restore.callback(setattr, spawn, "get_preparation_data", _prepare)
+            spawn.get_preparation_data = _without_main
+        _users += 1
+    try:
+        with dask.config.set(more):
+            yield
+    finally:
         with _lock:
             _users -= 1
             if _users == 0:
                 _restore.close()
+
+
+def refuse_flat_settings(asked: Mapping[str, Any]) -> None:
+    """Refuse a value in place of a whole section of Dask's settings, which would be lost."""
+    for name, value in _flat(asked).items():
+        if isinstance(dask.config.get(name, None), Mapping):
+            raise ConfigError(
+                f"cluster.dask_config.{name}: is a section of Dask's settings, found {value!r}; "
+                "give its keys"
+            )
 
 
 def environment(more: Mapping[str, Any]) -> dict[str, str]:

@@ -7,9 +7,8 @@ its reader must be able to do without.
 """
 
 from collections.abc import Callable
-from threading import Lock
+from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from distributed import Client, Worker
 from distributed.protocol import pickle
@@ -18,50 +17,49 @@ TOPIC = "chunkmeans"
 """Name of our events: one, as a scheduler never forgets a name."""
 
 
+@dataclass(slots=True)
+class _Expected:
+    """What is expected of a task."""
+
+    on_last: Callable[[str], object]
+    report: bytes | None = None
+
+
 class TaskReports:
-    """Reports that are expected, or came and were not read. Thread-safe."""
+    """Reports that are expected, or came and were not read, by the keys of tasks. Thread-safe."""
 
     def __init__(self, client: Client) -> None:
-        self._lock = Lock()
-        self._received: dict[str, bytes | None] = {}
-        self._callbacks: dict[str, Callable[[], object]] = {}
+        self._expected: dict[str, _Expected] = {}
         client.subscribe_topic(TOPIC, self._receive)
 
     def __len__(self) -> int:
         """Return how many reports are expected, or came and were not read."""
-        return len(self._received)
+        return len(self._expected)
 
-    def expect(self) -> str:
-        """Return a name for a new report."""
-        name = uuid4().hex
-        with self._lock:
-            self._received[name] = None
-        return name
+    def expect(self, key: str, on_last: Callable[[str], object]) -> None:
+        """Expect a report of a task that is not sent yet.
 
-    def on_last(self, name: str, call: Callable[[], object]) -> None:
-        """Have `call` called, in another thread, if a report comes that no value will follow."""
-        with self._lock:
-            if name in self._received:
-                self._callbacks[name] = call
+        `on_last` is called with its key, in another thread, if a report comes that no value will
+        follow.
+        """
+        self._expected[key] = _Expected(on_last)
 
-    def read(self, name: str) -> Any:
+    def read(self, key: str) -> Any:
         """Return the report, which is then expected no more; None if it has not come."""
-        with self._lock:
-            received = self._received.pop(name, None)
-            self._callbacks.pop(name, None)
-        return None if received is None else pickle.loads(received)
+        expected = self._expected.pop(key, None)
+        if expected is None or expected.report is None:
+            return None
+        return pickle.loads(expected.report)
 
     def _receive(self, event: tuple[float, dict[str, Any]]) -> None:
         _, message = event
-        with self._lock:
-            name, callback = message["name"], None
-            if name in self._received:
-                self._received[name] = message["report"]
-                callback = self._callbacks.get(name) if message["last"] else None
-        if callback is not None:  # without the lock: it may read other reports
-            callback()
+        expected = self._expected.get(message["key"])
+        if expected is not None:  # else another driver's, or its item was given up
+            expected.report = message["report"]
+            if message["last"]:
+                expected.on_last(message["key"])
 
 
-def send_report(worker: Worker, name: str, report: object, *, last: bool = False) -> None:
+def send_report(worker: Worker, key: str, report: object, *, last: bool = False) -> None:
     """Send the report of a task of `worker`; with `last`, no value of that task will follow."""
-    worker.log_event(TOPIC, {"name": name, "report": pickle.dumps(report), "last": last})
+    worker.log_event(TOPIC, {"key": key, "report": pickle.dumps(report), "last": last})

@@ -6,7 +6,6 @@ Runs where the task runs, so that attempts and seconds are true. Pure Python, no
 import pickle
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from time import perf_counter, sleep
 
 from chunkmeans.engines.base import ItemT, Outcome, ValueT, describe_item
@@ -14,39 +13,22 @@ from chunkmeans.errors import ChunkError
 from chunkmeans.retry import PAUSES, is_transient
 
 
-def attempt(
-    task: Callable[[ItemT], ValueT],
-    item: ItemT,
-    *,
-    pauses: tuple[float, ...] = PAUSES,
-    rest: Callable[[float], None] = sleep,
-) -> Outcome[ItemT, ValueT]:
+def attempt(task: Callable[[ItemT], ValueT], item: ItemT) -> Outcome[ItemT, ValueT]:
     """Run `task` on `item`, again where its error is transient, and return the outcome.
 
     The error of an outcome can be sent to another process: its traceback is kept as a note, and
     it holds no frames, hence none of the arrays that the task was working on.
-
-    Parameters
-    ----------
-    task, item
-        What to run, and on what.
-    pauses
-        Seconds of rest before each further attempt; as many further attempts as pauses.
-    rest
-        How to rest.
     """
-    for attempts, pause in enumerate((*pauses, None), start=1):
-        start = perf_counter()
+    attempts = 0
+    while True:
+        attempts, start = attempts + 1, perf_counter()
         try:
-            value = task(item)
+            return Outcome(item, task(item), None, attempts, perf_counter() - start)
         except Exception as error:
             seconds = perf_counter() - start
-            if pause is None or not is_transient(error):
+            if attempts > len(PAUSES) or not is_transient(error):
                 return Outcome(item, None, portable(error, item), attempts, seconds)
-            rest(pause)
-        else:
-            return Outcome(item, value, None, attempts, perf_counter() - start)
-    raise AssertionError("unreachable: the last attempt always returns")
+        sleep(PAUSES[attempts - 1])
 
 
 def portable(error: Exception, item: object = None) -> Exception:
@@ -69,8 +51,3 @@ def portable(error: Exception, item: object = None) -> Exception:
         error = ChunkError(f"{type(error).__name__}: {error}")
     error.add_note(where + trace)
     return error
-
-
-def without_value(outcome: Outcome[ItemT, ValueT]) -> Outcome[ItemT, None]:
-    """Return an outcome without its value, as a watcher gets it."""
-    return replace(outcome, value=None)  # type: ignore[return-value]

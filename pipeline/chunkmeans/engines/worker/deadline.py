@@ -14,9 +14,10 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic, sleep
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 from chunkmeans.engines.base import OutOfTime
 
@@ -39,11 +40,8 @@ class _Running:
     over: bool = False
 
 
-class _Thread(threading.local):
-    report: Callable[[OutOfTime], object] | None = None
-
-
-_here = _Thread()
+_report: ContextVar[Callable[[OutOfTime], object] | None] = ContextVar("report", default=None)
+"""Of this thread."""
 _running: set[_Running] = set()
 _lock = threading.Lock()
 _limits: set[float] = set()
@@ -66,12 +64,12 @@ def expendable(
         Gets a line where the process ends without a report; None: the line is dropped.
     """
     global _trace
-    before, _here.report = _here.report, report
+    before = _report.set(report)
     _trace = trace or _trace
     try:
         yield
     finally:
-        _here.report = before
+        _report.reset(before)
 
 
 @contextmanager
@@ -86,7 +84,8 @@ def limited(seconds: float, why: str) -> Iterator[None]:
     why
         The text of the error that is reported.
     """
-    report = _here.report
+    global _clock
+    report = _report.get()
     if report is None:
         yield
         return
@@ -95,7 +94,10 @@ def limited(seconds: float, why: str) -> Iterator[None]:
         _running.add(running)
         if _clock is None or seconds not in _limits:
             _limits.add(seconds)
-            _start_clock()
+            _postpone_end()
+            if _clock is None:
+                _clock = threading.Thread(target=_count, name="deadline", daemon=True)
+                _clock.start()
     try:
         yield
     finally:
@@ -104,14 +106,6 @@ def limited(seconds: float, why: str) -> Iterator[None]:
             over = running.over
         if over:  # its failure was reported; the thread must not go on
             threading.Event().wait()
-
-
-def _start_clock() -> None:
-    global _clock
-    _postpone_end()
-    if _clock is None:
-        _clock = threading.Thread(target=_count, name="deadline", daemon=True)
-        _clock.start()
 
 
 def _count() -> None:
@@ -136,8 +130,11 @@ def _count() -> None:
                 _clock = None
                 return
             _postpone_end()
+        for running in late:
+            running.report(OutOfTime(running.why))
         if late:
-            _end(late)
+            sleep(REPORT_SECONDS)
+            os._exit(1)
 
 
 def _postpone_end() -> None:
@@ -146,10 +143,3 @@ def _postpone_end() -> None:
     if _trace is None:
         _trace = open(os.devnull, "w")  # noqa: SIM115 (the timer needs it as long as we live)
     faulthandler.dump_traceback_later(max(_limits) + GRACE, exit=True, file=_trace)
-
-
-def _end(late: list[_Running]) -> NoReturn:
-    for running in late:
-        running.report(OutOfTime(running.why))
-    sleep(REPORT_SECONDS)
-    os._exit(1)

@@ -111,17 +111,13 @@ def _wait(process: "subprocess.Popen[bytes]", memory: int) -> tuple[type[WorkerK
 
 def _end_with_parent() -> None:
     """End this process when the other end of its stdin is closed."""
-
-    def end() -> None:
-        os.read(0, 1)  # not sys.stdin, whose lock would be missed when Python ends
-        os._exit(1)
-
-    threading.Thread(target=end, daemon=True).start()
+    os.read(0, 1)  # not sys.stdin, whose lock would be missed when Python ends
+    os._exit(1)
 
 
 def run_files(given: str, made: str) -> None:
     """Run the task in the file `given` and write its outcome to `made`, whole or not at all."""
-    _end_with_parent()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     task, item = pickle.loads(Path(given).read_bytes())
     begin = perf_counter()
 

@@ -14,10 +14,11 @@ from distributed.security import Security
 
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind, Workers
-from chunkmeans.engines.clusters.opening import configured, no_answer
+from chunkmeans.engines.clusters.opening import no_answer
 from chunkmeans.engines.clusters.security import security_of
 from chunkmeans.engines.dask.connection import await_answer
 from chunkmeans.engines.dask.engine import DaskEngine
+from chunkmeans.engines.dask.settings import configured
 from chunkmeans.engines.kind import EngineKind
 from chunkmeans.errors import ClusterError, ConfigError
 
@@ -41,7 +42,12 @@ class Address(ClusterKind):
         with ExitStack() as stack:
             stack.enter_context(configured(self.section.dask_config))
             options = self.checked()
-            address = self.address(self._scheduler(options))
+            scheduler = options.pop(self.wanted, None)
+            if not isinstance(scheduler, str) or not scheduler:
+                raise ConfigError(
+                    f"cluster.options.{self.wanted}: missing; give the scheduler's, {self.example}"
+                )
+            address = self.address(scheduler)
             security = security_of(self.section, temporary=False)
             if security is not None and address.partition("://")[0] not in ("tls", "wss"):
                 raise ConfigError(
@@ -66,15 +72,6 @@ class Address(ClusterKind):
 
     def address(self, scheduler: str) -> str:
         """Return the address of a scheduler, which is what the option says."""
-        return scheduler
-
-    def _scheduler(self, options: dict[str, Any]) -> str:
-        """Take from `options` what names the scheduler."""
-        scheduler = options.pop(self.wanted, None)
-        if not isinstance(scheduler, str) or not scheduler:
-            raise ConfigError(
-                f"cluster.options.{self.wanted}: missing; give the scheduler's, {self.example}"
-            )
         return scheduler
 
 

@@ -15,15 +15,14 @@ from distributed import Security
 
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
-from chunkmeans.engines.clusters.listening import refuse_listening
-from chunkmeans.engines.clusters.opening import configured, first_message
+from chunkmeans.engines.clusters.opening import first_message
 from chunkmeans.engines.clusters.security import (
     LOOPBACK,
     dashboard_here,
-    listening_places,
     refuse_exposed,
+    refuse_listening,
 )
-from chunkmeans.engines.dask.settings import environment
+from chunkmeans.engines.dask.settings import configured, environment
 from chunkmeans.engines.options import arguments, count, mapping, texts
 from chunkmeans.errors import ConfigError
 
@@ -58,7 +57,7 @@ class JobQueue(ClusterKind):
         given = self._with_defaults(options)
         scheduler = mapping(given, "scheduler_options")
         places = [given["interface"], scheduler.get("interface"), scheduler.get("host")]
-        refuse_exposed(self.section, *listening_places(*places))
+        refuse_exposed(self.section, *places)
         extra = texts(given["worker_extra_args"], "cluster.options.worker_extra_args")
         stated = {**options, "scheduler_options": scheduler, "worker_extra_args": extra}
         stated = {name: value for name, value in stated.items() if value is not None}

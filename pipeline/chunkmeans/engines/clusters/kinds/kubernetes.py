@@ -11,12 +11,11 @@ from distributed.deploy import Cluster as DaskCluster
 
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
-from chunkmeans.engines.clusters.opening import configured, first_message
+from chunkmeans.engines.clusters.opening import call_within, first_message
 from chunkmeans.engines.clusters.security import refuse_exposed
-from chunkmeans.engines.clusters.timeout import TooLate, call_within
 from chunkmeans.engines.dask.connection import LEAST_TIMEOUT
 from chunkmeans.engines.dask.engine import DaskEngine
-from chunkmeans.engines.dask.settings import environment
+from chunkmeans.engines.dask.settings import configured, environment
 from chunkmeans.engines.options import arguments, mapping
 from chunkmeans.errors import ClusterError, ConfigError
 
@@ -98,17 +97,15 @@ def _await_api(seconds: float) -> None:
     """Refuse to begin where no Kubernetes answers: Dask's class would leave half of itself."""
     import kr8s  # by which dask-kubernetes reaches it
 
+    see = "see what kubectl version says"
+    late = f"kubernetes: no cluster answers within {seconds:g} seconds; {see}"
     try:
-        call_within(seconds, lambda: kr8s.api().version())
-    except TooLate as error:
-        raise ClusterError(
-            f"kubernetes: no cluster answers within {seconds:g} seconds; see what kubectl version "
-            "says"
-        ) from error
+        call_within(seconds, lambda: kr8s.api().version(), late)
+    except ClusterError:
+        raise
     except Exception as error:
-        raise ClusterError(
-            f"kubernetes: no cluster answers: {first_message(error)}; see what kubectl version says"
-        ) from error
+        why = first_message(error)
+        raise ClusterError(f"kubernetes: no cluster answers: {why}; {see}") from error
 
 
 def _cores(cpu: str) -> int:

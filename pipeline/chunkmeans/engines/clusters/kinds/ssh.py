@@ -9,12 +9,11 @@ from distributed import Security
 from chunkmeans.config import Certificates
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
-from chunkmeans.engines.clusters.listening import refuse_listening
 from chunkmeans.engines.clusters.security import (
     LOOPBACK,
     arguments_of,
-    listening_places,
     refuse_exposed,
+    refuse_listening,
 )
 from chunkmeans.engines.options import count, mapping, memory_limit
 from chunkmeans.errors import ConfigError
@@ -49,8 +48,7 @@ class Ssh(ClusterKind):
         refuse_listening(self.section, options)
         for name in _INSIDE:
             inside = mapping(options, name)
-            places = listening_places(inside.get("interface"), inside.get("host"))
-            refuse_exposed(self.section, *places)
+            refuse_exposed(self.section, inside.get("interface"), inside.get("host"))
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return the options with dashboards on loopback, certificates and time-outs."""

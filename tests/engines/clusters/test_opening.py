@@ -6,7 +6,7 @@ import threading
 import pytest
 from chunkmeans.config import Cluster, Wait
 from chunkmeans.engines import open_engine
-from chunkmeans.engines.clusters.timeout import TooLate, call_within
+from chunkmeans.engines.clusters.opening import call_within
 from chunkmeans.errors import ClusterError
 
 
@@ -18,7 +18,7 @@ def silent():
 
 
 def test_what_returns_in_time_is_returned():
-    assert call_within(240, lambda: 7) == 7
+    assert call_within(240, lambda: 7, "too late") == 7
 
 
 def test_errors_of_its_own_are_raised_a_time_out_of_its_own_too():
@@ -26,7 +26,7 @@ def test_errors_of_its_own_are_raised_a_time_out_of_its_own_too():
         raise TimeoutError("my own")
 
     with pytest.raises(TimeoutError, match="my own"):
-        call_within(240, fails)
+        call_within(240, fails, "too late")
 
 
 def test_what_comes_too_late_is_undone():
@@ -36,8 +36,8 @@ def test_what_comes_too_late_is_undone():
         go_on.wait()
         return 7
 
-    with pytest.raises(TooLate):
-        call_within(0.1, slow, lambda value: value == 7 and undone.set())
+    with pytest.raises(ClusterError, match=r"^too late$"):
+        call_within(0.1, slow, "too late", lambda value: value == 7 and undone.set())
     assert not undone.is_set()
     go_on.set()
     assert undone.wait(240)
