@@ -374,7 +374,7 @@ def test_a_full_disk_is_an_error_that_names_the_image(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("chunkmeans.results.store.store.write_whole", full)
+        patch.setattr("chunkmeans.results.store.local_files.write_whole", full)
         with pytest.raises(ResultError, match=r"a\.ome\.zarr: labels cannot be written: No space"):
             writer.write(box, labels[box.slices])
     writer.write(box, labels[box.slices])
@@ -387,7 +387,7 @@ def test_a_failure_that_may_pass_is_left_to_the_engine(tmp_path, monkeypatch):
     def late(*_, **__):
         raise TimeoutError(errno.ETIMEDOUT, "timed out")
 
-    monkeypatch.setattr("chunkmeans.results.store.store.write_whole", late)
+    monkeypatch.setattr("chunkmeans.results.store.local_files.write_whole", late)
     with pytest.raises(TimeoutError):
         writer.write(Box((0, 0), (8, 8)), labels[:8, :8])
 
