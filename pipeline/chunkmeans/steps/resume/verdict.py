@@ -6,7 +6,7 @@ store (failed, skipped) holds as long as its input is the same.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,8 +60,7 @@ def verdict_of_row(job: Job, row: Row | None, retry_failed: bool) -> Verdict:
         return Verdict()
     if row.state == "failed" and retry_failed and not row.store:
         return Verdict(None, "it failed, and is to be retried")
-    reasons = (rule(job, row) for rule in _RULES)
-    reason = next(filter(None, reasons), "")
+    reason = _difference_from(job, row)
     return Verdict(None, reason) if reason else Verdict(_with_manifest(row, job))
 
 
@@ -141,21 +140,14 @@ def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
 # -- of an image without a store ------------------------------------------------------------------
 
 
-def _lost_store(_: Job, row: Row) -> str:
-    return "its store is gone" if row.store else ""
-
-
-def _other_source(job: Job, row: Row) -> str:
-    return f"it was read from {row.source}" if row.source != job.source else ""
-
-
-def _other_choice(job: Job, row: Row) -> str:
-    if row.choice == job.choice:
-        return ""
-    return f"it was read with {row.choice or 'no choice'}, now {job.choice or 'none'}"
-
-
-def _other_input(job: Job, row: Row) -> str:
+def _difference_from(job: Job, row: Row) -> str:
+    """Return the first thing in which a row differs from its job; empty if none."""
+    if row.store:
+        return "its store is gone"
+    if row.source != job.source:
+        return f"it was read from {row.source}"
+    if row.choice != job.choice:
+        return f"it was read with {row.choice or 'no choice'}, now {job.choice or 'none'}"
     if row.state == "failed":
         return _other_failure(job, row.fingerprint)
     now = _fingerprint(job)
@@ -173,15 +165,6 @@ def _other_failure(job: Job, before: str) -> str:
     if limit and now.rpartition(" limits.")[0] == before.rpartition(" limits.")[0]:
         return f"images.limits.{limit} changed: {before}, now {now}"
     return changed(before, now)
-
-
-_RULES: tuple[Callable[[Job, Row], str], ...] = (
-    _lost_store,
-    _other_source,
-    _other_choice,
-    _other_input,
-)
-"""In this order; the first reason counts."""
 
 
 def changed(before: str, now: str) -> str:
