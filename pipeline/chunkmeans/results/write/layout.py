@@ -38,11 +38,6 @@ class PyramidLevel:
         """Pixels per axis of a stored object: what one task writes, whole."""
         return self.shard or self.chunk
 
-    @property
-    def objects(self) -> tuple[int, ...]:
-        """Stored objects along each axis."""
-        return tuple(-(-s // u) for s, u in zip(self.shape, self.unit, strict=True))
-
 
 @dataclass(frozen=True, slots=True)
 class LabelLayout:
@@ -128,8 +123,6 @@ def plan_labels(
         raise ConfigError(f"kmeans.k is {k}; it must be from 1 to {MOST_LABELS}, to fit a label")
     if 0 in info.shape:
         raise ValueError(f"an image of {info.shape} has no pixel to label")
-    if pyramid not in ("mode", "nearest", "none"):
-        raise ConfigError(f"results.pyramid is {pyramid!r}; give mode, nearest or none")
     levels = tuple(_levels(info, *_edges(info.axes, chunk, shard)))
     dtype = np.dtype(np.uint8 if k <= 255 else np.uint16)
     return LabelLayout(info.axes, dtype, levels[:1] if pyramid == "none" else levels, pyramid)

@@ -126,7 +126,7 @@ def write_level(item: tuple[int, Box], writer: LabelWriter, colours: Floats) -> 
 
 def write_pyramid(writer: LabelWriter, colours: Floats, scan: Scan) -> None:
     """Write the levels that no labelling task wrote, each from the one below."""
-    levels = writer.upper()
+    levels = writer.layout.upper()
     items = [item for level in levels for item in level]
     if not items:
         return
