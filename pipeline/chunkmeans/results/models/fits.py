@@ -71,17 +71,12 @@ def read_fit(store: Store, subject: str, mark: str) -> Progress | None:
             raise ResultError(f"{store.join(name)}: is damaged: its checksum is another one")
         found = json.loads(body)
         return Progress(
-            starts=[_start(start) for start in found["starts"]],
+            starts=[Start.from_dict(start) for start in found["starts"]],
             of_best=None if found["kept"] is None else _course(found["kept"]),
             running=_course(found["running"]),
         )
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
-
-
-def delete_fit(store: Store, subject: str) -> None:
-    """Forget the fit of a subject."""
-    store.delete(fit_path(subject))
 
 
 def _checksum(text: str) -> str:
@@ -105,13 +100,4 @@ def _course(found: Mapping[str, Any]) -> Iterations:
         counts=[] if found["counts"] is None else list(unpack_array(found["counts"])),
         means=None if found["means"] is None else unpack_array(found["means"]),
         refilled=tuple(map(int, found["refilled"])),
-    )
-
-
-def _start(found: Mapping[str, Any]) -> Start:
-    return Start(
-        float(found["inertia"]),
-        int(found["iterations"]),
-        float(found["residual"]),
-        bool(found["converged"]),
     )

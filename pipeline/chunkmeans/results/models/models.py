@@ -55,6 +55,15 @@ def group_attributes(store: Store, path: str) -> dict[str, Any]:
     return attributes
 
 
+def create_groups(store: Store, path: str) -> None:
+    """Create the zarr group at `path`, and those above it, where there is none."""
+    names = path.split("/")
+    for depth in range(1, len(names) + 1):
+        name = "/".join([*names[:depth], METADATA])
+        if not store.exists(name):
+            store.write_text(name, group_json({"chunkmeans": {"format": FORMAT}}))
+
+
 def numbers(model: Model) -> int:
     """Return how many numbers a model holds."""
     return sum(value.size for value in _arrays(model).values())
@@ -75,10 +84,7 @@ def write_model(
     ResultError
         If the output cannot be written.
     """
-    above = (MODEL,) if group is None else (MODEL, f"{MODEL}/{_GROUPS}")
-    for path in above:
-        if not store.exists(f"{path}/{METADATA}"):
-            store.write_text(f"{path}/{METADATA}", group_json({"chunkmeans": {"format": FORMAT}}))
+    create_groups(store, MODEL if group is None else f"{MODEL}/{_GROUPS}")
     named = {} if group is None else {"group": group}
     write_model_at(store, model_path(group), model, {**named, **attributes})
 
@@ -200,16 +206,7 @@ def read_model_at(store: Store, path: str) -> Model:
             raise
         except Exception as error:  # a codec's failure: zarr and numcodecs have no common base
             raise ResultError(f"{store.join(path)}: the model is damaged: {error}") from error
-    return model_from(data)
-
-
-def model_from(data: dict[str, Any]) -> Model:
-    """Return the model of JSON values, in which numbers that JSON does not know are texts."""
-    starts = [
-        {**start, "inertia": float(start["inertia"]), "residual": float(start["residual"])}
-        for start in data["starts"]
-    ]
-    return Model.from_dict({**data, "starts": starts})
+    return Model.from_dict(data)
 
 
 _AXES = {

@@ -22,7 +22,7 @@ from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Samples
-from chunkmeans.results.models.models import group_attributes, group_json
+from chunkmeans.results.models.models import create_groups, group_attributes, group_json
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, SAMPLES, Store
@@ -61,11 +61,7 @@ def write_samples(store: Store, subject: str, covers: Covers, collected: Collect
     ResultError
         If the output cannot be written.
     """
-    levels = samples_path(subject).split("/")
-    for depth in range(1, len(levels) + 1):
-        name = f"{'/'.join(levels[:depth])}/{METADATA}"
-        if not store.exists(name):
-            store.write_text(name, group_json({"chunkmeans": {"format": FORMAT}}))
+    create_groups(store, samples_path(subject))
     covered = {
         mark: None if boxes is None else [[list(box.start), list(box.stop)] for box in boxes]
         for mark, boxes in covers.items()
@@ -139,11 +135,6 @@ def read_samples(store: Store, part: SamplesPart) -> Collected:
             f"says {part.pixels}"
         )
     return collected
-
-
-def delete_samples(store: Store, subject: str) -> None:
-    """Delete all parts of a subject."""
-    store.delete(samples_path(subject))
 
 
 def _part(store: Store, path: str) -> SamplesPart:

@@ -12,7 +12,8 @@ from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
 from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.kmeans.progress import Progress
-from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
+from chunkmeans.results.models.fits import fit_path, read_fit, write_fit
+from chunkmeans.results.models.samples import samples_path
 from chunkmeans.results.read.record import content_mark
 from chunkmeans.results.store.pace import SavePace
 from chunkmeans.results.store.store import FITS, SAMPLES, Store, path_of
@@ -120,9 +121,9 @@ class Saved:
 
     def finish(self) -> None:
         """Delete what is of no use once the subject is done."""
-        delete_fit(self.store, self.subject)
+        self.store.delete(fit_path(self.subject))
         if not self.keeps:
-            self.samples.forget()
+            self.store.delete(samples_path(self.subject))
 
 
 def sweep(store: Store, subjects: Iterable[str]) -> None:

@@ -17,7 +17,6 @@ from chunkmeans.image.grid import Box, merged_boxes
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.results.models.samples import (
     SamplesPart,
-    delete_samples,
     find_samples,
     read_samples,
     write_samples,
@@ -176,10 +175,6 @@ class SavedSamples:
         for part in few:
             self.store.delete(self._parts.pop(part.path).path)
         self._parts[one.path] = one
-
-    def forget(self) -> None:
-        """Delete all parts."""
-        delete_samples(self.store, self.subject)
 
     def _take(self, part: SamplesPart, collected: Collected) -> None:
         self.total = collected if self.total is None else self.total.merge(collected)
