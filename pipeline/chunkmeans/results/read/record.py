@@ -163,17 +163,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     >>> differences({"kmeans": {"k": 4}}, {"kmeans": {"k": 8, "seed": 0}})
     ['kmeans.k: 4 -> 8']
     """
-    before = dict(_flat(plain(settings_in(Config, old))))
-    after = dict(_flat(plain(settings_in(Config, new))))
+    before, after = (
+        {key: to_json(value) for key, value in _flat(plain(settings_in(Config, settings)))}
+        for settings in (old, new)
+    )
     return [
-        f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
-        for key in dict.fromkeys([*before, *after])
-        if _shown(before, key) != _shown(after, key)
+        f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
+        for key in before | after
+        if before.get(key) != after.get(key)
     ]
-
-
-def _shown(settings: Mapping[str, Any], key: str) -> str:
-    return to_json(settings[key]) if key in settings else "(none)"
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,8 +5,8 @@ write that turns it into an image, its mark, is the last (`chunkmeans.results.wr
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ from chunkmeans.results.write.pyramid import halve
 
 MEAN = "mean"
 LARGE_MODEL = "model"
+_Value = TypeVar("_Value")
 _OWN_KEYS = frozenset({"format", "complete", "image", "model"})
 
 
@@ -59,18 +60,16 @@ class LabelWriter:
 
     def arrays(self, level: int) -> tuple[ZarrArray, ZarrArray]:
         """Return how the labels of a level are stored, and how the mean image is, if there is."""
-        cut, axes, where = (
-            self.layout.levels[level],
-            self.layout.axes,
-            channel_axis(self.layout.axes),
-        )
-        labels = ZarrArray(cut.shape, self.layout.dtype, cut.chunk, cut.shard, tuple(axes))
-        return labels, ZarrArray(
-            _inserted(cut.shape, where, self.info.channels),
-            self.info.dtype,
-            _inserted(cut.chunk, where, 1),
-            _inserted(cut.shard, where, 1) if cut.shard else None,
-            (*axes[:where], "c", *axes[where:]),
+        cut, axes = self.layout.levels[level], tuple(self.layout.axes)
+        where = channel_axis(self.layout.axes)
+        labels = ZarrArray(cut.shape, self.layout.dtype, cut.chunk, cut.shard, axes)
+        return labels, replace(
+            labels,
+            shape=_inserted(cut.shape, where, self.info.channels),
+            dtype=self.info.dtype,
+            chunk=_inserted(cut.chunk, where, 1),
+            shard=_inserted(cut.shard, where, 1) if cut.shard else None,
+            axes=_inserted(axes, where, "c"),
         )
 
     def stored(self) -> Iterator[tuple[str, ZarrArray]]:
@@ -279,5 +278,5 @@ def mean_table(means: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
     return table
 
 
-def _inserted(values: tuple[int, ...], where: int, value: int) -> tuple[int, ...]:
+def _inserted(values: tuple[_Value, ...], where: int, value: _Value) -> tuple[_Value, ...]:
     return (*values[:where], value, *values[where:])

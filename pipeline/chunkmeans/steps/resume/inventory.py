@@ -64,7 +64,8 @@ def inventory_of_images(
     """Return what holds where each image has its own means; images not named any more included."""
     named, others = _judged(store, rows, jobs, retry_failed)
     verdicts = named | others
-    return Inventory(_rows(verdicts), _why(named), _stale(verdicts))
+    why = {name: found.reason for name, found in named.items() if found.reason}
+    return Inventory(_rows(verdicts), why, _stale(verdicts))
 
 
 def inventory_of_groups(
@@ -160,10 +161,6 @@ def _judged(
 
 def _rows(verdicts: Mapping[str, Verdict]) -> dict[str, Row]:
     return {name: found.row for name, found in verdicts.items() if found.row is not None}
-
-
-def _why(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    return {name: found.reason for name, found in verdicts.items() if found.reason}
 
 
 def _stale(verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:

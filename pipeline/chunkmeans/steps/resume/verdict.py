@@ -43,13 +43,18 @@ def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
     path = image_path(job.id)
     try:
         image = open_segmented(store, path, allow_incomplete=True)
-        reason = with_retries(lambda: why_again(job, image))
+        made = image.attributes
+        reason = (
+            with_retries(lambda: _difference_of(job, made))
+            if image.complete
+            else "it was begun, not finished"
+        )
         return (
             Verdict(None, reason, path)
             if reason
             else Verdict(_with_manifest(row_of(image, row, job), job))
         )
-    except ChunkmeansError as error:
+    except (ChunkmeansError, KeyError) as error:
         # a transient error is no proof that the result is bad
         return Verdict(None, str(error), "" if is_transient(error) else path)
 
@@ -91,26 +96,16 @@ def _with_manifest(row: Row, job: Job) -> Row:
 # -- of an image with a store ---------------------------------------------------------------------
 
 
-def why_again(job: Job, image: SegmentedImage) -> str:
-    """Return why a stored result is not of what a job names now; empty if it is.
+def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
+    """Return the first thing in which the attributes of a result differ from its job.
 
     Raises
     ------
     ChunkmeansError
-        If the input cannot be looked at for a transient reason.
+        If the input cannot be looked at.
+    KeyError
+        If an attribute is missing.
     """
-    if not image.complete:
-        return "it was begun, not finished"
-    try:
-        return _difference_of(job, image.attributes)
-    except (ChunkmeansError, KeyError) as error:
-        if is_transient(error):
-            raise
-        return str(error)
-
-
-def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
-    """Return the first thing in which the attributes of a result differ from its job."""
     source = made["source"]
     image, mask = _opened(job)
     now = input_fingerprint(image, mask, job.fingerprint)
