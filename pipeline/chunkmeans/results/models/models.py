@@ -64,6 +64,26 @@ def create_groups(store: Store, path: str) -> None:
             store.write_text(name, group_json({"chunkmeans": {"format": FORMAT}}))
 
 
+def write_group(
+    store: Store,
+    path: str,
+    what: str,
+    arrays: Mapping[str, tuple[ZarrArray, NDArray[Any]]],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write arrays as the zarr group `path`; errors name `what` it is.
+
+    The group's own metadata comes last, so that half a group is none.
+    """
+    store.delete(path)
+    with store.naming(path, f"{what} cannot be written"):
+        for name, (array, values) in arrays.items():
+            write_array(store, f"{path}/{name}", array, values)
+    store.sync(path)
+    own = {"format": FORMAT, **attributes}
+    store.write_text(f"{path}/{METADATA}", group_json({"chunkmeans": own}))
+
+
 def numbers(model: Model) -> int:
     """Return how many numbers a model holds."""
     return sum(value.size for value in _arrays(model).values())
@@ -166,23 +186,14 @@ def model_path(group: str | None) -> str:
 def write_model_at(
     store: Store, path: str, model: Model, attributes: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
-    """Write `model` as the zarr group `path`: an array per array, the rest as attributes.
-
-    The group's own metadata comes last, so that half a model is none.
-    """
-    store.delete(path)
-    with store.naming(path, "the model cannot be written"):
-        for name, values in _arrays(model).items():
-            rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
-            chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
-            array = ZarrArray(values.shape, values.dtype, chunk, None, _AXES[name])
-            write_array(store, f"{path}/{name}", array, values)
-    store.sync(path)
+    """Write `model` as the zarr group `path`: an array per array, the rest as attributes."""
+    arrays = {}
+    for name, values in _arrays(model).items():
+        rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
+        chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
+        arrays[name] = ZarrArray(values.shape, values.dtype, chunk, None, _AXES[name]), values
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
-    store.write_text(
-        f"{path}/{METADATA}",
-        group_json({"chunkmeans": {"format": FORMAT, **attributes, "model": rest}}),
-    )
+    write_group(store, path, "the model", arrays, {**attributes, "model": rest})
 
 
 def read_model_at(store: Store, path: str) -> Model:

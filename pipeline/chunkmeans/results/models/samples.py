@@ -22,12 +22,12 @@ from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Samples
-from chunkmeans.results.models.models import create_groups, group_attributes, group_json
+from chunkmeans.results.models.models import create_groups, group_attributes, write_group
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import METADATA, SAMPLES, Store
 from chunkmeans.results.store.versions import FORMAT
-from chunkmeans.results.store.zarr_writer import ZarrArray, read_objects, write_array
+from chunkmeans.results.store.zarr_writer import ZarrArray, read_objects
 
 _NUMBERS_PER_CHUNK = 2**22
 
@@ -67,15 +67,9 @@ def write_samples(store: Store, subject: str, covers: Covers, collected: Collect
         for mark, boxes in covers.items()
     }
     path = f"{samples_path(subject)}/{_hash(sorted(covered.items()), 8)}"
-    store.delete(path)
     samples = collected.samples()
     counts = samples.weights.astype(np.min_scalar_type(int(samples.weights.max(initial=0))))
     arrays = {"vectors": np.ascontiguousarray(samples.values.T), "counts": counts}
-    with store.naming(path, "the table of pixels cannot be written"):
-        for name, values in arrays.items():
-            array = _zarr_array(name, values.dtype, values.shape)
-            write_array(store, f"{path}/{name}", array, values)
-    store.sync(path)
     about = {
         "covers": covered,
         "pixels": collected.pixels,
@@ -85,8 +79,9 @@ def write_samples(store: Store, subject: str, covers: Covers, collected: Collect
         "rest": None if collected.rest is None else _packed(collected.rest),
         "arrays": {name: [v.dtype.str, list(v.shape)] for name, v in arrays.items()},
     }
-    text = group_json({"chunkmeans": {"format": FORMAT, **about, "digest": _hash(about, 16)}})
-    store.write_text(f"{path}/{METADATA}", text)
+    stored = {name: (_zarr_array(name, v.dtype, v.shape), v) for name, v in arrays.items()}
+    own = {**about, "digest": _hash(about, 16)}
+    write_group(store, path, "the table of pixels", stored, own)
     return SamplesPart(path, covers, collected.pixels, about)
 
 

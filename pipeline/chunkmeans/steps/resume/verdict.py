@@ -43,17 +43,11 @@ def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
     path = image_path(job.id)
     try:
         image = open_segmented(store, path, allow_incomplete=True)
-        made = image.attributes
-        reason = (
-            with_retries(lambda: _difference_of(job, made))
-            if image.complete
-            else "it was begun, not finished"
-        )
-        return (
-            Verdict(None, reason, path)
-            if reason
-            else Verdict(_with_manifest(row_of(image, row, job), job))
-        )
+        if not image.complete:
+            return Verdict(None, "it was begun, not finished", path)
+        if reason := with_retries(lambda: _difference_of(job, image.attributes)):
+            return Verdict(None, reason, path)
+        return Verdict(_with_manifest(row_of(image, row, job), job))
     except (ChunkmeansError, KeyError) as error:
         # a transient error is no proof that the result is bad
         return Verdict(None, str(error), "" if is_transient(error) else path)
