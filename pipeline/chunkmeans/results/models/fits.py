@@ -5,7 +5,6 @@ which holds the history of the running start and of the best before it, and the 
 """
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
@@ -17,7 +16,7 @@ from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Start
 from chunkmeans.kmeans.progress import Iterations, Progress
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
-from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import FITS, Store
 from chunkmeans.results.store.versions import FORMAT
 
@@ -62,7 +61,7 @@ def read_fit(store: Store, subject: str, mark: str) -> Progress | None:
     name = fit_path(subject)
     if not store.exists(name):
         return None
-    try:
+    with reading(store.join(name)):
         first, body, _ = store.read_text(name).split("\n")
         head = json.loads(first)
         if head["format"] != FORMAT or head["fit"] != mark:
@@ -75,8 +74,6 @@ def read_fit(store: Store, subject: str, mark: str) -> Progress | None:
             of_best=None if found["kept"] is None else _course(found["kept"]),
             running=_course(found["running"]),
         )
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
-        raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
 
 
 def _checksum(text: str) -> str:

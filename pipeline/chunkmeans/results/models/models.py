@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Model
-from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import METADATA, MODEL, Store, path_of
 from chunkmeans.results.store.versions import FORMAT, refuse_newer
 from chunkmeans.results.store.zarr_writer import ZarrArray, write_array
@@ -42,13 +42,11 @@ def group_attributes(store: Store, path: str) -> dict[str, Any]:
     """
     name = f"{path}/{METADATA}" if path else METADATA
     text = store.read_text(name)
-    try:
+    with reading(store.join(name)):
         document = json.loads(text)
         if document["node_type"] != "group":
             raise ResultError(f"{store.join(name)}: is an array where a group is needed")
         attributes: dict[str, Any] = document["attributes"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
     own = attributes.get("chunkmeans")
     if isinstance(own, dict) and "format" in own:
         refuse_newer(own["format"], store.join(path))
@@ -149,10 +147,10 @@ def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
 def model_pool(store: Store, group: str | None = None) -> str | None:
     """Return which pool of images the stored model of a group is of; None if there is none."""
     try:
-        found = model_attributes(store, group).get("pool")
+        pool: str | None = model_attributes(store, group).get("pool")
     except (ResultError, KeyError):
         return None
-    return None if found is None else str(found)
+    return pool
 
 
 def model_names(store: Store) -> list[str | None]:

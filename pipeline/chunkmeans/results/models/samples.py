@@ -6,7 +6,6 @@ where pixels hardly repeat, a sketch of the vectors and the exact totals of all 
 pixel with its place. The group's own metadata comes last, so that half a part is none.
 """
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -24,7 +23,7 @@ from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Samples
 from chunkmeans.results.models.models import create_groups, group_attributes, write_group
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
-from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import METADATA, SAMPLES, Store
 from chunkmeans.results.store.versions import FORMAT
 from chunkmeans.results.store.zarr_writer import ZarrArray, read_objects
@@ -115,15 +114,12 @@ def read_samples(store: Store, part: SamplesPart) -> Collected:
         If the part is damaged.
     """
     about = part.about
-    with store.naming(part.path, "cannot be read"):
-        try:
-            vectors, counts = (_read(store, part, name) for name in _AXES)
-            samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
-            rest = None if about["rest"] is None else _moments(about["rest"])
-            lowest, highest = unpack_array(about["lowest"]), unpack_array(about["highest"])
-            collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise ResultError(f"{store.join(part.path)}: is damaged: {error!r}") from error
+    with store.naming(part.path, "cannot be read"), reading(store.join(part.path)):
+        vectors, counts = (_read(store, part, name) for name in _AXES)
+        samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
+        rest = None if about["rest"] is None else _moments(about["rest"])
+        lowest, highest = unpack_array(about["lowest"]), unpack_array(about["highest"])
+        collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
     if collected.pixels != part.pixels or lowest.dtype != samples.values.dtype:
         raise ResultError(
             f"{store.join(part.path)}: is damaged: it counts {collected.pixels} pixels where it "
@@ -134,7 +130,7 @@ def read_samples(store: Store, part: SamplesPart) -> Collected:
 
 def _part(store: Store, path: str) -> SamplesPart:
     found = group_attributes(store, path)
-    try:
+    with reading(store.join(path)):
         about = dict(found["chunkmeans"])
         if about.pop("format") != FORMAT:
             raise ResultError(f"{store.join(path)}: is of another format")
@@ -145,8 +141,6 @@ def _part(store: Store, path: str) -> SamplesPart:
             for mark, boxes in about["covers"].items()
         }
         return SamplesPart(path, covers, int(about["pixels"]), about)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ResultError(f"{store.join(path)}: is damaged: {error!r}") from error
 
 
 _AXES = {"vectors": ("channel", "vector"), "counts": ("vector",)}

@@ -73,8 +73,7 @@ class SegmentedImage:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the image's own numbers."""
-        dtype: np.dtype[Any] = np.dtype(str(self._image["dtype"]))
-        return dtype
+        return np.dtype(str(self._image["dtype"]))
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -94,8 +93,7 @@ class SegmentedImage:
         ResultError
             If there is no such level.
         """
-        array: zarr.Array[Any] = self._array(str(level), level)
-        return array
+        return self._array(str(level), level)
 
     def mean_colours(
         self, level: int = 0, region: Box | tuple[slice, ...] | None = None
@@ -178,7 +176,7 @@ class SegmentedImage:
                 "run the same command again"
             )
 
-    def _array(self, name: str, level: int) -> Any:
+    def _array(self, name: str, level: int) -> "zarr.Array[Any]":
         if not 0 <= level < self.scales:
             raise ResultError(
                 f"{self.store.join(self.path)}: has no level {level}; it has 0 to {self.scales - 1}"

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.open_results import SegmentedImage
+from chunkmeans.results.store.plain_json import reading
 from chunkmeans.results.store.store import image_path
 from chunkmeans.results.write.totals import averages, totals_of
 from chunkmeans.steps.chunk import Input
@@ -83,7 +83,7 @@ def stored_row(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
     ResultError
         If the store is damaged.
     """
-    try:
+    with reading(image.store.join(image.path)):
         model, made = image.model, image.attributes
         written = totals_of(image.store, image.path, made)
         if written is None:  # only kept where they differ from the means that labelled
@@ -93,8 +93,6 @@ def stored_row(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
         source, fingerprint = str(made["source"]["path"]), str(made["source"]["fingerprint"])
         found = FinishedImage(image.shape, model, means, list(made["reservations"]), fingerprint)
         return found.row({"id": name, "source": source} if job is None else inputs_of(job))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ResultError(f"{image.store.join(image.path)}: is damaged: {error!r}") from error
 
 
 def skipped_row(job: Job, source: Input, seconds: float) -> Row:

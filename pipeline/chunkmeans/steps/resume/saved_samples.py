@@ -163,15 +163,10 @@ class SavedSamples:
             merged = reduce(Collected.merge, each) if len(few) < len(ordered) else self.total
         except ResultError:  # damaged since it was written: the total is not
             few, merged = ordered, self.total
-        one = self._written(
-            (
-                (name, box)
-                for part in few
-                for name in part.covers
-                for box in self._boxes(part, name)
-            ),
-            merged,
+        boxes = (
+            (name, box) for part in few for name in part.covers for box in self._boxes(part, name)
         )
+        one = self._written(boxes, merged)
         for part in few:
             self.store.delete(self._parts.pop(part.path).path)
         self._parts[one.path] = one

@@ -106,21 +106,15 @@ def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
     if source["path"] == without_secrets(image.path) and source["fingerprint"] != now:
         return changed(source["fingerprint"], now)
     masked = None if mask is None else without_secrets(mask.path)
+    began = made.get("initial_means"), job.initial_means
+    algorithms = versions.algorithm_of(made.get("versions", {})), str(versions.ALGORITHM_VERSION)
     comparisons = (
         (source["path"], without_secrets(image.path), "it was read from {was}"),
         (source["channels"], plain(job.options.channels), "its channels were {was}, now {now}"),
         (source["mask"], masked, "its mask was {was}, now {now}"),
         (made["group"], job.group, "its group was {was}, now {now}"),
-        (
-            made.get("initial_means"),
-            job.initial_means,
-            "the means that its fit began with are not what they were",
-        ),
-        (
-            versions.algorithm_of(made.get("versions", {})),
-            str(versions.ALGORITHM_VERSION),
-            "it was computed by version {was} of the algorithm, now {now}",
-        ),
+        (*began, "the means that its fit began with are not what they were"),
+        (*algorithms, "it was computed by version {was} of the algorithm, now {now}"),
         ("reservations" in made, True, "it was made by an older chunkmeans"),
     )
     return next((text.format(was=was, now=is_) for was, is_, text in comparisons if was != is_), "")
