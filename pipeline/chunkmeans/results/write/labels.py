@@ -60,16 +60,14 @@ class LabelWriter:
 
     def arrays(self, level: int) -> tuple[ZarrArray, ZarrArray]:
         """Return how the labels of a level are stored, and how the mean image is, if there is."""
-        cut, axes = self.layout.levels[level], tuple(self.layout.axes)
-        where = channel_axis(self.layout.axes)
-        labels = ZarrArray(cut.shape, self.layout.dtype, cut.chunk, cut.shard, axes)
+        labels, where = self.layout.levels[level], channel_axis(self.layout.axes)
         return labels, replace(
             labels,
-            shape=_inserted(cut.shape, where, self.info.channels),
+            shape=_inserted(labels.shape, where, self.info.channels),
             dtype=self.info.dtype,
-            chunk=_inserted(cut.chunk, where, 1),
-            shard=_inserted(cut.shard, where, 1) if cut.shard else None,
-            axes=_inserted(axes, where, "c"),
+            chunk=_inserted(labels.chunk, where, 1),
+            shard=_inserted(labels.shard, where, 1) if labels.shard else None,
+            axes=_inserted(labels.axes, where, "c"),
         )
 
     def stored(self) -> Iterator[tuple[str, ZarrArray]]:
