@@ -23,6 +23,7 @@ CAPTIONS = {
     "config": "the YAML file, checked",
     "features": "pixels to samples",
     "events": "what a run reports",
+    "seam": "members of seams by name",
     "kmeans": "the algorithm: arrays in, means and labels out",
     "image": "boxes of an image, and what an image is",
     "urls": "URLs to file systems",

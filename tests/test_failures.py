@@ -80,7 +80,7 @@ def test_a_fault_costs_its_image_alone_and_leaves_no_store_that_looks_complete(
 ):
     owner, method, at, error = fault
     with way.taken(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunk, "held", lambda key, load, **how: load())
+        patch.setattr(chunk.PIXEL_CACHE, "get_or_load", lambda key, load, **how: load())
         calls = counting(patch, owner, method, "b", at, error)
         record = run(config(scope=scope))
     if len(calls) < at:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chunkmeans import ConfigError, apply, make_config, open_run, run, segment
+from chunkmeans.results.read.record import differences, settings_fingerprint
 from chunkmeans.steps import tuning
 from chunkmeans.testing import FeatureTests
 
@@ -102,7 +103,9 @@ def test_a_feature_that_is_not_there_is_refused_by_name(tmp_path, installed):
             update={"use": ("scale",)})}))  # fmt: skip
 
 
-def test_a_key_that_is_at_its_default_is_no_setting():
+def test_results_from_before_there_were_features_are_those_of_a_run_without():
     config = make_config(images={"path": "a"}, kmeans={"k": 2}, results={"path": "b"})
-    assert config.settings()["features"] == {"scale": "none"}
-    assert config.resolved()["features"] == {"scale": "none"}
+    settings = config.settings()
+    before = {**settings, "features": {"scale": "none"}}
+    assert settings_fingerprint(before) == settings_fingerprint(settings)
+    assert not differences(before, settings)

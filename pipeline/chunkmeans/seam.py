@@ -1,0 +1,83 @@
+"""A seam: its members by name, a line each of our own, entry points of other packages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract, isclass
+from typing import Generic, TypeVar
+
+from chunkmeans.errors import ConfigError
+
+MemberT = TypeVar("MemberT")
+
+
+@dataclass(frozen=True)
+class Seam(Generic[MemberT]):
+    """Its classes; none is imported before it is asked for."""
+
+    what: str
+    """What one is, in messages: ``exporter``."""
+    own: Mapping[str, str]
+    """``module:class`` by name. A name of ours stays ours."""
+    groups: tuple[str, ...]
+    """Groups of entry points whose names and values are the same."""
+    where: str = ""
+    """Key of the config that names one, for messages."""
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names, our own first."""
+        return tuple(self._points())
+
+    def load(self, name: str, base: type[MemberT]) -> type[MemberT]:
+        """Import the class of a name.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name, it cannot be imported, or it is no complete subclass of
+            `base`.
+        """
+        points = self._points()
+        if name not in points:
+            near = get_close_matches(name, points, n=1)
+            known = f"known are {', '.join(points)}" if points else "none is installed"
+            hint = f"did you mean {near[0]}?" if near else known
+            raise ConfigError(f"{self._at}there is no {self.what} {name!r}; {hint}")
+        told = f"{self._at}the {self.what} {points[name].value!r} for {name!r}"
+        try:
+            found = points[name].load()
+        except Exception as error:  # whatever the import of another package raises
+            raise ConfigError(f"{told} cannot be imported: {error}") from error
+        return complete_subclass(found, base, told)
+
+    @property
+    def _at(self) -> str:
+        return f"{self.where}: " if self.where else ""
+
+    def _points(self) -> dict[str, EntryPoint]:
+        own = [EntryPoint(name, place, self.groups[0]) for name, place in self.own.items()]
+        installed = [point for group in self.groups for point in entry_points(group=group)]
+        return {point.name: point for point in (*own, *installed, *own)}
+
+
+def complete_subclass(found: object, base: type[MemberT], told: str) -> type[MemberT]:
+    """Return a class if it is a subclass of `base` that can be made.
+
+    Parameters
+    ----------
+    told
+        What it is and where it comes from, for the message.
+
+    Raises
+    ------
+    ConfigError
+        If it is not, with what is missing.
+    """
+    place = f"{base.__module__}.{base.__qualname__}"
+    if not (isclass(found) and issubclass(found, base)):
+        raise ConfigError(f"{told} is not a subclass of {place}; its author has to mend that")
+    if isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        raise ConfigError(f"{told} lacks {missing} of {place}; its author has to mend that")
+    return found
