@@ -359,9 +359,7 @@ def test_a_folder_that_grew_is_collected_as_far_as_it_is_new(folder):
 
 
 def test_a_folder_that_grew_again_and_again_has_few_parts(folder, monkeypatch):
-    monkeypatch.setattr(saved, "MOST_SAVED_PARTS", 4)
     monkeypatch.setattr(saved.SavedSamples.__init__, "__defaults__", (4,))
-    monkeypatch.setattr(saved.Saved.__init__, "__kwdefaults__", {"most": 4})
     for i in range(12):
         np.save(f"in/x{i}.npy", picture("uint8", 1, (7 + i, 8), seed=i))
         again = ran(scope="collection", kmeans={"max_iterations": 2})

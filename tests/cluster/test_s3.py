@@ -17,7 +17,7 @@ from chunkmeans.cli.commands import app
 from chunkmeans.image.grid import Box
 from chunkmeans.results.read.open_results import open_segmented
 from chunkmeans.results.store.lease import Lease, holder
-from chunkmeans.results.store.object_store import Bucket
+from chunkmeans.results.store.object_store import ObjectStore
 from chunkmeans.results.store.store import Store, image_path
 from chunkmeans.sources import ReadOptions
 from chunkmeans.sources import open_image as open_source
@@ -313,7 +313,7 @@ def test_a_second_driver_is_refused_while_the_first_lives(s3, four, place):
 
 
 def test_the_server_tells_of_two_that_create_an_object_which_was_first(s3, place):
-    bucket = Bucket(s3.options)
+    bucket = ObjectStore(s3.options)
     assert bucket.create(f"{place}/lease.json", b"mine")
     assert not bucket.create(f"{place}/lease.json", b"theirs")
     with pytest.raises(OSError, match="pre-conditions"):

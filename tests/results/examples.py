@@ -71,9 +71,9 @@ def begin(store, info, k=4, image="a", mean_image=False, **layout) -> LabelWrite
 
 
 def write_all(writer, labels, means=None):
-    for box in split(Box.whole(labels.shape), writer.block):
+    for box in split(Box.whole(labels.shape), writer.layout.block):
         writer.write(box, labels[box.slices], means)
-    for level in writer.upper():
+    for level in writer.layout.upper():
         for n, box in level:
             writer.write_upper(n, box, means)
 

@@ -13,7 +13,7 @@ from chunkmeans.results.read.catalog import read_catalog
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.chunk import CONTENT
 from chunkmeans.steps.plan.jobs import jobs_of
-from chunkmeans.steps.resume.inventory import inventory_of_images
+from chunkmeans.steps.resume.inventory import take_inventory
 
 from tests.steps.examples import config, save_images
 
@@ -26,8 +26,7 @@ def asked(folder, kind, **sections):
 def redone(asked):
     """Return which images another run does again."""
     store = Store(asked.results.path)
-    rows = {row.id: row for row in read_catalog(store)}
-    return sorted(inventory_of_images(store, rows, jobs_of(asked), retry_failed=False).why)
+    return sorted(take_inventory(store, jobs_of(asked), "", pooled=False, retry_failed=False).why)
 
 
 def touch(path):
@@ -109,8 +108,7 @@ def test_another_kind_of_fingerprint_tells_nothing_and_says_so(tmp_path):
     run(asked(tmp_path, "stat"))
     later = asked(tmp_path, "content")
     store = Store(later.results.path)
-    rows = {row.id: row for row in read_catalog(store)}
-    why = inventory_of_images(store, rows, jobs_of(later), retry_failed=False).why
+    why = take_inventory(store, jobs_of(later), "", pooled=False, retry_failed=False).why
     assert "images.fingerprint is of another kind" in why["image0"]
     run(later)
     assert redone(later) == []

@@ -37,6 +37,12 @@ class Start:
     """Of its last iteration."""
     converged: bool
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Start":
+        """Return the start of JSON values, where a number that JSON does not know is a text."""
+        floats = {name: float(data[name]) for name in ("inertia", "residual")}
+        return cls(**{**data, **floats})
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -95,6 +101,6 @@ class Model:
             residuals=np.array(data["residuals"], np.float64),
             inertias=np.array(data["inertias"], np.float64),
             history=np.array(data["history"], np.int64).reshape(-1, k),
-            starts=tuple(Start(**s) for s in data["starts"]),
+            starts=tuple(map(Start.from_dict, data["starts"])),
             best=int(data["best"]),
         )

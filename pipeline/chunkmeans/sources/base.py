@@ -16,7 +16,7 @@ from chunkmeans.config.models import Limits
 from chunkmeans.errors import ChunkmeansError, LimitError, SourceError
 from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
-from chunkmeans.sources.files.content_hash import input_fingerprint
+from chunkmeans.sources.files.content_hash import path_fingerprint
 from chunkmeans.sources.warnings import add_warnings, collecting_warnings
 
 
@@ -85,7 +85,7 @@ class Image(ABC):
         """
         options = self.options.storage_options
         with self.naming("cannot be opened"):
-            return "+".join(input_fingerprint(file, options) for file in self.files)
+            return "+".join(path_fingerprint(file, options) for file in self.files)
 
     # -- what all users of an image call ------------------------------------------------------
 

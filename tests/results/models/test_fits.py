@@ -7,7 +7,7 @@ import pytest
 from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Iteration, Start
 from chunkmeans.kmeans.progress import Progress
-from chunkmeans.results.models.fits import delete_fit, fit_path, read_fit, write_fit
+from chunkmeans.results.models.fits import fit_path, read_fit, write_fit
 from chunkmeans.results.store.store import Store
 
 
@@ -59,8 +59,8 @@ def test_another_fit_is_none(tmp_path):
     write_fit(store, "collection", "mark", progress())
     assert read_fit(store, "collection", "other") is None
     assert read_fit(store, "groups/x", "mark") is None
-    delete_fit(store, "collection")
-    delete_fit(store, "collection")
+    store.delete(fit_path("collection"))
+    store.delete(fit_path("collection"))
     assert read_fit(store, "collection", "mark") is None
 
 

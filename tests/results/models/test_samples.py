@@ -7,9 +7,9 @@ import pytest
 from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box
 from chunkmeans.results.models.samples import (
-    delete_samples,
     find_samples,
     read_samples,
+    samples_path,
     write_samples,
 )
 from chunkmeans.results.store.store import SAMPLES, Store
@@ -69,7 +69,7 @@ def test_parts_of_several_subjects_lie_apart(tmp_path):
     for subject in ("collection", "groups/x", "images/x"):
         (part,), _ = find_samples(store, subject)
         assert part.covers == {subject: None}
-    delete_samples(store, "groups/x")
+    store.delete(samples_path("groups/x"))
     assert find_samples(store, "groups/x") == ([], {})
     assert len(find_samples(store, "images/x")[0]) == 1
     assert find_samples(store, "nothing") == ([], {})

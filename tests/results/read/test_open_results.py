@@ -22,7 +22,9 @@ from tests.results.examples import (
     write_all,
 )
 
-RECORD = RunRecord({"kmeans": {"k": 4}}, {"kmeans": {"k": 4}}, "abc", "finished")
+RECORD = RunRecord(
+    config={"kmeans": {"k": 4}}, settings={"kmeans": {"k": 4}}, fingerprint="abc", state="finished"
+)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from chunkmeans.results.store.lease import Holder, Lease
 from chunkmeans.results.store.store import LEASE
 
 RECORD = RunRecord(
-    {}, {}, "f", "running", {"done": 6, "failed": 2}, images=20, pending=12, ended=8, seconds=16.0,
-    problems=(("a", "first"), ("b", "last")),
+    config={}, settings={}, fingerprint="f", state="running", counts={"done": 6, "failed": 2},
+    images=20, pending=12, ended=8, seconds=16.0, problems=(("a", "first"), ("b", "last")),
 )  # fmt: skip
 IMAGES = {"phase": "images", "units": 20, "units_done": 8}
 

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 from chunkmeans.errors import ConfigError, ResultError
-from chunkmeans.results.store.object_store import Bucket
+from chunkmeans.results.store.object_store import ObjectStore
 from chunkmeans.results.store.store import Store
 from chunkmeans.retry import is_transient
 
@@ -37,7 +37,7 @@ def fail(request, error, times=10**9):
 
 
 def test_of_two_that_create_an_object_one_succeeds():
-    bucket = Bucket({})
+    bucket = ObjectStore({})
     assert bucket.create("told://out/a", b"mine")
     assert not bucket.create("told://out/a", b"theirs")
     assert bucket.get("told://out/a") == b"mine"
@@ -53,7 +53,7 @@ def test_where_a_store_cannot_create_an_object_is_put(monkeypatch, error):
         plain(self, path, value)
 
     monkeypatch.setattr(Told, "pipe_file", without)
-    assert Bucket({}).create("told://out/a", b"mine")
+    assert ObjectStore({}).create("told://out/a", b"mine")
     assert objects("told://out") == {"a": b"mine"}
 
 
@@ -63,7 +63,7 @@ def test_an_object_that_came_in_between_is_noticed_whatever_the_store_calls_that
         raise OSError(errno.EINVAL, "a condition was not met")
 
     monkeypatch.setattr(Told, "pipe_file", raced)
-    assert not Bucket({}).create("told://out/a", b"mine")
+    assert not ObjectStore({}).create("told://out/a", b"mine")
     assert objects("told://out") == {"a": b"theirs"}
 
 

@@ -112,14 +112,14 @@ def test_any_grouping_and_order_of_blocks_gives_the_same_bytes(tmp_path_factory,
     writer = begin(store, info, image="b", mean_image=True, **asked)
     groups = data.draw(st.tuples(*[st.integers(1, 3)] * len(shape)))
     boxes = list(
-        split(Box.whole(shape), [b * g for b, g in zip(writer.block, groups, strict=True)])
+        split(Box.whole(shape), [b * g for b, g in zip(writer.layout.block, groups, strict=True)])
     )
     fit = model(channels=1, counts=counts(labels))
     shuffle = random.Random(seed)
     shuffle.shuffle(boxes)
     for box in [*boxes, boxes[0]]:  # one of them twice, as a retry would
         writer.write(box, labels[box.slices], fit.means)
-    for tasks in writer.upper():
+    for tasks in writer.layout.upper():
         shuffle.shuffle(tasks)
         for n, box in tasks:
             writer.write_upper(n, box, fit.means)
@@ -138,7 +138,7 @@ def test_tasks_may_write_at_the_same_time(tmp_path, kind):
     finished(store, info, labels, chunk=8, shard=32)
     expected = stored_bytes(store)
     writer = begin(store, info, chunk=8, shard=32)
-    boxes = list(split(Box.whole(labels.shape), writer.block))
+    boxes = list(split(Box.whole(labels.shape), writer.layout.block))
     parts = [labels[box.slices] for box in boxes]
     pool = (
         ThreadPoolExecutor(4)
@@ -147,7 +147,7 @@ def test_tasks_may_write_at_the_same_time(tmp_path, kind):
     )
     with pool:
         list(pool.map(writer.write, boxes, parts))
-        for tasks in writer.upper():
+        for tasks in writer.layout.upper():
             list(pool.map(writer.write_upper, *zip(*tasks, strict=True)))
     finish(writer, model(counts=counts(labels)), {"source": {"path": "a.tif"}})
     assert stored_bytes(store) == expected
@@ -324,7 +324,7 @@ def test_labelling_looks_at_no_object_that_was_there(tmp_path, monkeypatch):
     writer = begin(store, image_info((29, 27)), chunk=4, shard=8)
     monkeypatch.setattr(Store, "read_bytes", None)
     for _ in range(2):
-        for box in split(Box.whole(labels.shape), writer.block):
+        for box in split(Box.whole(labels.shape), writer.layout.block):
             writer.write(box, labels[box.slices])
 
 
@@ -332,7 +332,7 @@ def test_a_level_is_not_made_of_a_damaged_one(tmp_path):
     store, labels = Store(str(tmp_path)), image_labels((29, 27))
     writer = begin(store, image_info((29, 27)), chunk=4, shard=8)
     write_all(writer, labels)
-    (task, *_), *_ = writer.upper()
+    (task, *_), *_ = writer.layout.upper()
     below = tmp_path / PATH / str(task[0] - 1) / "c/0/0"
     whole = below.read_bytes()
     for keep in range(len(whole)):
@@ -374,7 +374,7 @@ def test_a_full_disk_is_an_error_that_names_the_image(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("chunkmeans.results.store.store.write_whole", full)
+        patch.setattr("chunkmeans.results.store.local_files.write_whole", full)
         with pytest.raises(ResultError, match=r"a\.ome\.zarr: labels cannot be written: No space"):
             writer.write(box, labels[box.slices])
     writer.write(box, labels[box.slices])
@@ -387,7 +387,7 @@ def test_a_failure_that_may_pass_is_left_to_the_engine(tmp_path, monkeypatch):
     def late(*_, **__):
         raise TimeoutError(errno.ETIMEDOUT, "timed out")
 
-    monkeypatch.setattr("chunkmeans.results.store.store.write_whole", late)
+    monkeypatch.setattr("chunkmeans.results.store.local_files.write_whole", late)
     with pytest.raises(TimeoutError):
         writer.write(Box((0, 0), (8, 8)), labels[:8, :8])
 

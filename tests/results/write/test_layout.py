@@ -112,7 +112,6 @@ def test_a_k_that_fits_no_label_is_refused(k):
         ({"chunk": 0}, r"results\.chunk is 0; an edge is a whole number"),
         ({"shard": -5}, r"results\.shard is -5; an edge is a whole number"),
         ({"chunk": (1, 2, 3)}, r"results\.chunk has 3 edges, the image has the axes 'yx'"),
-        ({"pyramid": "linear"}, r"results\.pyramid is 'linear'; give mode, nearest or none"),
     ],
 )
 def test_a_layout_that_cannot_be_is_refused_with_both_numbers(asked, message):

@@ -12,7 +12,7 @@ from chunkmeans.events import ImageFinished, Iterated
 from chunkmeans.results.read.catalog import read_catalog
 from chunkmeans.results.store.store import Store
 from chunkmeans.steps.plan.jobs import jobs_of
-from chunkmeans.steps.resume.inventory import inventory_of_groups, inventory_of_images, pool_of
+from chunkmeans.steps.resume.inventory import pool_of, take_inventory
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +51,11 @@ def made(tmp_path):
 
 
 def held(store, jobs, retry_failed=False):
-    return inventory_of_images(store, {r.id: r for r in read_catalog(store)}, jobs, retry_failed)
+    return take_inventory(store, jobs, "", pooled=False, retry_failed=retry_failed)
+
+
+def held_of_groups(store, jobs, settings):
+    return take_inventory(store, jobs, settings, pooled=True, retry_failed=False)
 
 
 def test_everything_holds_of_a_run_that_nothing_happened_to(made):
@@ -129,11 +133,11 @@ def test_a_group_holds_whole_or_not_at_all(made, tmp_path):
     jobs, store = made(scope="collection")
     rows = {row.id: row for row in read_catalog(store)}
     settings = json.loads(store.read_text("run.json"))["fingerprint"]
-    assert list(inventory_of_groups(store, rows, jobs, settings, False).rows) == list(rows)
-    assert not inventory_of_groups(store, rows, jobs, "other settings", False).rows
+    assert list(held_of_groups(store, jobs, settings).rows) == list(rows)
+    assert not held_of_groups(store, jobs, "other settings").rows
 
     np.save(tmp_path / "in/image1.npy", picture("uint8", 1, (5, 5)))
-    found = inventory_of_groups(store, rows, jobs, settings, False)
+    found = held_of_groups(store, jobs, settings)
     assert not found.rows
     assert found.why["image0"] == "another image of its group is not as it was"
     assert found.why["image1"].startswith("the file changed")

@@ -88,8 +88,8 @@ def test_a_batch_keeps_threads_busy_and_grows_with_what_was_read():
 
 def test_another_fit_has_another_name(tmp_path):
     def name(settings, image, version=""):
-        saved = Saved(Store(str(tmp_path / "out")), "collection", ignore, samples=True)
-        saved.samples.recall([image])
+        saved = Saved(Store(str(tmp_path / "out")), "collection", ignore)
+        saved.recall([image])
         return saved.fit(settings).name
 
     image = source(picture("uint8", 1, (9, 9)))

@@ -1,17 +1,15 @@
 """Exports images of a run: which of them, to which files, and what is left of an earlier export."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from uuid import uuid4
 
 from chunkmeans.errors import ConfigError, ResultError
 from chunkmeans.results.export.base import Exporter, LabelView, label_view
 from chunkmeans.results.export.registry import exporter_named
 from chunkmeans.results.read.open_results import Run
-from chunkmeans.results.store.local_files import PARTIAL
+from chunkmeans.results.store.local_files import replacing, sync_path
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,6 @@ def _files(
 def _write(exporter: Exporter, labels: LabelView, path: Path) -> None:
     """Write a file under a temporary name and rename it: a file of its own name is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid4().hex}{PARTIAL}")
-    try:
-        exporter.export(labels, temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(str(path)) as temporary:
+        exporter.export(labels, Path(temporary))
+        sync_path(temporary)

@@ -5,7 +5,6 @@ which holds the history of the running start and of the best before it, and the 
 """
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
@@ -17,7 +16,7 @@ from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Start
 from chunkmeans.kmeans.progress import Iterations, Progress
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
-from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import FITS, Store
 from chunkmeans.results.store.versions import FORMAT
 
@@ -62,7 +61,7 @@ def read_fit(store: Store, subject: str, mark: str) -> Progress | None:
     name = fit_path(subject)
     if not store.exists(name):
         return None
-    try:
+    with reading(store.join(name)):
         first, body, _ = store.read_text(name).split("\n")
         head = json.loads(first)
         if head["format"] != FORMAT or head["fit"] != mark:
@@ -71,17 +70,10 @@ def read_fit(store: Store, subject: str, mark: str) -> Progress | None:
             raise ResultError(f"{store.join(name)}: is damaged: its checksum is another one")
         found = json.loads(body)
         return Progress(
-            starts=[_start(start) for start in found["starts"]],
+            starts=[Start.from_dict(start) for start in found["starts"]],
             of_best=None if found["kept"] is None else _course(found["kept"]),
             running=_course(found["running"]),
         )
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
-        raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
-
-
-def delete_fit(store: Store, subject: str) -> None:
-    """Forget the fit of a subject."""
-    store.delete(fit_path(subject))
 
 
 def _checksum(text: str) -> str:
@@ -105,13 +97,4 @@ def _course(found: Mapping[str, Any]) -> Iterations:
         counts=[] if found["counts"] is None else list(unpack_array(found["counts"])),
         means=None if found["means"] is None else unpack_array(found["means"]),
         refilled=tuple(map(int, found["refilled"])),
-    )
-
-
-def _start(found: Mapping[str, Any]) -> Start:
-    return Start(
-        float(found["inertia"]),
-        int(found["iterations"]),
-        float(found["residual"]),
-        bool(found["converged"]),
     )

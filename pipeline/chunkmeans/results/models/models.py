@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Model
-from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import METADATA, MODEL, Store, path_of
 from chunkmeans.results.store.versions import FORMAT, refuse_newer
 from chunkmeans.results.store.zarr_writer import ZarrArray, write_array
@@ -42,17 +42,44 @@ def group_attributes(store: Store, path: str) -> dict[str, Any]:
     """
     name = f"{path}/{METADATA}" if path else METADATA
     text = store.read_text(name)
-    try:
+    with reading(store.join(name)):
         document = json.loads(text)
         if document["node_type"] != "group":
             raise ResultError(f"{store.join(name)}: is an array where a group is needed")
         attributes: dict[str, Any] = document["attributes"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultError(f"{store.join(name)}: is damaged: {error!r}") from error
     own = attributes.get("chunkmeans")
     if isinstance(own, dict) and "format" in own:
         refuse_newer(own["format"], store.join(path))
     return attributes
+
+
+def create_groups(store: Store, path: str) -> None:
+    """Create the zarr group at `path`, and those above it, where there is none."""
+    names = path.split("/")
+    for depth in range(1, len(names) + 1):
+        name = "/".join([*names[:depth], METADATA])
+        if not store.exists(name):
+            store.write_text(name, group_json({"chunkmeans": {"format": FORMAT}}))
+
+
+def write_group(
+    store: Store,
+    path: str,
+    what: str,
+    arrays: Mapping[str, tuple[ZarrArray, NDArray[Any]]],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write arrays as the zarr group `path`; errors name `what` it is.
+
+    The group's own metadata comes last, so that half a group is none.
+    """
+    store.delete(path)
+    with store.naming(path, f"{what} cannot be written"):
+        for name, (array, values) in arrays.items():
+            write_array(store, f"{path}/{name}", array, values)
+    store.sync(path)
+    own = {"format": FORMAT, **attributes}
+    store.write_text(f"{path}/{METADATA}", group_json({"chunkmeans": own}))
 
 
 def numbers(model: Model) -> int:
@@ -75,10 +102,7 @@ def write_model(
     ResultError
         If the output cannot be written.
     """
-    above = (MODEL,) if group is None else (MODEL, f"{MODEL}/{_GROUPS}")
-    for path in above:
-        if not store.exists(f"{path}/{METADATA}"):
-            store.write_text(f"{path}/{METADATA}", group_json({"chunkmeans": {"format": FORMAT}}))
+    create_groups(store, MODEL if group is None else f"{MODEL}/{_GROUPS}")
     named = {} if group is None else {"group": group}
     write_model_at(store, model_path(group), model, {**named, **attributes})
 
@@ -123,10 +147,10 @@ def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
 def model_pool(store: Store, group: str | None = None) -> str | None:
     """Return which pool of images the stored model of a group is of; None if there is none."""
     try:
-        found = model_attributes(store, group).get("pool")
+        pool: str | None = model_attributes(store, group).get("pool")
     except (ResultError, KeyError):
         return None
-    return None if found is None else str(found)
+    return pool
 
 
 def model_names(store: Store) -> list[str | None]:
@@ -160,23 +184,14 @@ def model_path(group: str | None) -> str:
 def write_model_at(
     store: Store, path: str, model: Model, attributes: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
-    """Write `model` as the zarr group `path`: an array per array, the rest as attributes.
-
-    The group's own metadata comes last, so that half a model is none.
-    """
-    store.delete(path)
-    with store.naming(path, "the model cannot be written"):
-        for name, values in _arrays(model).items():
-            rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
-            chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
-            array = ZarrArray(values.shape, values.dtype, chunk, None, _AXES[name])
-            write_array(store, f"{path}/{name}", array, values)
-    store.sync(path)
+    """Write `model` as the zarr group `path`: an array per array, the rest as attributes."""
+    arrays = {}
+    for name, values in _arrays(model).items():
+        rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
+        chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
+        arrays[name] = ZarrArray(values.shape, values.dtype, chunk, None, _AXES[name]), values
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
-    store.write_text(
-        f"{path}/{METADATA}",
-        group_json({"chunkmeans": {"format": FORMAT, **attributes, "model": rest}}),
-    )
+    write_group(store, path, "the model", arrays, {**attributes, "model": rest})
 
 
 def read_model_at(store: Store, path: str) -> Model:
@@ -200,16 +215,7 @@ def read_model_at(store: Store, path: str) -> Model:
             raise
         except Exception as error:  # a codec's failure: zarr and numcodecs have no common base
             raise ResultError(f"{store.join(path)}: the model is damaged: {error}") from error
-    return model_from(data)
-
-
-def model_from(data: dict[str, Any]) -> Model:
-    """Return the model of JSON values, in which numbers that JSON does not know are texts."""
-    starts = [
-        {**start, "inertia": float(start["inertia"]), "residual": float(start["residual"])}
-        for start in data["starts"]
-    ]
-    return Model.from_dict({**data, "starts": starts})
+    return Model.from_dict(data)
 
 
 _AXES = {

@@ -6,7 +6,6 @@ where pixels hardly repeat, a sketch of the vectors and the exact totals of all 
 pixel with its place. The group's own metadata comes last, so that half a part is none.
 """
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -22,12 +21,12 @@ from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.samples import Samples
-from chunkmeans.results.models.models import group_attributes, group_json
+from chunkmeans.results.models.models import create_groups, group_attributes, write_group
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
-from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import METADATA, SAMPLES, Store
 from chunkmeans.results.store.versions import FORMAT
-from chunkmeans.results.store.zarr_writer import ZarrArray, read_objects, write_array
+from chunkmeans.results.store.zarr_writer import ZarrArray, read_objects
 
 _NUMBERS_PER_CHUNK = 2**22
 
@@ -61,25 +60,15 @@ def write_samples(store: Store, subject: str, covers: Covers, collected: Collect
     ResultError
         If the output cannot be written.
     """
-    levels = samples_path(subject).split("/")
-    for depth in range(1, len(levels) + 1):
-        name = f"{'/'.join(levels[:depth])}/{METADATA}"
-        if not store.exists(name):
-            store.write_text(name, group_json({"chunkmeans": {"format": FORMAT}}))
+    create_groups(store, samples_path(subject))
     covered = {
         mark: None if boxes is None else [[list(box.start), list(box.stop)] for box in boxes]
         for mark, boxes in covers.items()
     }
     path = f"{samples_path(subject)}/{_hash(sorted(covered.items()), 8)}"
-    store.delete(path)
     samples = collected.samples()
     counts = samples.weights.astype(np.min_scalar_type(int(samples.weights.max(initial=0))))
     arrays = {"vectors": np.ascontiguousarray(samples.values.T), "counts": counts}
-    with store.naming(path, "the table of pixels cannot be written"):
-        for name, values in arrays.items():
-            array = _zarr_array(name, values.dtype, values.shape)
-            write_array(store, f"{path}/{name}", array, values)
-    store.sync(path)
     about = {
         "covers": covered,
         "pixels": collected.pixels,
@@ -89,8 +78,9 @@ def write_samples(store: Store, subject: str, covers: Covers, collected: Collect
         "rest": None if collected.rest is None else _packed(collected.rest),
         "arrays": {name: [v.dtype.str, list(v.shape)] for name, v in arrays.items()},
     }
-    text = group_json({"chunkmeans": {"format": FORMAT, **about, "digest": _hash(about, 16)}})
-    store.write_text(f"{path}/{METADATA}", text)
+    stored = {name: (_zarr_array(name, v.dtype, v.shape), v) for name, v in arrays.items()}
+    own = {**about, "digest": _hash(about, 16)}
+    write_group(store, path, "the table of pixels", stored, own)
     return SamplesPart(path, covers, collected.pixels, about)
 
 
@@ -124,15 +114,12 @@ def read_samples(store: Store, part: SamplesPart) -> Collected:
         If the part is damaged.
     """
     about = part.about
-    with store.naming(part.path, "cannot be read"):
-        try:
-            vectors, counts = (_read(store, part, name) for name in _AXES)
-            samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
-            rest = None if about["rest"] is None else _moments(about["rest"])
-            lowest, highest = unpack_array(about["lowest"]), unpack_array(about["highest"])
-            collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
-        except (ValueError, KeyError, TypeError, zlib.error) as error:
-            raise ResultError(f"{store.join(part.path)}: is damaged: {error!r}") from error
+    with store.naming(part.path, "cannot be read"), reading(store.join(part.path)):
+        vectors, counts = (_read(store, part, name) for name in _AXES)
+        samples = Samples(np.ascontiguousarray(vectors.T), counts.astype(np.int64))
+        rest = None if about["rest"] is None else _moments(about["rest"])
+        lowest, highest = unpack_array(about["lowest"]), unpack_array(about["highest"])
+        collected = Collected.of(samples, rest, lowest, highest, int(about["invalid"]))
     if collected.pixels != part.pixels or lowest.dtype != samples.values.dtype:
         raise ResultError(
             f"{store.join(part.path)}: is damaged: it counts {collected.pixels} pixels where it "
@@ -141,14 +128,9 @@ def read_samples(store: Store, part: SamplesPart) -> Collected:
     return collected
 
 
-def delete_samples(store: Store, subject: str) -> None:
-    """Delete all parts of a subject."""
-    store.delete(samples_path(subject))
-
-
 def _part(store: Store, path: str) -> SamplesPart:
     found = group_attributes(store, path)
-    try:
+    with reading(store.join(path)):
         about = dict(found["chunkmeans"])
         if about.pop("format") != FORMAT:
             raise ResultError(f"{store.join(path)}: is of another format")
@@ -159,8 +141,6 @@ def _part(store: Store, path: str) -> SamplesPart:
             for mark, boxes in about["covers"].items()
         }
         return SamplesPart(path, covers, int(about["pixels"]), about)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ResultError(f"{store.join(path)}: is damaged: {error!r}") from error
 
 
 _AXES = {"vectors": ("channel", "vector"), "counts": ("vector",)}

@@ -200,14 +200,6 @@ def _cell(value: Any) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
-def _whole(cell: str) -> int | None:
-    return int(cell) if cell else None
-
-
-def _real(cell: str) -> float | None:
-    return float(cell) if cell else None
-
-
 def _vectors(cell: str) -> tuple[tuple[float, ...], ...]:
     return tuple(() if m == _NONE else tuple(map(float, m.split("/"))) for m in cell.split())
 
@@ -216,8 +208,10 @@ _VALUE_OF: Mapping[str, Callable[[str], Any]] = {
     "shape": lambda cell: tuple(map(int, cell.split("x"))) if cell else (),
     "fractions": lambda cell: tuple(map(float, cell.split())),
     "means": _vectors,
-    **dict.fromkeys(("k", "iterations", "pixels", "nodata"), _whole),
-    **dict.fromkeys(("residual", "inertia", "seconds"), _real),
+    **dict.fromkeys(
+        ("k", "iterations", "pixels", "nodata"), lambda cell: int(cell) if cell else None
+    ),
+    **dict.fromkeys(("residual", "inertia", "seconds"), lambda cell: float(cell) if cell else None),
 }
 """What reads the cell of a column; other columns are texts."""
 

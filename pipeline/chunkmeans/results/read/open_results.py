@@ -14,7 +14,6 @@ from chunkmeans.image.grid import Box, split
 from chunkmeans.kmeans.model import Model
 from chunkmeans.results.models.models import (
     group_attributes,
-    model_from,
     model_names,
     read_model,
     read_model_at,
@@ -53,7 +52,7 @@ class SegmentedImage:
         model = self.attributes["model"]
         if "stored" in model:
             return read_model_at(self.store, self._inside(model["stored"]))
-        return model_from(model)
+        return Model.from_dict(model)
 
     @property
     def source(self) -> Mapping[str, Any]:
@@ -74,8 +73,7 @@ class SegmentedImage:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the image's own numbers."""
-        dtype: np.dtype[Any] = np.dtype(str(self._image["dtype"]))
-        return dtype
+        return np.dtype(str(self._image["dtype"]))
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -95,8 +93,7 @@ class SegmentedImage:
         ResultError
             If there is no such level.
         """
-        array: zarr.Array[Any] = self._array(str(level), level)
-        return array
+        return self._array(str(level), level)
 
     def mean_colours(
         self, level: int = 0, region: Box | tuple[slice, ...] | None = None
@@ -153,18 +150,14 @@ class SegmentedImage:
                     f"objects of {name} are missing, the first is {missing[0]}; "
                     "run the same command with --overwrite"
                 )
-            if read:
-                self._read_all(name, array, unit)
-
-    def _read_all(self, name: str, array: Any, unit: tuple[int, ...]) -> None:
-        for box in split(Box.whole(array.shape), unit):
-            try:
-                array[box.slices]
-            except Exception as error:  # a codec's failure: they have no common base
-                raise ResultError(
-                    f"{self.store.join(self.path)}: {name} is damaged at {box}: {error}; "
-                    "run the same command with --overwrite"
-                ) from error
+            for box in split(Box.whole(array.shape), unit) if read else ():
+                try:
+                    array[box.slices]
+                except Exception as error:  # a codec's failure: they have no common base
+                    raise ResultError(
+                        f"{self.store.join(self.path)}: {name} is damaged at {box}: {error}; "
+                        "run the same command with --overwrite"
+                    ) from error
 
     def _inside(self, name: str) -> str:
         return f"{self.path}/{name}" if self.path else name
@@ -183,7 +176,7 @@ class SegmentedImage:
                 "run the same command again"
             )
 
-    def _array(self, name: str, level: int) -> Any:
+    def _array(self, name: str, level: int) -> "zarr.Array[Any]":
         if not 0 <= level < self.scales:
             raise ResultError(
                 f"{self.store.join(self.path)}: has no level {level}; it has 0 to {self.scales - 1}"

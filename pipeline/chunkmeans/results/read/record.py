@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import blake2b, sha256
 from typing import Any, Literal
 
@@ -17,16 +17,14 @@ from chunkmeans.results.store.versions import FORMAT, FORMAT_MINOR, refuse_newer
 State = Literal["running", "finished", "failed", "interrupted"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a run leaves to be understood by."""
+    """What a run leaves to be understood by; fields are in the order of ``run.json``."""
 
-    config: Mapping[str, Any]
-    """The resolved config, without secrets."""
-    settings: Mapping[str, Any]
-    """What of it decides a result: outputs of other settings are never mixed with this one."""
-    fingerprint: str
-    """Of `settings` and the algorithm, see `settings_fingerprint`."""
+    format: int = FORMAT
+    """Version of the layout of the output; see `chunkmeans.results.store.versions`."""
+    format_minor: int = FORMAT_MINOR
+    """Version of what was added to that."""
     state: State = "running"
     counts: Mapping[str, int] = field(default_factory=dict)
     """Inputs by state."""
@@ -34,10 +32,10 @@ class RunRecord:
     """Inputs of the run; those that `counts` does not have yet are pending."""
     pending: int = 0
     """Inputs of the run that have not ended yet."""
-    others: int = 0
-    """Images of earlier runs in the catalogue, which this run does not name."""
     ended: int = 0
     """Inputs that ended since the run began, for its rate."""
+    others: int = 0
+    """Images of earlier runs in the catalogue, which this run does not name."""
     problems: tuple[tuple[str, str], ...] = ()
     """Id and reason of the images that failed last, the latest last."""
     pixels: int = 0
@@ -56,12 +54,14 @@ class RunRecord:
     """Of a collection's fit."""
     residual: float | None = None
     """Of a collection's fit: E of its last iteration."""
+    fingerprint: str
+    """Of `settings` and the algorithm, see `settings_fingerprint`."""
     versions: Mapping[str, str] = field(default_factory=versions_now)
     """Of chunkmeans and of what it stands on."""
-    format: int = FORMAT
-    """Version of the layout of the output; see `chunkmeans.results.store.versions`."""
-    format_minor: int = FORMAT_MINOR
-    """Version of what was added to that."""
+    settings: Mapping[str, Any]
+    """What of `config` decides a result: outputs of other settings are never mixed."""
+    config: Mapping[str, Any]
+    """The resolved config, without secrets."""
 
     def to_json(self) -> str:
         """Return the record as it stands in ``run.json``."""
@@ -90,10 +90,7 @@ class RunRecord:
             for name, place in _PLACES.items():
                 section, _, key = place.rpartition(".")
                 inside = data.get(section, {}) if section else data
-                if key in inside or name not in _BEFORE:
-                    found[name] = inside[key]
-                else:
-                    found[name] = _BEFORE[name]
+                found[name] = (_BEFORE | inside)[key]
             found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
             found |= {name: _number(found[name]) for name in ("inertia", "residual")}
             return cls(**found)
@@ -105,31 +102,19 @@ class RunRecord:
             ) from error
 
 
-_PLACES = {
-    "format": "format",
-    "format_minor": "format_minor",
-    "state": "state",
-    "counts": "counts",
+_PLACES = {each.name: each.name for each in fields(RunRecord)} | {
     "images": "images.named",
     "pending": "images.pending",
     "ended": "images.ended",
     "others": "images.others",
-    "problems": "problems",
     "pixels": "totals.pixels",
     "nbytes": "totals.bytes",
     "seconds": "totals.seconds",
     "memory_planned": "memory.planned",
     "memory_peak": "memory.peak",
-    "inertia": "inertia",
-    "iterations": "iterations",
-    "residual": "residual",
-    "fingerprint": "fingerprint",
-    "versions": "versions",
-    "settings": "settings",
-    "config": "config",
 }
-"""Where each field stands in ``run.json``, in this order."""
-_BEFORE: Mapping[str, Any] = {"format_minor": 0}
+"""Where each field stands in ``run.json``."""
+_BEFORE: dict[str, Any] = {"format_minor": 0}
 """Fields that came after the first format, and what a record without them means."""
 
 
@@ -178,17 +163,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     >>> differences({"kmeans": {"k": 4}}, {"kmeans": {"k": 8, "seed": 0}})
     ['kmeans.k: 4 -> 8']
     """
-    before = dict(_flat(plain(settings_in(Config, old))))
-    after = dict(_flat(plain(settings_in(Config, new))))
+    before, after = (
+        {key: to_json(value) for key, value in _flat(plain(settings_in(Config, settings)))}
+        for settings in (old, new)
+    )
     return [
-        f"{key}: {_shown(before, key)} -> {_shown(after, key)}"
-        for key in dict.fromkeys([*before, *after])
-        if _shown(before, key) != _shown(after, key)
+        f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
+        for key in before | after
+        if before.get(key) != after.get(key)
     ]
-
-
-def _shown(settings: Mapping[str, Any], key: str) -> str:
-    return to_json(settings[key]) if key in settings else "(none)"
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chunkmeans.results.read.record import RunRecord
-from chunkmeans.results.store.lease import BEAT, Holder, holder, lives
+from chunkmeans.results.store.lease import BEAT, holder, lives
 from chunkmeans.results.store.store import Store
 
 
@@ -52,6 +52,8 @@ def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
     ended = int(doing.pop("ended", record.ended))
     pending = max(0, record.pending - max(0, ended - record.ended))
     rate = ended / seconds if ended and seconds else None
+    # how many iterations a fit of all images takes is not known before
+    known = doing.get("phase") == "images"
     return Status(
         state=state,
         counts=dict(record.counts),
@@ -59,21 +61,9 @@ def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
         pending=pending,
         seconds=seconds,
         rate=rate,
-        seconds_left=_left(driver, pending, rate, doing),
+        seconds_left=pending / rate if known and rate and pending else None,
         driver=str(driver or ""),
         doing=doing,
         others=record.others,
         problems=tuple(reversed(record.problems)),
     )
-
-
-def _left(
-    driver: Holder | None, pending: int, rate: float | None, doing: Mapping[str, Any]
-) -> float | None:
-    """Return the seconds that the pending images take; None where none is worked at.
-
-    How many iterations a fit of all images takes is not known before.
-    """
-    if driver is None or rate is None or not pending or doing.get("phase") != "images":
-        return None
-    return pending / rate

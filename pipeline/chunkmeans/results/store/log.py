@@ -1,11 +1,12 @@
 """The log of a run: a line of JSON per event, for programs and for the day after."""
 
 import re
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from threading import Lock
 from time import monotonic
-from typing import IO, Self
+from typing import IO
 
 from chunkmeans.events import Event
 from chunkmeans.results.store.plain_json import to_json
@@ -22,7 +23,7 @@ def is_log(name: str) -> bool:
     return re.fullmatch(r"run(-\d{8}T\d{12}-\d{5,})?\.jsonl", name) is not None
 
 
-class Log:
+class Log(AbstractContextManager["Log"]):
     """A watcher that writes every event to ``logs/``; several threads may call it.
 
     On a disk, lines are appended to ``logs/run.jsonl`` at once. An object store cannot append:
@@ -54,7 +55,8 @@ class Log:
         ResultError
             If the output cannot be written.
         """
-        head = {"time": _now(), "event": type(event).__name__}
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        head = {"time": now, "event": type(event).__name__}
         line = without_secrets(to_json({**head, **asdict(event)})) + "\n"
         with self._lock:
             if self._closed:
@@ -80,9 +82,6 @@ class Log:
             elif self._lines:
                 self._put()
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -93,7 +92,3 @@ class Log:
         self._part += 1
         self._put_at = monotonic()
         self._lines = []
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

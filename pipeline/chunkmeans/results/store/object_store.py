@@ -5,9 +5,10 @@ Each call is tried again where its error may pass, and raises nothing but `OSErr
 """
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 from chunkmeans.errors import ChunkmeansError
@@ -18,7 +19,7 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
-class Bucket:
+class ObjectStore:
     """The objects that some storage options open; each is named by its URL. Pickles."""
 
     storage_options: Mapping[str, Any]
@@ -38,9 +39,12 @@ class Bucket:
         """Write an object, whole or not at all."""
         self._do(url, lambda system, path: system.pipe_file(path, data))
 
-    def put_file(self, url: str, file: str) -> None:
-        """Write a local file as an object, whole or not at all."""
-        self._do(url, lambda system, path: system.put_file(file, path))
+    def put_parts(self, url: str, parts: Iterable[bytes]) -> None:
+        """Write an object, whole or not at all; never all of it in memory."""
+        with NamedTemporaryFile() as file:
+            file.writelines(parts)
+            file.flush()
+            self._do(url, lambda system, path: system.put_file(file.name, path))
 
     def create(self, url: str, data: bytes) -> bool:
         """Write an object that is not there; False if it is.
@@ -71,6 +75,11 @@ class Bucket:
     def files(self, url: str) -> list[str]:
         """Return the names of all objects below a URL, relative to it, sorted."""
         return self._do(url, _below)
+
+    def missing(self, url: str, files: Sequence[str]) -> list[str]:
+        """Return those of `files`, which should be below a URL, that are not there."""
+        present = set(self.files(url))
+        return [file for file in files if file not in present]
 
     def names(self, url: str) -> list[str]:
         """Return the names of what lies directly below a URL, sorted."""

@@ -1,11 +1,24 @@
 """Values as strict JSON, which knows no NaN and no infinity."""
 
 import json
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any
 
 import numpy as np
+
+from chunkmeans.errors import ResultError
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """Turn what damaged values raise, while they are read, into a `ResultError` that says where."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error) as error:
+        raise ResultError(f"{where}: is damaged: {error!r}") from error
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

@@ -6,20 +6,18 @@ Names of what a run writes are fixed here and nowhere else.
 import errno
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 from urllib.request import url2pathname
 
 from chunkmeans.errors import ConfigError, ResultError
-from chunkmeans.results.store.local_files import PARTIAL, one_at_a_time, sync_under, write_whole
-from chunkmeans.results.store.object_store import Bucket
+from chunkmeans.results.store.local_files import PARTIAL, LocalFiles, one_at_a_time, sync_under
+from chunkmeans.results.store.object_store import ObjectStore
 from chunkmeans.retry import is_transient
 from chunkmeans.secrets import PASSWORD, holds_password
 from chunkmeans.urls import explained
@@ -125,9 +123,9 @@ class Store:
         root = str(self.folder) if self.folder is not None else self.path.rstrip("/")
         return f"{root}/{name}" if name else root
 
-    @property
-    def _bucket(self) -> Bucket:
-        return Bucket(self.storage_options)
+    @cached_property
+    def _files(self) -> LocalFiles | ObjectStore:
+        return LocalFiles() if self.folder is not None else ObjectStore(self.storage_options)
 
     # -- texts ----------------------------------------------------------------------------------
 
@@ -143,11 +141,8 @@ class Store:
 
     def read_bytes(self, name: str) -> bytes:
         """Return the bytes of the file `name`; errors as those of `read_text`."""
-        path = self.join(name)
         with self.naming(name, "cannot be read"):
-            if self.folder is not None:
-                return Path(path).read_bytes()
-            return self._bucket.get(path)
+            return self._files.get(self.join(name))
 
     def write_text(self, name: str, text: str) -> None:
         """Write `text` as the file `name`, whole or not at all, safe from a loss of power.
@@ -167,11 +162,7 @@ class Store:
         OSError
             Of the disk or the network, as it is: see `naming`.
         """
-        path = self.join(name)
-        if self.folder is not None:
-            write_whole(path, (data,), synced=False)
-            return
-        self._bucket.put(path, data)
+        self._files.put(self.join(name), data)
 
     def create_text(self, name: str, text: str) -> bool:
         """Write `text` as a new file `name`; False if there is one already.
@@ -179,90 +170,50 @@ class Store:
         Of several at once one succeeds on a disk; on an object store, which may know no such
         thing, all of those that began before the first had ended.
         """
-        path = self.join(name)
         with self.naming(name, "cannot be written"):
-            if self.folder is None:
-                return self._bucket.create(path, text.encode())
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                with Path(path).open("x", encoding="utf-8") as file:
-                    file.write(text)
-            except FileExistsError:
-                return False
-        return True
+            return self._files.create(self.join(name), text.encode())
 
-    @contextmanager
-    def alone(self) -> Iterator[bool]:
+    def alone(self) -> AbstractContextManager[bool]:
         """Admit one process of this machine at a time; False where that is not possible."""
-        if self.folder is None:
-            yield False
-            return
-        with one_at_a_time(str(self.folder)) as sure:
-            yield sure
+        return nullcontext(False) if self.folder is None else one_at_a_time(str(self.folder))
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
         """Write `lines`, each with its own end, as the file `name`; as `write_text`, bit by bit.
 
         What makes the lines may raise; then nothing is written.
         """
-        path = self.join(name)
         encoded = (line.encode("utf-8", "surrogateescape") for line in lines)
-        if self.folder is not None:
-            with self.naming(name, "cannot be written"):
-                write_whole(path, encoded, synced=True)
-            return
-        with self.naming(name, "cannot be written"), NamedTemporaryFile() as file:
-            file.writelines(encoded)
-            file.flush()
-            self._bucket.put_file(path, file.name)
+        with self.naming(name, "cannot be written"):
+            self._files.put_parts(self.join(name), encoded)
 
     # -- files and trees ------------------------------------------------------------------------
 
     def exists(self, name: str) -> bool:
         """Whether there is a file or a folder of this name."""
-        path = self.join(name)
-        with self.naming(name, "cannot be looked up"):
-            if self.folder is not None:
-                return Path(path).exists()
-            return self._bucket.kind(path) != ""
+        return self._kind(name) != ""
 
     def is_folder(self, name: str) -> bool:
         """Whether there is a folder of this name."""
-        path = self.join(name)
+        return self._kind(name) == "directory"
+
+    def _kind(self, name: str) -> str:
         with self.naming(name, "cannot be looked up"):
-            if self.folder is not None:
-                return Path(path).is_dir()
-            return self._bucket.kind(path) == "directory"
+            return self._files.kind(self.join(name))
 
     def files(self, name: str = "") -> list[str]:
         """Return the paths of all files under the folder `name`, relative to it, sorted."""
-        root = self.join(name)
         with self.naming(name, "cannot be listed"):
-            if self.folder is not None:
-                above = f"{root.rstrip('/')}/"
-                return sorted(
-                    os.path.join(folder, file).removeprefix(above)
-                    for folder, _, files in os.walk(root)
-                    for file in files
-                )
-            return self._bucket.files(root)
+            return self._files.files(self.join(name))
 
     def missing(self, name: str, files: Sequence[str]) -> list[str]:
         """Return those of `files`, which should be under the folder `name`, that are not there."""
-        root = self.join(name)
         with self.naming(name, "cannot be listed"):
-            if self.folder is not None:
-                return [file for file in files if not os.path.isfile(f"{root}/{file}")]
-            present = set(self._bucket.files(root))
-            return [file for file in files if file not in present]
+            return self._files.missing(self.join(name), files)
 
     def names(self, name: str = "") -> list[str]:
         """Return the names of what lies directly in the folder `name`, sorted."""
-        root = self.join(name)
         with self.naming(name, "cannot be listed"):
-            if self.folder is not None:
-                return sorted(os.listdir(root)) if os.path.isdir(root) else []
-            return self._bucket.names(root)
+            return self._files.names(self.join(name))
 
     def image_names(self) -> list[str]:
         """Return the ids of all images that have a store, complete or not, sorted by folder."""
@@ -281,16 +232,8 @@ class Store:
 
         A reader in the middle of it must not take what is left for a whole store.
         """
-        path = self.join(name)
         with self.naming(name, "cannot be deleted"):
-            if self.folder is not None:
-                if os.path.isdir(path):
-                    Path(path, METADATA).unlink(missing_ok=True)
-                    shutil.rmtree(path)
-                else:
-                    Path(path).unlink(missing_ok=True)
-                return
-            self._bucket.delete(path, METADATA)
+            self._files.delete(self.join(name), METADATA)
 
     def sweep(self, name: str = "") -> list[str]:
         """Delete the temporary files directly in the folder `name`; returns their names.

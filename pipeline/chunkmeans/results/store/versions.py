@@ -7,10 +7,11 @@ means; each reader has its own, which is a part of an input's fingerprint (`Imag
 """
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 from chunkmeans.errors import ResultError
+from chunkmeans.version import __version__
 
 FORMAT = 1
 """Raised where an older chunkmeans would misread the output; such an output it refuses."""
@@ -39,13 +40,9 @@ def refuse_newer(found: Any, path: str) -> None:
 
 def versions_now() -> dict[str, str]:
     """Return the versions of chunkmeans, of the algorithm, and of what results depend on."""
-    found = {"python": platform.python_version(), "algorithm": str(ALGORITHM_VERSION)}
-    for package in ("chunkmeans", "numpy", "numba", "zarr"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    own = {"algorithm": str(ALGORITHM_VERSION), "chunkmeans": __version__}
+    packages = {package: version(package) for package in ("numpy", "numba", "zarr")}
+    return {"python": platform.python_version(), **own, **packages}
 
 
 def algorithm_of(found: Any) -> str:

@@ -195,7 +195,8 @@ def _chunks(data: bytes, box: Box, array: ZarrArray) -> Iterator[tuple[Box, memo
         yield part, view[start : start + size]
 
 
-def object_names(objects: Shape) -> Iterator[str]:
-    """Yield the name in its array of every object, of so many along each axis."""
-    for at in product(*map(range, objects)):
+def object_names(array: ZarrArray) -> Iterator[str]:
+    """Yield the name in its array of every object."""
+    counts = (-(-n // u) for n, u in zip(array.shape, array.unit, strict=True))
+    for at in product(*map(range, counts)):
         yield "c/" + "/".join(map(str, at))

@@ -4,9 +4,9 @@ A store under way is a zarr group without OME metadata and with ``complete: fals
 write that turns it into an image, its mark, is the last (`chunkmeans.results.write.complete`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ from chunkmeans.results.write.pyramid import halve
 
 MEAN = "mean"
 LARGE_MODEL = "model"
+_Value = TypeVar("_Value")
 _OWN_KEYS = frozenset({"format", "complete", "image", "model"})
 
 
@@ -57,26 +58,25 @@ class LabelWriter:
     mean_image: bool
     """Whether each label's mean is written too, as an image."""
 
-    @property
-    def block(self) -> tuple[int, ...]:
-        """Pixels per axis of what one task must label, or whole multiples of it."""
-        return self.layout.block
-
     def arrays(self, level: int) -> tuple[ZarrArray, ZarrArray]:
         """Return how the labels of a level are stored, and how the mean image is, if there is."""
-        cut, axes, where = (
-            self.layout.levels[level],
-            self.layout.axes,
-            channel_axis(self.layout.axes),
+        labels, where = self.layout.levels[level], channel_axis(self.layout.axes)
+        return labels, replace(
+            labels,
+            shape=_inserted(labels.shape, where, self.info.channels),
+            dtype=self.info.dtype,
+            chunk=_inserted(labels.chunk, where, 1),
+            shard=_inserted(labels.shard, where, 1) if labels.shard else None,
+            axes=_inserted(labels.axes, where, "c"),
         )
-        labels = ZarrArray(cut.shape, self.layout.dtype, cut.chunk, cut.shard, tuple(axes))
-        return labels, ZarrArray(
-            _inserted(cut.shape, where, self.info.channels),
-            self.info.dtype,
-            _inserted(cut.chunk, where, 1),
-            _inserted(cut.shard, where, 1) if cut.shard else None,
-            (*axes[:where], "c", *axes[where:]),
-        )
+
+    def stored(self) -> Iterator[tuple[str, ZarrArray]]:
+        """Yield every array of the store: its name, and how it is stored."""
+        for level in range(len(self.layout.levels)):
+            labels, mean = self.arrays(level)
+            yield str(level), labels
+            if self.mean_image:
+                yield f"{MEAN}/{level}", mean
 
     def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
         """Write the labels of `box`, and its part of the levels that lie inside blocks.
@@ -105,13 +105,6 @@ class LabelWriter:
             if n:
                 labels = halve(labels, self.layout.axes, self.layout.pyramid)
             self._put(n, self.layout.part(box, n), labels, table)
-
-    def upper(self) -> list[list[tuple[int, Box]]]:
-        """Return the tasks that remain when all boxes are written: level and box of each.
-
-        The tasks of one list may run in any order, but after all of the list before.
-        """
-        return self.layout.upper()
 
     def write_upper(self, level: int, box: Box, colours: Floats | None = None) -> None:
         """Write one object of a higher level from the level below; errors as of `write`."""
@@ -178,10 +171,12 @@ class LabelWriter:
         shape = self.layout.levels[0].shape
         whole = all(
             a % b == 0 and (z % b == 0 or z == n)
-            for a, z, b, n in zip(box.start, box.stop, self.block, shape, strict=True)
+            for a, z, b, n in zip(box.start, box.stop, self.layout.block, shape, strict=True)
         )
         if not whole or not box.inside(Box.whole(shape)):
-            raise ValueError(f"box {box} is not made of whole blocks {self.block} of {shape}")
+            raise ValueError(
+                f"box {box} is not made of whole blocks {self.layout.block} of {shape}"
+            )
         if labels.shape != box.shape or labels.dtype != self.layout.dtype:
             raise ValueError(
                 f"labels are {labels.shape} of {labels.dtype}, "
@@ -208,7 +203,7 @@ class LabelWriter:
                 write_objects(self.store, f"{self.path}/{MEAN}/{level}", mean, start, values)
 
     def _refuse_holes(self) -> None:
-        expected = names_of_objects(self.layout, self.info.channels if self.mean_image else 0)
+        expected = [f"{name}/{key}" for name, array in self.stored() for key in object_names(array)]
         missing = self.store.missing(self.path, expected)
         if missing:
             raise ResultError(
@@ -257,11 +252,8 @@ def create_labels(
     begun = group_json({"chunkmeans": {"format": FORMAT, "complete": False}})
     with store.naming(path, "labels cannot be created"):
         store.write_bytes(f"{path}/{METADATA}", begun.encode())
-        for n in range(len(layout.levels)):
-            labels, mean = writer.arrays(n)
-            create_array(store, f"{path}/{n}", labels)
-            if mean_image:
-                create_array(store, f"{path}/{MEAN}/{n}", mean)
+        for name, array in writer.stored():
+            create_array(store, f"{path}/{name}", array)
     return writer
 
 
@@ -284,25 +276,5 @@ def mean_table(means: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
     return table
 
 
-def names_of_objects(layout: LabelLayout, mean_channels: int) -> list[str]:
-    """Return the name of every stored object of an image, in its store.
-
-    Parameters
-    ----------
-    layout
-        How labels are cut.
-    mean_channels
-        Channels of the mean image; 0 if there is none.
-    """
-    names = []
-    where = channel_axis(layout.axes)
-    for n, level in enumerate(layout.levels):
-        names += [f"{n}/{name}" for name in object_names(level.objects)]
-        if mean_channels:
-            counts = _inserted(level.objects, where, mean_channels)
-            names += [f"{MEAN}/{n}/{name}" for name in object_names(counts)]
-    return names
-
-
-def _inserted(values: tuple[int, ...], where: int, value: int) -> tuple[int, ...]:
+def _inserted(values: tuple[_Value, ...], where: int, value: _Value) -> tuple[_Value, ...]:
     return (*values[:where], value, *values[where:])

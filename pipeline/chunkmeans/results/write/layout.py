@@ -9,6 +9,7 @@ import numpy as np
 from chunkmeans.errors import ConfigError
 from chunkmeans.image.grid import Box, split
 from chunkmeans.image.info import ImageInfo
+from chunkmeans.results.store.zarr_writer import ZarrArray
 
 Edge = int | Sequence[int] | None
 _Edges = tuple[int, ...]
@@ -21,27 +22,11 @@ _DEEP = {"chunk": 64, "shard": 256}
 
 
 @dataclass(frozen=True, slots=True)
-class PyramidLevel:
-    """One level of the pyramid."""
+class PyramidLevel(ZarrArray):
+    """The labels of one level of the pyramid; a stored object is what one task writes, whole."""
 
-    shape: tuple[int, ...]
-    """Pixels along each axis."""
-    chunk: tuple[int, ...]
-    """Pixels per axis of what is compressed, and read, at once."""
-    shard: tuple[int, ...] | None
-    """Pixels per axis of a stored object of several chunks; None: each chunk is an object."""
     with_block: bool
     """Whether the task that labels a block also writes its part of this level."""
-
-    @property
-    def unit(self) -> tuple[int, ...]:
-        """Pixels per axis of a stored object: what one task writes, whole."""
-        return self.shard or self.chunk
-
-    @property
-    def objects(self) -> tuple[int, ...]:
-        """Stored objects along each axis."""
-        return tuple(-(-s // u) for s, u in zip(self.shape, self.unit, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +113,14 @@ def plan_labels(
         raise ConfigError(f"kmeans.k is {k}; it must be from 1 to {MOST_LABELS}, to fit a label")
     if 0 in info.shape:
         raise ValueError(f"an image of {info.shape} has no pixel to label")
-    if pyramid not in ("mode", "nearest", "none"):
-        raise ConfigError(f"results.pyramid is {pyramid!r}; give mode, nearest or none")
-    levels = tuple(_levels(info, *_edges(info.axes, chunk, shard)))
     dtype = np.dtype(np.uint8 if k <= 255 else np.uint16)
+    levels = tuple(_levels(info, dtype, *_edges(info.axes, chunk, shard)))
     return LabelLayout(info.axes, dtype, levels[:1] if pyramid == "none" else levels, pyramid)
 
 
-def _levels(info: ImageInfo, chunks: _Edges, shards: _Edges) -> Iterator[PyramidLevel]:
+def _levels(
+    info: ImageInfo, dtype: np.dtype[Any], chunks: _Edges, shards: _Edges
+) -> Iterator[PyramidLevel]:
     """Yield the levels of a pyramid, down to the one that fits a chunk along each axis of space."""
     axes, shape, scale, with_block = info.axes, info.shape, 1, True
     block = _fit(shape, chunks, shards)
@@ -153,7 +138,8 @@ def _levels(info: ImageInfo, chunks: _Edges, shards: _Edges) -> Iterator[Pyramid
         )
         small = tuple(min(c, n) for c, n in zip(chunks, shape, strict=True))
         fitted = _fit(shape, chunks, unit)
-        yield PyramidLevel(shape, small, None if fitted == small else fitted, with_block)
+        shard = None if fitted == small else fitted
+        yield PyramidLevel(shape, dtype, small, shard, tuple(axes), with_block)
         if max(_of_space(axes, shape)) <= max(_of_space(axes, chunks)):
             return
         shape = tuple(n if axis == "t" else -(-n // 2) for axis, n in zip(axes, shape, strict=True))

@@ -6,7 +6,6 @@ a collection's are those of its images, added up, so images that are labelled ne
 again when a run is resumed.
 """
 
-import base64
 import json
 import zlib
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.samples import Floats
+from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import to_json
 from chunkmeans.results.store.store import Store
 
@@ -91,15 +91,10 @@ def totals_of(store: Store, path: str, attributes: Mapping[str, Any]) -> Moments
 
 
 def _packed(sums: Exact) -> dict[str, Any]:
-    limbs = np.ascontiguousarray(sums.limbs, "<i8")
-    return {
-        "shape": list(limbs.shape),
-        "exponent": sums.exponent,
-        "limbs": base64.b64encode(zlib.compress(limbs.tobytes(), 1)).decode("ascii"),
-    }
+    packed = pack_array(sums.limbs)
+    return {"shape": packed["shape"], "exponent": sums.exponent, "limbs": packed["zlib"]}
 
 
 def _unpacked(found: Mapping[str, Any]) -> Exact:
-    data = zlib.decompress(base64.b64decode(found["limbs"], validate=True))
-    limbs = np.frombuffer(data, "<i8").reshape(found["shape"]).astype(np.int64)
-    return Exact(limbs, int(found["exponent"]))
+    packed = {"dtype": "<i8", "shape": found["shape"], "zlib": found["limbs"]}
+    return Exact(unpack_array(packed), int(found["exponent"]))

@@ -55,7 +55,7 @@ def input_hash(path: str, options: Mapping[str, Any]) -> bytes:
     return digest.digest()
 
 
-def input_fingerprint(path: str, options: Mapping[str, Any]) -> str:
+def path_fingerprint(path: str, options: Mapping[str, Any]) -> str:
     """Return a text that changes when a file, or any file in a folder, does; reads no content.
 
     Raises

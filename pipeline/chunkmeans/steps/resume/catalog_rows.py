@@ -7,15 +7,15 @@ its store, so that both give the same row but for the time it took.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.open_results import SegmentedImage
+from chunkmeans.results.store.plain_json import reading
 from chunkmeans.results.store.store import image_path
 from chunkmeans.results.write.totals import averages, totals_of
 from chunkmeans.steps.chunk import Input
@@ -36,27 +36,6 @@ class FinishedImage:
     """What a user should know of it before trusting it."""
     fingerprint: str
     """Of its input."""
-
-    @classmethod
-    def stored(cls, image: SegmentedImage) -> Self:
-        """Return a complete image, read back from its store.
-
-        Raises
-        ------
-        ResultError
-            If the store is damaged.
-        """
-        try:
-            model, made = image.model, image.attributes
-            written = totals_of(image.store, image.path, made)
-            if written is None:  # only kept where they differ from the means that labelled
-                means = np.where(model.counts[:, None] > 0, model.means, np.nan)
-            else:
-                means = averages(written, model)
-            reservations, fingerprint = list(made["reservations"]), made["source"]["fingerprint"]
-            return cls(image.shape, model, means, reservations, str(fingerprint))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise _damaged(image, error) from error
 
     def row(self, inputs: Mapping[str, Any], seconds: float | None = None) -> Row:
         """Return its row; `inputs` are the columns of the input alone (`inputs_of`)."""
@@ -104,12 +83,16 @@ def stored_row(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
     ResultError
         If the store is damaged.
     """
-    try:
-        if job is not None:
-            return FinishedImage.stored(image).row(inputs_of(job))
-        return FinishedImage.stored(image).row({"id": name, "source": str(image.source["path"])})
-    except (KeyError, TypeError, IndexError) as error:
-        raise _damaged(image, error) from error
+    with reading(image.store.join(image.path)):
+        model, made = image.model, image.attributes
+        written = totals_of(image.store, image.path, made)
+        if written is None:  # only kept where they differ from the means that labelled
+            means = np.where(model.counts[:, None] > 0, model.means, np.nan)
+        else:
+            means = averages(written, model)
+        source, fingerprint = str(made["source"]["path"]), str(made["source"]["fingerprint"])
+        found = FinishedImage(image.shape, model, means, list(made["reservations"]), fingerprint)
+        return found.row({"id": name, "source": source} if job is None else inputs_of(job))
 
 
 def skipped_row(job: Job, source: Input, seconds: float) -> Row:
@@ -134,7 +117,3 @@ def failed_row(
     return Row(
         **inputs_of(what), state="failed", reason=reason, seconds=seconds, fingerprint=fingerprint
     )
-
-
-def _damaged(image: SegmentedImage, error: Exception) -> ResultError:
-    return ResultError(f"{image.store.join(image.path)}: is damaged: {error!r}")

@@ -36,21 +36,20 @@ def _together(store: Store, written: Sequence[Ending]) -> Iterator[Ending]:
     """Set the marks of all; where that fails, one by one, so that one image fails alone."""
     try:
         complete(store, [ending.mark for ending in written if ending.mark is not None])
-    except Exception:
-        yield from (_one_by_one(store, ending) for ending in written)
+    except Exception as error:  # one bad image never stops the others
+        if len(written) > 1:
+            for ending in written:
+                yield from _together(store, [ending])
+        else:
+            yield _not_kept(store, written[0], error)
         return
     yield from (replace(ending, mark=None) for ending in written)
 
 
-def _one_by_one(store: Store, written: Ending) -> Ending:
-    if written.mark is None:
-        return written
-    try:
-        complete(store, [written.mark])
-    except Exception as error:  # one bad image never stops the others
+def _not_kept(store: Store, written: Ending, error: Exception) -> Ending:
+    if written.mark is not None:
         with suppress(ResultError):  # a disk that refuses: what is left there is not complete
             store.delete(written.mark.path)
-        # it was segmented, but could not be kept: not the image's own fault, so no fingerprint
-        row = failed_row(written.row, reason_of(error), written.row.seconds)
-        return Ending(row, detail="".join(traceback.format_exception(error)))
-    return replace(written, mark=None)
+    # it was segmented, but could not be kept: not the image's own fault, so no fingerprint
+    row = failed_row(written.row, reason_of(error), written.row.seconds)
+    return Ending(row, detail="".join(traceback.format_exception(error)))

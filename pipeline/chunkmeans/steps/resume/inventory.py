@@ -43,6 +43,10 @@ def take_inventory(
 ) -> Inventory:
     """Return what of an output holds, by the marks of its stores and by its catalogue.
 
+    Where each image has its own means, images not named any more included. Where images share
+    means, all of a group holds or nothing of it; of a group that is not whole no store is stale
+    yet: the images that can be read decide which means it has, and so which labels stay its own.
+
     Parameters
     ----------
     settings
@@ -53,43 +57,31 @@ def take_inventory(
         Whether images that failed are tried again though their files are the same.
     """
     rows = {row.id: row for row in read_catalog(store)} if store.exists(CATALOG) else {}
-    if pooled:
-        return inventory_of_groups(store, rows, jobs, settings, retry_failed)
-    return inventory_of_images(store, rows, jobs, retry_failed)
-
-
-def inventory_of_images(
-    store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], retry_failed: bool
-) -> Inventory:
-    """Return what holds where each image has its own means; images not named any more included."""
     named, others = _judged(store, rows, jobs, retry_failed)
     verdicts = named | others
-    return Inventory(_rows(verdicts), _why(named), _stale(verdicts))
-
-
-def inventory_of_groups(
-    store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], settings: str, retry_failed: bool
-) -> Inventory:
-    """Return what holds where images share means: all of a group, or nothing of it.
-
-    Of a group that is not whole no store is stale yet: the images that can be read decide which
-    means it has, and so which labels stay its own.
-    """
-    named, others = _judged(store, rows, jobs, retry_failed)
-    single, groups = _rows(named), defaultdict(list)
-    for job in jobs:
-        groups[job.group].append(job)
-    kept: dict[str, Row] = {}
-    for members in groups.values():
-        found = {job.id: single[job.id] for job in members if job.id in single}
-        if len(found) == len(members) and _group_holds(store, members, found, settings):
-            kept |= found
+    alone = _rows(named)
+    kept = _rows_of_whole_groups(store, jobs, alone, settings) if pooled else _rows(verdicts)
     why = {
         job.id: named[job.id].reason or "another image of its group is not as it was"
         for job in jobs
-        if job.id not in kept and (job.id in single or named[job.id].reason)
+        if job.id not in kept and (job.id in alone or named[job.id].reason)
     }
-    return Inventory(kept, why, _stale(named | others))
+    stale = tuple(found.stale for found in verdicts.values() if found.stale)
+    return Inventory(kept, why, stale)
+
+
+def _rows_of_whole_groups(
+    store: Store, jobs: Sequence[Job], alone: Mapping[str, Row], settings: str
+) -> dict[str, Row]:
+    """Return what holds where images share means: all rows of a group, or none of it."""
+    groups, kept = defaultdict(list), dict[str, Row]()
+    for job in jobs:
+        groups[job.group].append(job)
+    for members in groups.values():
+        found = {job.id: alone[job.id] for job in members if job.id in alone}
+        if len(found) == len(members) and _group_holds(store, members, found, settings):
+            kept |= found
+    return kept
 
 
 def _group_holds(
@@ -160,11 +152,3 @@ def _judged(
 
 def _rows(verdicts: Mapping[str, Verdict]) -> dict[str, Row]:
     return {name: found.row for name, found in verdicts.items() if found.row is not None}
-
-
-def _why(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-    return {name: found.reason for name, found in verdicts.items() if found.reason}
-
-
-def _stale(verdicts: Mapping[str, Verdict]) -> tuple[str, ...]:
-    return tuple(found.stale for found in verdicts.values() if found.stale)

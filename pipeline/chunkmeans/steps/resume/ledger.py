@@ -9,7 +9,7 @@ very end.
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
@@ -87,14 +87,7 @@ class Ledger:
         """Note what the run is doing; a watcher. Another thread reads it: nothing is mutated."""
         match event:
             case PhaseStarted():
-                self.phase = {
-                    "phase": event.phase,
-                    "subject": event.subject,
-                    "pixels": event.pixels,
-                    "units": event.units,
-                    "pixels_done": 0,
-                    "units_done": 0,
-                }
+                self.phase = {**asdict(event), "pixels_done": 0, "units_done": 0}
             case Advanced() if self.phase.get("phase") == event.phase:
                 pixels = self.phase["pixels_done"] + event.pixels
                 units = self.phase["units_done"] + event.units

@@ -75,7 +75,9 @@ def open_ledger(
         mark = settings_fingerprint(settings)
         compared = before is not None and before.state == "finished" and store.exists(CATALOG)
         found = take_inventory(store, jobs, mark, pooled=pooled, retry_failed=resume.retry_failed)
-        record = RunRecord(config.resolved(), settings, mark, memory_planned=planned)
+        record = RunRecord(
+            config=config.resolved(), settings=settings, fingerprint=mark, memory_planned=planned
+        )
         book = Ledger(store, jobs, record, Rows(found.rows.values()), found.why, lease, compared)
         book.problems.extend((r.id, r.reason) for r in found.rows.values() if r.state == "failed")
         _leave_what_holds(book, found, pooled=pooled)

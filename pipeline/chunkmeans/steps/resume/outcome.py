@@ -136,9 +136,7 @@ def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str
         read half written, and is to be tried again.
     """
     stamps = []
-    for path in (job.path, job.mask):
-        if path is None:
-            continue
+    for path in (job.path,) if job.mask is None else (job.path, job.mask):
         with suppress(Exception):  # whatever hides the file: then it is tried again
             if not os.path.isdir(path):
                 stamps.append(_mark(path, job))

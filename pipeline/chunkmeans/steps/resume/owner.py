@@ -54,11 +54,10 @@ def _foreign(store: Store, name: str) -> bool:
     before (which are as good as none where they are damaged), so it leaves nothing else without
     one when it is killed.
     """
-    if not store.exists(name):
-        return False
-    if not store.is_folder(name):
-        return True
-    return not all(file.endswith(PARTIAL) for file in store.files(name))  # an empty folder is none
+    return store.exists(name) and not (
+        # an empty folder is none
+        store.is_folder(name) and all(file.endswith(PARTIAL) for file in store.files(name))
+    )
 
 
 def clear_output(store: Store) -> None:

@@ -12,11 +12,12 @@ from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
 from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.kmeans.progress import Progress
-from chunkmeans.results.models.fits import delete_fit, read_fit, write_fit
+from chunkmeans.results.models.fits import fit_path, read_fit, write_fit
+from chunkmeans.results.models.samples import samples_path
 from chunkmeans.results.read.record import content_mark
 from chunkmeans.results.store.pace import SavePace
 from chunkmeans.results.store.store import FITS, SAMPLES, Store, path_of
-from chunkmeans.steps.resume.saved_samples import MOST_SAVED_PARTS, SavedSamples
+from chunkmeans.steps.resume.saved_samples import SavedSamples
 
 SECONDS_BETWEEN_FITS = 1.0
 """Between two saves of a fit, at least; the first comes as late too."""
@@ -84,45 +85,19 @@ class SavedFit:
                 write_fit(self.store, self.subject, self.name, progress)
 
 
-class Saved:
-    """What the output has of one subject: the collection, a group, or a huge image.
-
-    Parameters
-    ----------
-    store
-        The output.
-    subject
-        The collection, a group, or an image.
-    watch
-        Gets notes of what need not be done again.
-    samples
-        Whether what was collected is kept after the subject is done.
-    most
-        Parts that it is kept in.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        subject: str,
-        watch: Watcher,
-        *,
-        samples: bool,
-        most: int = MOST_SAVED_PARTS,
-    ) -> None:
-        self.store, self.subject, self.watch, self.keeps = store, subject, watch, samples
-        self.samples = SavedSamples(store, subject, watch, most)
+class Saved(SavedSamples):
+    """What the output has of one subject: the collection, a group, or a huge image."""
 
     def fit(self, settings: FitSettings) -> SavedFit:
-        """Return the fit of all that `samples` covers."""
-        name = content_mark([asdict(settings), self.samples.marks])
+        """Return the fit of all that is recalled."""
+        name = content_mark([asdict(settings), self.marks])
         return SavedFit(self.store, self.subject, name, self.watch)
 
-    def finish(self) -> None:
-        """Delete what is of no use once the subject is done."""
-        delete_fit(self.store, self.subject)
-        if not self.keeps:
-            self.samples.forget()
+    def finish(self, *, samples: bool) -> None:
+        """Delete what is of no use once the subject is done; `samples` are kept on demand."""
+        self.store.delete(fit_path(self.subject))
+        if not samples:
+            self.store.delete(samples_path(self.subject))
 
 
 def sweep(store: Store, subjects: Iterable[str]) -> None:

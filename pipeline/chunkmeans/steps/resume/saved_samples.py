@@ -17,7 +17,6 @@ from chunkmeans.image.grid import Box, merged_boxes
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.results.models.samples import (
     SamplesPart,
-    delete_samples,
     find_samples,
     read_samples,
     write_samples,
@@ -164,22 +163,13 @@ class SavedSamples:
             merged = reduce(Collected.merge, each) if len(few) < len(ordered) else self.total
         except ResultError:  # damaged since it was written: the total is not
             few, merged = ordered, self.total
-        one = self._written(
-            (
-                (name, box)
-                for part in few
-                for name in part.covers
-                for box in self._boxes(part, name)
-            ),
-            merged,
+        boxes = (
+            (name, box) for part in few for name in part.covers for box in self._boxes(part, name)
         )
+        one = self._written(boxes, merged)
         for part in few:
             self.store.delete(self._parts.pop(part.path).path)
         self._parts[one.path] = one
-
-    def forget(self) -> None:
-        """Delete all parts."""
-        delete_samples(self.store, self.subject)
 
     def _take(self, part: SamplesPart, collected: Collected) -> None:
         self.total = collected if self.total is None else self.total.merge(collected)

@@ -6,7 +6,7 @@ store (failed, skipped) holds as long as its input is the same.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,13 +43,12 @@ def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
     path = image_path(job.id)
     try:
         image = open_segmented(store, path, allow_incomplete=True)
-        reason = with_retries(lambda: why_again(job, image))
-        return (
-            Verdict(None, reason, path)
-            if reason
-            else Verdict(_with_manifest(row_of(image, row, job), job))
-        )
-    except ChunkmeansError as error:
+        if not image.complete:
+            return Verdict(None, "it was begun, not finished", path)
+        if reason := with_retries(lambda: _difference_of(job, image.attributes)):
+            return Verdict(None, reason, path)
+        return Verdict(_with_manifest(row_of(image, row, job), job))
+    except (ChunkmeansError, KeyError) as error:
         # a transient error is no proof that the result is bad
         return Verdict(None, str(error), "" if is_transient(error) else path)
 
@@ -60,8 +59,7 @@ def verdict_of_row(job: Job, row: Row | None, retry_failed: bool) -> Verdict:
         return Verdict()
     if row.state == "failed" and retry_failed and not row.store:
         return Verdict(None, "it failed, and is to be retried")
-    reasons = (rule(job, row) for rule in _RULES)
-    reason = next(filter(None, reasons), "")
+    reason = _difference_from(job, row)
     return Verdict(None, reason) if reason else Verdict(_with_manifest(row, job))
 
 
@@ -92,47 +90,31 @@ def _with_manifest(row: Row, job: Job) -> Row:
 # -- of an image with a store ---------------------------------------------------------------------
 
 
-def why_again(job: Job, image: SegmentedImage) -> str:
-    """Return why a stored result is not of what a job names now; empty if it is.
+def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
+    """Return the first thing in which the attributes of a result differ from its job.
 
     Raises
     ------
     ChunkmeansError
-        If the input cannot be looked at for a transient reason.
+        If the input cannot be looked at.
+    KeyError
+        If an attribute is missing.
     """
-    if not image.complete:
-        return "it was begun, not finished"
-    try:
-        return _difference_of(job, image.attributes)
-    except (ChunkmeansError, KeyError) as error:
-        if is_transient(error):
-            raise
-        return str(error)
-
-
-def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
-    """Return the first thing in which the attributes of a result differ from its job."""
     source = made["source"]
     image, mask = _opened(job)
     now = input_fingerprint(image, mask, job.fingerprint)
     if source["path"] == without_secrets(image.path) and source["fingerprint"] != now:
         return changed(source["fingerprint"], now)
     masked = None if mask is None else without_secrets(mask.path)
+    began = made.get("initial_means"), job.initial_means
+    algorithms = versions.algorithm_of(made.get("versions", {})), str(versions.ALGORITHM_VERSION)
     comparisons = (
         (source["path"], without_secrets(image.path), "it was read from {was}"),
         (source["channels"], plain(job.options.channels), "its channels were {was}, now {now}"),
         (source["mask"], masked, "its mask was {was}, now {now}"),
         (made["group"], job.group, "its group was {was}, now {now}"),
-        (
-            made.get("initial_means"),
-            job.initial_means,
-            "the means that its fit began with are not what they were",
-        ),
-        (
-            versions.algorithm_of(made.get("versions", {})),
-            str(versions.ALGORITHM_VERSION),
-            "it was computed by version {was} of the algorithm, now {now}",
-        ),
+        (*began, "the means that its fit began with are not what they were"),
+        (*algorithms, "it was computed by version {was} of the algorithm, now {now}"),
         ("reservations" in made, True, "it was made by an older chunkmeans"),
     )
     return next((text.format(was=was, now=is_) for was, is_, text in comparisons if was != is_), "")
@@ -141,21 +123,14 @@ def _difference_of(job: Job, made: Mapping[str, Any]) -> str:
 # -- of an image without a store ------------------------------------------------------------------
 
 
-def _lost_store(_: Job, row: Row) -> str:
-    return "its store is gone" if row.store else ""
-
-
-def _other_source(job: Job, row: Row) -> str:
-    return f"it was read from {row.source}" if row.source != job.source else ""
-
-
-def _other_choice(job: Job, row: Row) -> str:
-    if row.choice == job.choice:
-        return ""
-    return f"it was read with {row.choice or 'no choice'}, now {job.choice or 'none'}"
-
-
-def _other_input(job: Job, row: Row) -> str:
+def _difference_from(job: Job, row: Row) -> str:
+    """Return the first thing in which a row differs from its job; empty if none."""
+    if row.store:
+        return "its store is gone"
+    if row.source != job.source:
+        return f"it was read from {row.source}"
+    if row.choice != job.choice:
+        return f"it was read with {row.choice or 'no choice'}, now {job.choice or 'none'}"
     if row.state == "failed":
         return _other_failure(job, row.fingerprint)
     now = _fingerprint(job)
@@ -173,15 +148,6 @@ def _other_failure(job: Job, before: str) -> str:
     if limit and now.rpartition(" limits.")[0] == before.rpartition(" limits.")[0]:
         return f"images.limits.{limit} changed: {before}, now {now}"
     return changed(before, now)
-
-
-_RULES: tuple[Callable[[Job, Row], str], ...] = (
-    _lost_store,
-    _other_source,
-    _other_choice,
-    _other_input,
-)
-"""In this order; the first reason counts."""
 
 
 def changed(before: str, now: str) -> str:

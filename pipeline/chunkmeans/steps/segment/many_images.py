@@ -54,11 +54,11 @@ def _segment_large(opened: Opened, engine: Engine, watch: Watcher) -> Ending:
     # others were segmented since it was opened, and it may have changed meanwhile
     source = opened.source if opened.source.is_unchanged else job.look()
     subject = subject_of_image(job.id)
-    saved = Saved(output.store, subject, watch, samples=output.samples, most=1)
+    saved = Saved(output.store, subject, watch, most=1)
     written = segment_image(Opened(job, job.identify(source)), engine, watch, saved)
     (ending,) = completed(output.store, [written])
     if ending.row.state != "failed":
-        saved.finish()
+        saved.finish(samples=output.samples)
     return ending
 
 

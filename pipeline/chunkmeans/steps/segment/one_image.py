@@ -66,7 +66,7 @@ def segment_image(
     job, source, nbytes = opened.job, opened.source, opened.source.image.info.nbytes
     scan = scan_of(opened, engine, watch, cached=True)
     try:
-        collected = collect(scan, saved.samples if saved else None)
+        collected = collect(scan, saved)
         if not collected.pixels:
             return Ending(skipped_row(job, source, perf_counter() - begin), nbytes)
         so_far = saved.fit(job.settings) if saved else None
@@ -126,7 +126,7 @@ def write_level(item: tuple[int, Box], writer: LabelWriter, colours: Floats) -> 
 
 def write_pyramid(writer: LabelWriter, colours: Floats, scan: Scan) -> None:
     """Write the levels that no labelling task wrote, each from the one below."""
-    levels = writer.upper()
+    levels = writer.layout.upper()
     items = [item for level in levels for item in level]
     if not items:
         return

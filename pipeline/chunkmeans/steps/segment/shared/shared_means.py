@@ -139,14 +139,14 @@ def _segment(
 ) -> Iterator[Ending]:
     """Do what `segment_collection` does, but raise what concerns all images."""
     output = jobs[0].output
-    saved = Saved(output.store, subject_of(jobs[0].group), watch, samples=output.samples)
+    saved = Saved(output.store, subject_of(jobs[0].group), watch)
     opened = yield from open_all(jobs, engine)
     opened = yield from _poolable(opened, engine)
     if opened and (rows := results.whole(pool_name(opened), [m.job for m in opened])):
         yield from map(Ending, rows)  # others were tried again, and failed again
-        saved.finish()
+        saved.finish(samples=output.samples)
         return
-    members, collected = yield from read_members(opened, engine, watch, saved.samples)
+    members, collected = yield from read_members(opened, engine, watch, saved)
     if collected is None:
         return
     pool = pool_name(members)
@@ -170,7 +170,7 @@ def _segment(
     if total is not None:
         results.keep(fit.model(total), {POOL: pool, "pixels": pixel_type(members[0].source)})
     if whole:  # else the next run labels the rest, by these means
-        saved.finish()
+        saved.finish(samples=output.samples)
 
 
 def pool_name(members: Sequence[Opened]) -> str:
