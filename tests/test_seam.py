@@ -43,25 +43,25 @@ def seam(monkeypatch):
     monkeypatch.setattr(
         "chunkmeans.seam.entry_points", lambda group: points if group == "a.group" else []
     )
-    return Seam[Base]("thing", {"first": "a_package:Ours"}, ("a.group",), "key.of.config")
+    return Seam[Base]("thing", Base, {"first": "a_package:Ours"}, ("a.group",), "key.of.config")
 
 
 def test_our_own_and_installed_ones_are_imported_by_name(seam):
-    assert seam.load("theirs", Base) is Theirs
+    assert seam.load("theirs") is Theirs
     assert seam.names() == ("first", "theirs", "half", "number", "gone")
 
 
 def test_a_name_of_ours_stays_ours(seam):
-    assert seam.load("first", Base) is Ours
+    assert seam.load("first") is Ours
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_or_all(seam):
     with pytest.raises(ConfigError, match=r"key\.of\.config: there is no thing 'their'; did you"):
-        seam.load("their", Base)
+        seam.load("their")
     with pytest.raises(ConfigError, match="no thing 'xyz'; known are first, theirs, half, number"):
-        seam.load("xyz", Base)
+        seam.load("xyz")
     with pytest.raises(ConfigError, match=r"^there is no thing 'a'; none is installed"):
-        Seam("thing", {}, ("empty.group",)).load("a", Base)
+        Seam("thing", Base, {}, ("empty.group",)).load("a")
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_an_unknown_name_is_refused_with_the_nearest_or_all(seam):
 )
 def test_one_that_cannot_be_used_is_refused_by_name(seam, name, words):
     with pytest.raises(ConfigError, match=words):
-        seam.load(name, Base)
+        seam.load(name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from inspect import isabstract, isclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from chunkmeans.errors import ConfigError
 
@@ -18,6 +18,8 @@ class Seam(Generic[MemberT]):
 
     what: str
     """What one is, in messages: ``exporter``."""
+    base: type[Any]
+    """What each is a subclass of."""
     own: Mapping[str, str]
     """``module:class`` by name. A name of ours stays ours."""
     groups: tuple[str, ...]
@@ -29,14 +31,14 @@ class Seam(Generic[MemberT]):
         """Return all names, our own first."""
         return tuple(self._points())
 
-    def load(self, name: str, base: type[MemberT]) -> type[MemberT]:
+    def load(self, name: str) -> type[MemberT]:
         """Import the class of a name.
 
         Raises
         ------
         ConfigError
             If there is none of that name, it cannot be imported, or it is no complete subclass of
-            `base`.
+            what it should be.
         """
         points = self._points()
         if name not in points:
@@ -49,7 +51,9 @@ class Seam(Generic[MemberT]):
             found = points[name].load()
         except Exception as error:  # whatever the import of another package raises
             raise ConfigError(f"{told} cannot be imported: {error}") from error
-        return complete_subclass(found, base, told)
+        check_member(found, self.base, told)
+        member: type[MemberT] = found
+        return member
 
     @property
     def _at(self) -> str:
@@ -61,8 +65,8 @@ class Seam(Generic[MemberT]):
         return {point.name: point for point in (*own, *installed, *own)}
 
 
-def complete_subclass(found: object, base: type[MemberT], told: str) -> type[MemberT]:
-    """Return a class if it is a subclass of `base` that can be made.
+def check_member(found: object, base: type[Any], told: str) -> None:
+    """Refuse what is no subclass of `base`, or one that lacks something of it.
 
     Parameters
     ----------
@@ -72,12 +76,11 @@ def complete_subclass(found: object, base: type[MemberT], told: str) -> type[Mem
     Raises
     ------
     ConfigError
-        If it is not, with what is missing.
+        Naming what is missing.
     """
     place = f"{base.__module__}.{base.__qualname__}"
     if not (isclass(found) and issubclass(found, base)):
         raise ConfigError(f"{told} is not a subclass of {place}; its author has to mend that")
     if isabstract(found):
-        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__")))  # noqa: B009
         raise ConfigError(f"{told} lacks {missing} of {place}; its author has to mend that")
-    return found

@@ -6,14 +6,13 @@ the group ``chunkmeans.clusters`` a `ClusterKind`, of the group ``chunkmeans.eng
 """
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from chunkmeans.config import Cluster
 from chunkmeans.engines.base import Engine, Size
 from chunkmeans.engines.kind import EngineKind, Request, ignore_message
 from chunkmeans.errors import ClusterError, ConfigError
+from chunkmeans.seam import Seam
 from chunkmeans.secrets import keep_secret, without_secrets
 
 ENGINES = {
@@ -40,8 +39,14 @@ CLUSTERS = {
 }
 """Kinds of Dask clusters."""
 
-GROUPS = ("chunkmeans.clusters", "chunkmeans.engines")
-"""Groups of entry points."""
+KINDS = Seam[EngineKind](
+    "kind",
+    EngineKind,
+    {**ENGINES, **CLUSTERS},
+    ("chunkmeans.clusters", "chunkmeans.engines"),
+    "cluster.kind",
+)
+"""All of them, those of other packages included."""
 
 _Answer = TypeVar("_Answer")
 
@@ -107,29 +112,9 @@ def kind_class(word: str) -> type[EngineKind]:
     Raises
     ------
     ConfigError
-        If there is none of that word, or it cannot be imported.
+        If there is none of that word, it cannot be imported, or it is no `EngineKind`.
     """
-    own = {**ENGINES, **CLUSTERS}
-    if word in own:
-        return cast("type[EngineKind]", EntryPoint(word, own[word], GROUPS[0]).load())
-    installed = _installed()
-    if word in installed:
-        try:
-            return cast("type[EngineKind]", installed[word].load())
-        except Exception as error:  # whatever the import of another package raises
-            raise ConfigError(
-                f"cluster.kind: {installed[word].value}, installed for the kind {word!r}, cannot "
-                f"be imported: {error}"
-            ) from error
-    known = (*own, *installed)
-    near = get_close_matches(word, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-    raise ConfigError(f"cluster.kind: there is no kind {word!r}; {hint}")
-
-
-def _installed() -> dict[str, EntryPoint]:
-    """Entry points of other packages, by word."""
-    return {point.name: point for group in GROUPS for point in entry_points(group=group)}
+    return KINDS.load(word)
 
 
 def _ask(question: Callable[[EngineKind], _Answer], request: Request) -> _Answer:

@@ -6,17 +6,17 @@ feature is imported before it is asked for.
 """
 
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
 
 from chunkmeans.errors import ConfigError
 from chunkmeans.features.base import Feature, FeatureChain
+from chunkmeans.seam import Seam
 
-_GROUP = "chunkmeans.features"
-FEATURES = {
+OWN_KEYS = {
     "scale": "chunkmeans.features.scale:ChannelScale",
 }
-_OWN_KEYS = ("scale",)
 """Features that have a key of their own in the config, with their parameters."""
+FEATURES = Seam[Feature]("feature", Feature, {}, ("chunkmeans.features",), "features.use")
+"""Those that ``features.use`` names, of other packages included."""
 
 
 def make_features(names: Iterable[str]) -> FeatureChain:
@@ -25,17 +25,11 @@ def make_features(names: Iterable[str]) -> FeatureChain:
     Raises
     ------
     ConfigError
-        If there is no such feature, naming those that there are.
+        If there is no such feature, it cannot be imported, or it is no `Feature`.
     """
-    own = [EntryPoint(name, place, _GROUP) for name, place in FEATURES.items()]
-    points = {point.name: point for point in (*own, *entry_points(group=_GROUP))}
-    known = sorted(points.keys() - {*_OWN_KEYS})
-    steps: list[Feature] = []
+    steps = []
     for name in names:
-        if name in _OWN_KEYS:
+        if name in OWN_KEYS:
             raise ConfigError(f"features.use: {name!r} has a key of its own, features.{name}")
-        if name not in known:
-            there = f"known here: {', '.join(known)}" if known else "none is installed"
-            raise ConfigError(f"features.use: there is no feature {name!r}; {there}")
-        steps.append(points[name].load()())
+        steps.append(FEATURES.load(name)())
     return FeatureChain(tuple(steps))

@@ -13,11 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import cast
 
-from chunkmeans.errors import SourceError
+from chunkmeans.errors import ConfigError, SourceError
+from chunkmeans.seam import check_member
 from chunkmeans.secrets import PASSWORD, holds_password
 from chunkmeans.sources.base import Image, ReadOptions
 from chunkmeans.sources.files.paths import inside, is_url, local, scheme
@@ -179,9 +181,14 @@ def _installed() -> dict[str, EntryPoint]:
 
 def _load(point: EntryPoint) -> Opener:
     """Import an installed source."""
+    told = f"the installed source {point.value!r} for {point.name!r}"
     try:
-        return cast("Opener", point.load())
+        found = point.load()
     except Exception as error:
-        raise SourceError(
-            f"the installed source {point.value!r} for {point.name!r} cannot be imported: {error}"
-        ) from error
+        raise SourceError(f"{told} cannot be imported: {error}") from error
+    if isclass(found):  # else a function that returns an image
+        try:
+            check_member(found, Image, told)
+        except ConfigError as error:
+            raise SourceError(str(error)) from error
+    return cast("Opener", found)

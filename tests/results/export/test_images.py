@@ -161,7 +161,7 @@ def test_an_unknown_exporter_is_refused_with_the_nearest():
 
 
 def test_every_exporter_of_the_registry_can_be_imported():
-    for name in registry.EXPORTERS:
+    for name in registry.EXPORTERS.own:
         exporter = exporter_named(name)
         assert isinstance(exporter, Exporter)
         assert exporter.name == name
@@ -171,7 +171,7 @@ def test_an_installed_exporter_that_cannot_be_imported_is_named(monkeypatch):
     from importlib.metadata import EntryPoint
 
     broken = EntryPoint("svg", "no_such_module:Svg", "chunkmeans.exporters")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
+    monkeypatch.setattr("chunkmeans.seam.entry_points", lambda group: [broken])
     with pytest.raises(
         ConfigError, match="exporter 'no_such_module:Svg' for 'svg' cannot be imported"
     ):
