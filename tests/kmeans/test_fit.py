@@ -251,8 +251,8 @@ class TestScale:
         start = random_means(collect(values).seeds(), k, Draws(0, 0))
         expected = oracle.lloyd(values, start, weights=weights, max_iterations=4)
         assert labels_of(found, values).tolist() == oracle.labels(values, expected).tolist()
-        assert found.course.inertias == [i.inertia for i in expected.iterations]
-        assert found.course.residuals == [i.residual for i in expected.iterations]
+        assert found.iterations.inertias == [i.inertia for i in expected.iterations]
+        assert found.iterations.residuals == [i.residual for i in expected.iterations]
 
     @pytest.mark.parametrize("scale", ["standard", "range"])
     def test_a_constant_channel_keeps_weight_1(self, scale):
