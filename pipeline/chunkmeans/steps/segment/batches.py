@@ -1,12 +1,13 @@
 """Batches of a few small images per task; one that fails costs no other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from time import perf_counter
 from typing import TypeVar
 
 from chunkmeans.engines.base import Engine, Outcome
 from chunkmeans.errors import ClusterError
+from chunkmeans.events import COLLECTION, Advanced, PhaseFinished, PhaseStarted, Watcher
 from chunkmeans.sources.warnings import collecting_warnings
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.resume.outcome import Ending, failed
@@ -50,6 +51,18 @@ def batches_of(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, .
         size = max(min(most, LEAST_PER_TASK), min(most, share))
         yield tuple(things[start : start + size])
         start += size
+
+
+def reported(endings: Iterable[Ending], images: int, watch: Watcher) -> Iterator[Ending]:
+    """Yield the endings of so many images, as a phase that a watcher sees."""
+    begin = perf_counter()
+    watch(PhaseStarted("images", COLLECTION, 0, images))
+    for ending in endings:
+        row = ending.row
+        pixels, seconds = (row.pixels or 0) + (row.nodata or 0), row.seconds or 0.0
+        watch(Advanced("images", COLLECTION, pixels, ending.nbytes, seconds=seconds))
+        yield ending
+    watch(PhaseFinished("images", COLLECTION, perf_counter() - begin))
 
 
 def guarded(job: Job, work: Callable[[], Result], *, again: bool = False) -> Result | Ending:

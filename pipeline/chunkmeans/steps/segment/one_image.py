@@ -25,7 +25,7 @@ from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.warnings import collected_warnings
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.job import Job, Opened
-from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
+from chunkmeans.steps.plan.memory import bundled, planned_chunks
 from chunkmeans.steps.resume.catalog_rows import FinishedImage, inputs_of, skipped_row
 from chunkmeans.steps.resume.outcome import Ending
 from chunkmeans.steps.resume.saved import Saved
@@ -80,10 +80,9 @@ def segment_image(
 
 def scan_of(opened: Opened, engine: Engine, watch: Watcher, *, cached: bool) -> Scan:
     """Return the passes over an image, cut to the memory there is; with `cached`, kept between."""
-    source, mean_image = opened.source, opened.job.output.mean_image
-    shape, need = plan_chunks(source, opened.layout, engine.size, mean_image)
-    chunks = cut(source, shape, need.cache_bytes if cached else 0, source.id)
-    return Scan(engine, source.id, bundled(chunks, engine.size), watch)
+    name = opened.source.id
+    chunks = planned_chunks(opened, engine.size, name, cached=cached)
+    return Scan(engine, name, bundled(chunks, engine.size), watch)
 
 
 def write_labels(opened: Opened, fit: Fit, collected: Collected | None, scan: Scan) -> Labelled:

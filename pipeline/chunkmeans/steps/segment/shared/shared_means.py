@@ -25,7 +25,7 @@ from chunkmeans.results.read.record import settings_fingerprint
 from chunkmeans.results.store.plain_json import plain
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
 from chunkmeans.steps.job import Job, Opened
-from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
+from chunkmeans.steps.plan.memory import bundled, planned_chunks
 from chunkmeans.steps.resume.catalog_rows import skipped_row
 from chunkmeans.steps.resume.inventory import POOL, pool_of
 from chunkmeans.steps.resume.outcome import Ending, failed
@@ -154,7 +154,7 @@ def _segment(
     # every store records to which pool its labels belong
     members = [replace(m, job=m.job.with_attributes(**{POOL: pool})) for m in members]
     settings = members[0].job.settings
-    chunks = chain.from_iterable(_chunks(member, engine) for member in members)
+    chunks = chain.from_iterable(planned_chunks(m, engine.size, COLLECTION) for m in members)
     scan = Scan(engine, COLLECTION, bundled(chunks, engine.size), watch)
     fit = iterate(scan, collected, settings, saved.fit(settings))
     engine.release(COLLECTION)  # labelling reads image by image, in chunks of another shape
@@ -163,9 +163,9 @@ def _segment(
         yield Ending(row)
         total = merge_counted(total, written)
     left, whole = [member for member in members if member.job.id not in before], True
-    for ending, counted in label_members(left, fit, engine, watch):
+    for ending in label_members(left, fit, engine, watch):
         yield ending
-        total = merge_counted(total, counted)
+        total = merge_counted(total, ending.written)
         whole = whole and ending.row.state != "failed"
     if total is not None:
         results.keep(fit.model(total), {POOL: pool, "pixels": pixel_type(members[0].source)})
@@ -226,7 +226,9 @@ def _poolable(opened: Sequence[Opened], engine: Engine) -> Generator[Ending, Non
 
     alike = yield from fitting(opened, as_most)
     # planned in the type of all, and then in that of those which memory is enough for
-    able = yield from fitting(_of_one_type(alike), lambda member: _chunks(member, engine))
+    able = yield from fitting(
+        _of_one_type(alike), lambda member: planned_chunks(member, engine.size, COLLECTION)
+    )
     return _of_one_type(able)
 
 
@@ -238,13 +240,6 @@ def _of_one_type(members: Sequence[Opened]) -> list[Opened]:
     return [replace(m, source=replace(m.source, dtype=dtype)) for m in members]
 
 
-def _chunks(member: Opened, engine: Engine) -> list[Chunk]:
-    """Return the chunks of an image; raises a `ConfigError` if the memory is too small for it."""
-    source, mean_image = member.source, member.job.output.mean_image
-    shape, need = plan_chunks(source, member.layout, engine.size, mean_image)
-    return cut(source, shape, need.cache_bytes, COLLECTION)
-
-
 def _read(
     members: Sequence[Opened], engine: Engine, watch: Watcher, saved: SavedSamples
 ) -> Mapping[str, Exception]:
@@ -253,7 +248,7 @@ def _read(
     What a batch of chunks leaves is saved, unless a chunk of it failed.
     """
     saved.recall([member.source for member in members])
-    every = chain.from_iterable(_chunks(member, engine) for member in members)
+    every = chain.from_iterable(planned_chunks(m, engine.size, COLLECTION) for m in members)
     left = bundled(saved.missing(every), engine.size)
     broken: dict[str, Exception] = {}
     if not left:
