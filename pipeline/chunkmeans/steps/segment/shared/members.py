@@ -9,9 +9,7 @@ from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ChunkmeansError
 from chunkmeans.events import Watcher, ignore
 from chunkmeans.kmeans.fit import Fit
-from chunkmeans.results.store.store import image_path
 from chunkmeans.steps.job import Job, Opened
-from chunkmeans.steps.resume.catalog_rows import inputs_of, skipped_row
 from chunkmeans.steps.resume.completion import completed
 from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.segment.batches import guarded, map_batches, reported
@@ -95,13 +93,6 @@ def label_each(
 
 
 def _label(member: Opened, fit: Fit, engine: Engine, watch: Watcher) -> Ending:
-    """Write the labels of one image by means that are there; its mark is not set yet."""
     begin = perf_counter()
-    job, source, nbytes = member.job, member.source, member.source.image.info.nbytes
-    done = write_labels(member, fit, None, scan_of(member, engine, watch, cached=False))
-    seconds = perf_counter() - begin
-    if not done.finished.model.counts.any():
-        job.output.store.delete(image_path(job.id))
-        return Ending(skipped_row(job, source, seconds), nbytes)
-    row = done.finished.row(inputs_of(job), seconds)
-    return Ending(row, nbytes, written=done.written, mark=done.mark)
+    scan = scan_of(member, engine, watch, cached=False)
+    return write_labels(member, fit, None, scan, begin)

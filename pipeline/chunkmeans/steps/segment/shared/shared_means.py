@@ -5,11 +5,11 @@ cannot be read has no part in them: where one fails, the others are read again w
 """
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 from chunkmeans.engines.base import Engine, WorkerKilled
 from chunkmeans.engines.worker.attempt import attempt
@@ -19,14 +19,13 @@ from chunkmeans.features.validity import common
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import check_magnitude
-from chunkmeans.kmeans.model import Model
-from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.record import settings_fingerprint
 from chunkmeans.results.store.plain_json import plain
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.memory import bundled, planned_chunks
 from chunkmeans.steps.resume.catalog_rows import skipped_row
+from chunkmeans.steps.resume.group_results import LedgerGroup
 from chunkmeans.steps.resume.inventory import POOL, pool_of
 from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.resume.saved import Saved, subject_of
@@ -87,24 +86,8 @@ def read_through(bundle: Bundle) -> None:
             pass
 
 
-class GroupResults(Protocol):
-    """Where a pooled fit leaves its model, and finds what was labelled by it before."""
-
-    def whole(self, pool: str, jobs: Sequence[Job]) -> Sequence[Row]:
-        """Return the rows of `jobs`, if the model is of `pool` and so are the labels of all."""
-        ...
-
-    def begin(self, pool: str, jobs: Iterable[Job]) -> Mapping[str, tuple[Row, Moments]]:
-        """Return the rows and exact totals of `jobs` that are labelled by means of `pool`."""
-        ...
-
-    def keep(self, model: Model, attributes: Mapping[str, Any]) -> None:
-        """Take the model of all images."""
-        ...
-
-
 def segment_collection(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: GroupResults
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: LedgerGroup
 ) -> Iterator[Ending]:
     """Segment all images with one set of means; yields how each ended.
 
@@ -135,7 +118,7 @@ def segment_collection(
 
 
 def _segment(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: GroupResults
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: LedgerGroup
 ) -> Iterator[Ending]:
     """Do what `segment_collection` does, but raise what concerns all images."""
     output = jobs[0].output
