@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from chunkmeans.engines.base import Engine, Outcome
 from chunkmeans.errors import ClusterError
-from chunkmeans.events import COLLECTION, Advanced, PhaseFinished, PhaseStarted, Watcher
+from chunkmeans.events import COLLECTION, Watcher
 from chunkmeans.sources.warnings import collecting_warnings
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.resume.outcome import Ending, failed
+from chunkmeans.steps.segment.scan import phase
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -55,14 +56,12 @@ def batches_of(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, .
 
 def reported(endings: Iterable[Ending], images: int, watch: Watcher) -> Iterator[Ending]:
     """Yield the endings of so many images, as a phase that a watcher sees."""
-    begin = perf_counter()
-    watch(PhaseStarted("images", COLLECTION, 0, images))
-    for ending in endings:
-        row = ending.row
-        pixels, seconds = (row.pixels or 0) + (row.nodata or 0), row.seconds or 0.0
-        watch(Advanced("images", COLLECTION, pixels, ending.nbytes, seconds=seconds))
-        yield ending
-    watch(PhaseFinished("images", COLLECTION, perf_counter() - begin))
+    with phase(watch, "images", COLLECTION, 0, images) as advance:
+        for ending in endings:
+            row = ending.row
+            pixels = (row.pixels or 0) + (row.nodata or 0)
+            advance(pixels, ending.nbytes, seconds=row.seconds or 0.0)
+            yield ending
 
 
 def guarded(job: Job, work: Callable[[], Result], *, again: bool = False) -> Result | Ending:

@@ -132,7 +132,8 @@ def write_pyramid(writer: LabelWriter, colours: Floats, scan: Scan) -> None:
             for outcome in scan.engine.map(task, level, name="pyramid"):
                 outcome.unwrap()
                 pixels = outcome.item[1].size
-                advance(outcome, pixels, pixels * writer.layout.dtype.itemsize)
+                nbytes = pixels * writer.layout.dtype.itemsize
+                advance(pixels, nbytes, 1, outcome.seconds, outcome.attempts)
 
 
 def source_of(source: Input) -> dict[str, Any]:

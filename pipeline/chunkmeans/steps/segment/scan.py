@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 from chunkmeans.engines.base import Engine, Outcome, ValueT
 from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
@@ -41,7 +40,8 @@ class Scan:
             def finished(outcome: Outcome[Bundle, None]) -> None:
                 if outcome.error is None:
                     pixels = sum(chunk.pixels for chunk in outcome.item)
-                    advance(outcome, pixels, sum(chunk.nbytes for chunk in outcome.item))
+                    nbytes = sum(chunk.nbytes for chunk in outcome.item)
+                    advance(pixels, nbytes, 1, outcome.seconds, outcome.attempts)
 
             yield finished
 
@@ -65,8 +65,8 @@ class Scan:
         return found[0]
 
 
-Advance = Callable[[Outcome[Any, Any], int, int], None]
-"""Takes a finished task, its pixels, and its decoded bytes."""
+Advance = Callable[..., None]
+"""Takes what an `Advanced` has beside the phase and its subject."""
 
 
 @contextmanager
@@ -75,10 +75,7 @@ def phase(watch: Watcher, name: str, subject: str, pixels: int, units: int) -> I
     watch(PhaseStarted(name, subject, pixels, units))
     begin = perf_counter()
 
-    def advance(outcome: Outcome[Any, Any], pixels: int, nbytes: int) -> None:
-        watch(Advanced(name, subject, pixels, nbytes, 1, outcome.seconds, outcome.attempts))
-
-    yield advance
+    yield lambda *done, **more: watch(Advanced(name, subject, *done, **more))
     watch(PhaseFinished(name, subject, perf_counter() - begin))
 
 
