@@ -115,16 +115,6 @@ def rounded(integer: int, exponent: int) -> float:
     return integer / (1 << -exponent)
 
 
-def dyadic(value: float) -> tuple[int, int]:
-    """Return the integer and the exponent of a finite float, exactly.
-
-    >>> dyadic(0.75)
-    (3, -2)
-    """
-    numerator, denominator = value.as_integer_ratio()
-    return numerator, 1 - denominator.bit_length()
-
-
 def dyadics(values: Iterable[float]) -> tuple[list[int], int]:
     """Return the integers of finite floats, exactly, and the one exponent that they share.
 
@@ -134,14 +124,3 @@ def dyadics(values: Iterable[float]) -> tuple[list[int], int]:
     ratios = [value.as_integer_ratio() for value in values]
     common = max((below for _, below in ratios), default=1)  # powers of two
     return [above * (common // below) for above, below in ratios], 1 - common.bit_length()
-
-
-def add_dyadics(terms: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """Return the exact sum of numbers given as integer and exponent.
-
-    >>> add_dyadics([(3, -2), (1, 0)])
-    (7, -2)
-    """
-    known = list(terms)
-    lowest = min((e for _, e in known), default=0)
-    return sum(i << (e - lowest) for i, e in known), lowest

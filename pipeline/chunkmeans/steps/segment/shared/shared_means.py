@@ -9,7 +9,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
-from typing import Any
 
 from chunkmeans.engines.base import Engine, WorkerKilled
 from chunkmeans.engines.worker.attempt import attempt
@@ -151,7 +150,9 @@ def _segment(
         total = merge_counted(total, ending.written)
         whole = whole and ending.row.state != "failed"
     if total is not None:
-        results.keep(fit.model(total), {POOL: pool, "pixels": pixel_type(members[0].source)})
+        source = members[0].source
+        pixels = {"dtype": str(source.dtype), "channels": source.info.channels}
+        results.keep(fit.model(total), {POOL: pool, "pixels": pixels})
     if whole:  # else the next run labels the rest, by these means
         saved.finish()
 
@@ -161,11 +162,6 @@ def pool_name(members: Sequence[Opened]) -> str:
     settings = members[0].job.output.attributes.get("settings", {})
     images = ((m.job.id, m.source.fingerprint, plain(m.job.options.channels)) for m in members)
     return pool_of(settings_fingerprint(settings), members[0].job.initial_means, images)
-
-
-def pixel_type(source: Input) -> dict[str, Any]:
-    """Return what a model records of the pixels that it is of."""
-    return {"dtype": str(source.dtype), "channels": source.info.channels}
 
 
 def read_members(
