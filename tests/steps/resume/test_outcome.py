@@ -11,7 +11,7 @@ from chunkmeans.engines.base import OutOfMemory, OutOfTime
 from chunkmeans.errors import LimitError
 from chunkmeans.events import Advanced
 from chunkmeans.steps.resume.outcome import failed, failed_with, is_its_own, limit_in
-from chunkmeans.steps.segment.batches import reported
+from chunkmeans.steps.segment.scan import reported
 
 from tests.steps.examples import jobs
 

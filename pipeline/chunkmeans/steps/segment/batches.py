@@ -1,17 +1,15 @@
 """Batches of a few small images per task; one that fails costs no other."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from time import perf_counter
 from typing import TypeVar
 
 from chunkmeans.engines.base import Engine, Outcome
 from chunkmeans.errors import ClusterError
-from chunkmeans.events import COLLECTION, Watcher
 from chunkmeans.sources.warnings import collecting_warnings
 from chunkmeans.steps.job import Job
 from chunkmeans.steps.resume.outcome import Ending, failed
-from chunkmeans.steps.segment.scan import phase
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -52,16 +50,6 @@ def batches_of(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, .
         size = max(min(most, LEAST_PER_TASK), min(most, share))
         yield tuple(things[start : start + size])
         start += size
-
-
-def reported(endings: Iterable[Ending], images: int, watch: Watcher) -> Iterator[Ending]:
-    """Yield the endings of so many images, as a phase that a watcher sees."""
-    with phase(watch, "images", COLLECTION, 0, images) as advance:
-        for ending in endings:
-            row = ending.row
-            pixels = (row.pixels or 0) + (row.nodata or 0)
-            advance(pixels, ending.nbytes, seconds=row.seconds or 0.0)
-            yield ending
 
 
 def guarded(job: Job, work: Callable[[], Result], *, again: bool = False) -> Result | Ending:

@@ -14,8 +14,9 @@ from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.resume.completion import completed
 from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.resume.saved import Saved, subject_of_image
-from chunkmeans.steps.segment.batches import guarded, map_batches, reported
+from chunkmeans.steps.segment.batches import guarded, map_batches
 from chunkmeans.steps.segment.one_image import segment_image
+from chunkmeans.steps.segment.scan import reported
 
 
 def segment_batch(jobs: tuple[Job, ...], memory: int, most: int) -> tuple[Ending | Opened, ...]:

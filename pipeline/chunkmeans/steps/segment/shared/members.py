@@ -12,8 +12,9 @@ from chunkmeans.kmeans.fit import Fit
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.resume.completion import completed
 from chunkmeans.steps.resume.outcome import Ending, failed
-from chunkmeans.steps.segment.batches import guarded, map_batches, reported
+from chunkmeans.steps.segment.batches import guarded, map_batches
 from chunkmeans.steps.segment.one_image import scan_of, write_labels
+from chunkmeans.steps.segment.scan import reported
 
 
 def open_all(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list[Opened]]:
