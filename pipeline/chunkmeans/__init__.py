@@ -9,56 +9,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chunkmeans.api import apply, export, plan, run, segment
-    from chunkmeans.config import Config, load_config, make_config
-    from chunkmeans.errors import (
-        ChunkError,
-        ChunkmeansError,
-        ClusterError,
-        ConfigError,
-        ResultError,
-        SourceError,
-    )
-    from chunkmeans.image.grid import Box
-    from chunkmeans.results.read.open_results import open_run
-    from chunkmeans.sources import ReadOptions, open_image
-    from chunkmeans.steps.segment.in_memory import Segmentation
-    from chunkmeans.version import __version__
-
-__all__ = [
-    "Box",
-    "ChunkError",
-    "ChunkmeansError",
-    "ClusterError",
-    "Config",
-    "ConfigError",
-    "ReadOptions",
-    "ResultError",
-    "Segmentation",
-    "SourceError",
-    "__version__",
-    "apply",
-    "export",
-    "load_config",
-    "make_config",
-    "open_image",
-    "open_run",
-    "plan",
-    "run",
-    "segment",
-]
+    from chunkmeans.api import apply as apply
+    from chunkmeans.api import export as export
+    from chunkmeans.api import plan as plan
+    from chunkmeans.api import run as run
+    from chunkmeans.api import segment as segment
+    from chunkmeans.config import Config as Config
+    from chunkmeans.config import load_config as load_config
+    from chunkmeans.config import make_config as make_config
+    from chunkmeans.errors import ChunkError as ChunkError
+    from chunkmeans.errors import ChunkmeansError as ChunkmeansError
+    from chunkmeans.errors import ClusterError as ClusterError
+    from chunkmeans.errors import ConfigError as ConfigError
+    from chunkmeans.errors import ResultError as ResultError
+    from chunkmeans.errors import SourceError as SourceError
+    from chunkmeans.image.grid import Box as Box
+    from chunkmeans.results.read.open_results import open_run as open_run
+    from chunkmeans.sources import ReadOptions as ReadOptions
+    from chunkmeans.sources import open_image as open_image
+    from chunkmeans.steps.segment.in_memory import Segmentation as Segmentation
+    from chunkmeans.version import __version__ as __version__
 
 # Imported when first asked for: the command line's --help must not wait for Numba and zarr.
 _HOMES = {
     "chunkmeans.api": ("apply", "export", "plan", "run", "segment"),
     "chunkmeans.config": ("Config", "load_config", "make_config"),
-    "chunkmeans.errors": tuple(name for name in __all__ if name.endswith("Error")),
+    "chunkmeans.errors": (
+        "ChunkError",
+        "ChunkmeansError",
+        "ClusterError",
+        "ConfigError",
+        "ResultError",
+        "SourceError",
+    ),
     "chunkmeans.image.grid": ("Box",),
     "chunkmeans.results.read.open_results": ("open_run",),
     "chunkmeans.sources": ("ReadOptions", "open_image"),
     "chunkmeans.steps.segment.in_memory": ("Segmentation",),
     "chunkmeans.version": ("__version__",),
 }
+__all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ Reads like the README; the steps hold the logic.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike, fspath
@@ -150,9 +150,8 @@ def apply(
     saved = saved_model(path, options, group)
     config = config_of(saved, images, output, overrides, cluster, opening)
 
-    def label(book: Ledger, engine: Engine, watch: Watcher) -> None:
-        for ending in label_images(book.pending, saved, engine, watch):
-            enter(ending, book, watch)
+    def label(book: Ledger, engine: Engine, watch: Watcher) -> Iterator[Ending]:
+        return label_images(book.pending, saved, engine, watch)
 
     settings = {**config.settings(), "applied": saved.digest}
     jobs, resume = applied(jobs_of(config), saved), Resume(overwrite, retry_failed, settings)
@@ -162,7 +161,7 @@ def apply(
 def _run(
     config: Config,
     jobs: list[Job],
-    segment: Callable[[Ledger, Engine, Watcher], None],
+    segment: Callable[[Ledger, Engine, Watcher], Iterator[Ending]],
     watch: Watcher,
     resume: Resume,
     report: str | None = None,
@@ -187,7 +186,9 @@ def _run(
         if engine.dashboard:
             watch(Note(f"dashboard: {engine.dashboard}"))
         watch(RunStarted(len(jobs), len(book.pending)))
-        segment(book, engine, watch)
+        for ending in segment(book, engine, watch):
+            book.add(ending.row, ending.nbytes)
+            watch(ending.event)
         report_not_compared(book.compare(), watch)
         watch(RunFinished(book.counts(), book.seconds))
     return book.record
@@ -339,20 +340,18 @@ def _opened(image: Any, options: ReadOptions) -> Image:
     return MemoryImage(image, options=options)
 
 
-def segment_each(book: Ledger, engine: Engine, watch: Watcher) -> None:
+def segment_each(book: Ledger, engine: Engine, watch: Watcher) -> Iterator[Ending]:
     """Segment each image with means of its own."""
-    for ending in segment_images(book.pending, engine, watch):
-        enter(ending, book, watch)
+    return segment_images(book.pending, engine, watch)
 
 
-def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> None:
+def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> Iterator[Ending]:
     """Segment all images, or each group of them, with one set of means."""
     groups: dict[str | None, list[Job]] = defaultdict(list)
     for job in book.pending:
         groups[job.group].append(job)
     for group, jobs in groups.items():
-        for ending in segment_collection(jobs, engine, watch, LedgerGroup(book, group)):
-            enter(ending, book, watch)
+        yield from segment_collection(jobs, engine, watch, LedgerGroup(book, group))
 
 
 def report_redone(book: Ledger, log: Log, watch: Watcher) -> None:
@@ -378,9 +377,3 @@ def report_not_compared(images: int, watch: Watcher) -> None:
                 f"or more than {BUDGET / 2**30:.3g} GiB to read in all"
             )
         )
-
-
-def enter(ending: Ending, book: Ledger, watch: Watcher) -> None:
-    """Enter how an input ended into the catalogue and report it."""
-    book.add(ending.row, ending.nbytes)
-    watch(ending.event)

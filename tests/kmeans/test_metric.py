@@ -23,7 +23,7 @@ class TestWeights:
         out = [np.empty(500, np.uint16) for _ in "ab"]
         weights, numbers = np.ones(4), np.arange(6, dtype=np.uint16)
         for scaled, labels in zip((False, True), out, strict=True):
-            assign.assign(values, means, weights, scaled, numbers, labels)
+            assign.assign(values, means, weights, numbers, scaled, labels.view(np.uint8), 2)
         assert np.array_equal(*out)
 
 

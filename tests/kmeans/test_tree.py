@@ -88,7 +88,7 @@ def test_holds_every_sample_once():
     tree = Tree.of(Samples(values), Metric(np.ones(2)))
     found = tree.samples.values
     assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, values.tolist()))
-    assert tree.starts[-1] == len(values) == tree.number.sum()
+    assert tree.arrays.starts[-1] == len(values) == tree.arrays.number.sum()
 
 
 @pytest.mark.parametrize("dtype", CANONICAL)
@@ -97,9 +97,6 @@ def test_its_bytes_are_known_before(dtype, counted):
     values = np.random.default_rng(0).integers(0, 99, (5000, 3)).astype(dtype)
     samples = Samples(values, np.ones(5000, np.int64) if counted else None)
     tree = Tree.of(samples, Metric(np.ones(3)))
-    arrays = (
-        tree.samples.values, tree.samples.weights, tree.starts, tree.lo, tree.hi, tree.number,
-        tree.sums, tree.columns,
-    )  # fmt: skip
+    arrays = [array for array in tree.arrays if isinstance(array, np.ndarray)]
     nbytes = sum(array.nbytes for array in arrays)
     assert nbytes <= tree_bytes(samples) <= 1.02 * nbytes

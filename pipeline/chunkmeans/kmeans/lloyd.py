@@ -16,7 +16,7 @@ import numpy as np
 from chunkmeans.errors import ChunkError
 from chunkmeans.kmeans.compiled.sums import average_groups
 from chunkmeans.kmeans.compiled.typed_bytes import read_only
-from chunkmeans.kmeans.exact.accumulator import add_dyadics, dyadic, dyadics, rounded
+from chunkmeans.kmeans.exact.accumulator import dyadics, rounded
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.model import Iteration
@@ -145,15 +145,14 @@ def inertia(assigned: PartialSums, means: Floats, whole: Moments, metric: Metric
     exponents = whole.squares.exponent, e + assigned.sums.exponent + 1, 2 * e
     lowest = min(exponents)
     q, m, n = (exponent - lowest for exponent in exponents)
-    terms = []
-    for ch, weight in enumerate(metric.weights.tolist()):
+    weights, scale = dyadics(metric.weights.tolist())
+    found = 0
+    for ch, w in enumerate(weights):
         column = integers[ch * k : (ch + 1) * k]
         mixed = sum(map(mul, column, sums[ch::c]))
         spread = sum(map(mul, counts, map(mul, column, column)))
-        w, scale = dyadic(weight)
-        total = (squares[ch] << q) - (mixed << m) + (spread << n)
-        terms.append((w * w * total, 2 * scale + lowest))
-    return rounded(*add_dyadics(terms))
+        found += w * w * ((squares[ch] << q) - (mixed << m) + (spread << n))
+    return rounded(found, 2 * scale + lowest)
 
 
 def brightness_order(means: Floats) -> Ints:

@@ -52,7 +52,8 @@ class Metric:
         out
             (n,), uint8 or uint16.
         """
-        assign.assign(values, means, self.weights, self.scaled, numbers, out)
+        numbers, raw = numbers.astype(np.uint16), out.view(np.uint8)
+        assign.assign(values, means, self.weights, numbers, self.scaled, raw, out.itemsize)
 
     def sums(self, samples: Samples, means: Floats) -> PartialSums:
         """Return the exact sums and counts of samples by nearest mean, (n, c) and (k, c)."""

@@ -37,15 +37,9 @@ def canonical(dtype: np.dtype[Any] | type | str) -> np.dtype[Any]:
     ['int16', 'uint16', 'int64', 'float32', 'float64']
     """
     dtype = np.dtype(dtype)
-    kind, size = dtype.kind, dtype.itemsize
-    if kind == "b" or (kind == "u" and size == 1):
-        return np.dtype(np.uint8)
-    if kind == "u":
-        return np.dtype({2: np.uint16, 4: np.int64, 8: np.uint64}[size])
-    if kind == "i":
-        return np.dtype(np.int16 if size <= 2 else np.int64)
-    if kind == "f" and size <= 8:
-        return np.dtype(np.float32 if size <= 4 else np.float64)
+    for name in ("u1", "u2", "i2", "f4", "i8", "u8", "f8"):
+        if dtype.kind in "buif" and np.can_cast(dtype, name):
+            return np.dtype(name)
     raise TypeError(f"cannot segment pixels of type {dtype}: integers and floats up to 64 bits")
 
 

@@ -17,13 +17,21 @@ import numpy as np
 
 from chunkmeans.kmeans.compiled.calls import addresses
 from chunkmeans.kmeans.compiled.columns import columns_bytes, columns_of
-from chunkmeans.kmeans.compiled.tree import TreeArrays, describe, learn, route, scatter, walk_on
+from chunkmeans.kmeans.compiled.tree import (
+    TreeArrays,
+    describe,
+    learn,
+    permute,
+    route,
+    scatter,
+    walk_on,
+)
 from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
 from chunkmeans.kmeans.exact.accumulator import form
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.partial_sums import Far, PartialSums, empty_sums
-from chunkmeans.kmeans.samples import Floats, Ints, Limbs, Samples
+from chunkmeans.kmeans.samples import Floats, Samples
 
 _Item = TypeVar("_Item")
 _Part = TypeVar("_Part")
@@ -50,18 +58,8 @@ class Tree:
     """Samples in the order of the leaves, with what is known of each node."""
 
     samples: Samples
-    starts: Ints
-    """First sample of each leaf, and the number of samples, (leaves + 1,)."""
-    lo: Floats
-    """Least number of each channel in each node, (nodes, c); infinity in an empty one."""
-    hi: Floats
-    """Greatest number of each channel in each node, (nodes, c)."""
-    number: Ints
-    """Samples of each leaf, by count, (leaves,)."""
-    sums: Limbs = field(repr=False)
-    """Their exact sums, as of `empty_sums`, (leaves, c, limbs)."""
-    columns: Floats = field(repr=False)
-    """The samples as of `columns_of`."""
+    arrays: TreeArrays = field(repr=False)
+    """They, and what is known of each node, as compiled loops take them."""
 
     @classmethod
     def of(cls, samples: Samples, metric: Metric) -> "Tree":
@@ -75,21 +73,19 @@ class Tree:
         learned = values[::step].astype(np.float64)
         learn(read_only(learned), read_only(metric.weights), channels, cuts)
         leaf, sizes = np.empty(n, np.uint32), np.zeros(leaves, np.int64)
-        route(addresses(), *as_bytes(values), c, channels, cuts, depth, leaf, sizes)
+        route(values, c, channels, cuts, depth, leaf, sizes)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         sorted_values, sorted_weights = np.empty_like(values), np.empty_like(weights)
-        scatter(
-            as_bytes(values)[0], values.itemsize, read_only(weights), leaf, starts[:-1].copy(),
-            sorted_values.view(np.uint8), sorted_weights,
-        )  # fmt: skip
+        scatter(read_only(weights), leaf, starts[:-1].copy(), sorted_weights)
+        bits = f"u{values.itemsize}"  # so that no type of numbers is compiled for anew
+        permute(read_only(values).view(bits), leaf, sorted_values.view(bits))
         ordered = Samples(sorted_values, None if samples.counts is None else sorted_weights)
         number, sums, exponent = empty_sums(leaves, values)
         lo, hi = np.full((2 * leaves - 1, c), np.inf), np.full((2 * leaves - 1, c), -np.inf)
-        describe(
-            addresses(), *as_bytes(sorted_values), read_only(sorted_weights), read_only(starts),
-            lo, hi, number, sums, exponent,
-        )  # fmt: skip
-        return cls(ordered, starts, lo, hi, number, sums, columns_of(ordered))
+        describe(sorted_values, sorted_weights, starts, lo, hi, number, sums, exponent)
+        columns = columns_of(ordered)
+        arrays = sorted_weights, columns, starts, lo, hi, number, sums
+        return cls(ordered, TreeArrays(*as_bytes(sorted_values), *map(read_only, arrays)))
 
     def partial_sums(self, means: Floats, metric: Metric) -> PartialSums:
         """Return the exact sums and counts of the samples by nearest mean, (k, c)."""
@@ -117,21 +113,13 @@ class Tree:
         totals = np.zeros((number, *sums.shape), np.int64)
         of_each[0] = means
         done = walk_on(
-            addresses(), self._arrays, read_only(metric.weights), metric.scaled, of_each, counts,
+            addresses(), self.arrays, read_only(metric.weights), metric.scaled, of_each, counts,
             totals, exponent,
         )  # fmt: skip
         return [
             (of_each[i], PartialSums.of_limbs(counts[i], totals[i], values.dtype))
             for i in range(done)
         ]
-
-    @cached_property
-    def _arrays(self) -> TreeArrays:
-        arrays = (
-            self.samples.weights, self.columns, self.starts, self.lo, self.hi, self.number,
-            self.sums,
-        )  # fmt: skip
-        return TreeArrays(*as_bytes(self.samples.values), *map(read_only, arrays))
 
 
 def depth_of(samples: Samples) -> int:

@@ -17,7 +17,8 @@ def nearest(values, means, weights=None):
     scaled = weights is not None
     weights = weights if scaled else np.ones(means.shape[1])
     out = np.empty(len(values), np.uint16)
-    loops.assign(values, means, weights, scaled, np.arange(len(means), dtype=np.uint16), out)
+    numbers = np.arange(len(means), dtype=np.uint16)
+    loops.assign(values, means, weights, numbers, scaled, out.view(np.uint8), 2)
     return out.tolist()
 
 
@@ -48,8 +49,9 @@ class TestAssign:
 
     def test_writes_the_numbers_it_is_given(self):
         out = np.zeros(3, np.uint8)
-        numbers = np.array([7, 255], np.uint8)
-        loops.assign(column(0, 9, 1), np.array([[9.0], [0.0]]), np.ones(1), False, numbers, out)
+        numbers = np.array([7, 255], np.uint16)
+        means, weights = np.array([[9.0], [0.0]]), np.ones(1)
+        loops.assign(column(0, 9, 1), means, weights, numbers, False, out, 1)
         assert out.tolist() == [255, 7, 255]
 
     def test_distances_do_not_cancel(self):

@@ -21,7 +21,7 @@ def test_a_table_equals_a_plain_pass_however_often_its_samples_occur(dtype, most
     samples = Samples(values, rng.choice([1, max(1, most - 1), most], len(values)))
     metric = Metric(np.array(weights, float))
     tree = Tree.of(samples, metric)
-    assert tree.columns.size == (4 * len(values) if most <= OFTEN else 0)
+    assert tree.arrays.columns.size == (4 * len(values) if most <= OFTEN else 0)
     middle = np.full(3, info.max - 20.0)
     for off in (0.5, 4, 12 + 1 / 3):
         lower, upper = middle - off, middle + off

@@ -26,8 +26,9 @@ def variants(array):
 def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
     rng = np.random.default_rng(0)
     loops = (
-        assign._assign, assign._nearest_distances, sums._add_nearest, sums._add_moments,
-        sketch.insert, tree.learn, tree.route, tree.scatter, tree.describe, tree.walk_on,
+        assign.assign.loop, assign.nearest_distances.loop, sums.add_nearest.loop,
+        sums.add_moments.loop, sketch.insert, tree.learn, tree.route.loop, tree.scatter,
+        tree.describe.loop, tree.walk_on,
     )  # fmt: skip
     values = rng.integers(0, 99, (900, 4)).astype(dtype)
     means = values[:5].astype(np.float64)
@@ -57,12 +58,12 @@ def test_a_change_of_any_module_makes_all_stale(tmp_path, monkeypatch):
         stamps.append(jit.source_stamp.__wrapped__())
     assert len(set(stamps)) == 2
     monkeypatch.undo()
-    assert assign._assign._cache._impl.locator.get_source_stamp() == jit.source_stamp()
-    assert assign._assign._cache._cache_file._source_stamp == jit.source_stamp()
+    assert assign.assign.loop._cache._impl.locator.get_source_stamp() == jit.source_stamp()
+    assert assign.assign.loop._cache._cache_file._source_stamp == jit.source_stamp()
 
 
 def test_an_index_of_other_modules_is_not_even_unpickled(tmp_path, monkeypatch):
-    file = assign._assign._cache._cache_file
+    file = assign.assign.loop._cache._cache_file
     other = type(file)(str(tmp_path), "index", "another stamp")
     other._version = f"{other._version} another stamp"
     other._save_index({"class": "that is gone"})

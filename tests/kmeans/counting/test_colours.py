@@ -111,9 +111,6 @@ def test_planes_hold_the_same_counts_as_a_list(counts, planes):
     table = listed(counts).with_planes(planes)
     assert len(table.planes) == planes
     assert same_samples(table.samples(), listed(counts).samples())
-    if counts:
-        least, greatest = table.extremes()
-        assert (least.tolist(), greatest.tolist()) == ([min(counts)], [max(counts)])
 
 
 @given(st.lists(st.tuples(COUNTS, st.integers(0, 3)), min_size=2, max_size=4), st.randoms())

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from chunkmeans.kmeans.exact.accumulator import (
     Exact,
-    add_dyadics,
-    dyadic,
     dyadics,
     form,
     rounded,
@@ -143,13 +141,8 @@ class TestRounding:
     @example(5e-324)
     @example(-0.0)
     def test_a_float_is_taken_apart_exactly(self, value):
-        integer, exponent = dyadic(value)
+        (integer,), exponent = dyadics([value])
         assert integer * Fraction(2) ** exponent == Fraction(value)
-
-    @given(st.lists(st.tuples(st.integers(), st.integers(-1100, 100)), max_size=6))
-    def test_dyadics_are_added_exactly(self, terms):
-        integer, exponent = add_dyadics(terms)
-        assert integer * Fraction(2) ** exponent == sum(i * Fraction(2) ** e for i, e in terms)
 
 
 @pytest.mark.parametrize("limbs", [3, 4, 5, 12])

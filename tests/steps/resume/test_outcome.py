@@ -9,7 +9,9 @@ import pytest
 from chunkmeans import ChunkError, ClusterError, ConfigError, ResultError, SourceError
 from chunkmeans.engines.base import OutOfMemory, OutOfTime
 from chunkmeans.errors import LimitError
-from chunkmeans.steps.resume.outcome import advanced, failed, failed_with, is_its_own, limit_in
+from chunkmeans.events import Advanced
+from chunkmeans.steps.resume.outcome import failed, failed_with, is_its_own, limit_in
+from chunkmeans.steps.segment.scan import reported
 
 from tests.steps.examples import jobs
 
@@ -30,7 +32,9 @@ def test_a_failure_gives_its_reason_on_one_line_and_its_traceback_apart(tmp_path
     assert ending.row.store == ""
     assert type(error).__name__ in ending.detail
     assert (ending.event.state, ending.event.reason) == ("failed", reason)
-    assert advanced(ending).pixels == 0
+    seen = []
+    assert list(reported([ending], 1, seen.append)) == [ending]
+    assert [event.pixels for event in seen if isinstance(event, Advanced)] == [0]
 
 
 def caused(error, cause):

@@ -12,35 +12,24 @@ from numpy.typing import NDArray
 from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, reach_of, workspace_for
 from chunkmeans.kmeans.compiled.calls import (
     Addresses,
-    addresses,
     label_block,
+    over_samples,
     prune_block,
     steps_at,
 )
 from chunkmeans.kmeans.compiled.jit import compiled
-from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
-from chunkmeans.kmeans.samples import Bytes, Floats, Ints, Values
+from chunkmeans.kmeans.samples import Bytes, Floats, Ints
 
 
+@over_samples(3)
 def assign(
-    values: Values, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
-    out: NDArray[Any],
+    places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats,
+    numbers: NDArray[np.uint16], scaled: bool, out: Bytes, width: int,
 ) -> None:  # fmt: skip
     """Write ``numbers[index of the nearest mean]`` of each sample, (n, c) and (k, c) to (n,).
 
-    `out` is of 8 or of 16 bits.
+    `out` is (n * width,), for numbers of 1 or 2 bytes.
     """
-    _assign(
-        addresses(), *as_bytes(values), read_only(means), read_only(weights), scaled,
-        read_only(numbers.astype(np.uint16)), out.view(np.uint8), out.itemsize,
-    )  # fmt: skip
-
-
-@compiled
-def _assign(
-    places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
-    numbers: NDArray[np.uint16], out: Bytes, width: int,
-) -> None:  # fmt: skip
     steps = steps_at(places)
     k, c = means.shape
     space, reach, every = workspace_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
@@ -74,20 +63,12 @@ def pick(found: NDArray[np.uint16], label: Ints, out: NDArray[Any]) -> None:
         out[p] = found[label[p]]
 
 
+@over_samples(2)
 def nearest_distances(
-    values: Values, means: Floats, weights: Floats, scaled: bool, out: Floats
-) -> None:
-    """Write the squared distance of each sample to its nearest mean, (n, c) and (k, c) to (n,)."""
-    _nearest_distances(
-        addresses(), *as_bytes(values), read_only(means), read_only(weights), scaled, out
-    )
-
-
-@compiled
-def _nearest_distances(
     places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
     out: Floats,
 ) -> None:  # fmt: skip
+    """Write the squared distance of each sample to its nearest mean, (n, c) and (k, c) to (n,)."""
     steps = steps_at(places)
     space = workspace_for(means.shape[1], 1, kind)
     for start in range(0, len(raw), BLOCK_SIZE):

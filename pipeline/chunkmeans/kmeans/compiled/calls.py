@@ -1,13 +1,15 @@
 """The steps that loops over blocks are made of, each compiled once, and how loops call them."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any, NamedTuple
 
 from chunkmeans.kmeans.compiled.blocks import Workspace, bound, bound_transposed, prune, transpose
 from chunkmeans.kmeans.compiled.groups import add_all, add_block
 from chunkmeans.kmeans.compiled.jit import compiled
 from chunkmeans.kmeans.compiled.nearest import measure, nearest
-from chunkmeans.kmeans.samples import Bytes, Floats, Indices, Ints, Limbs
+from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
+from chunkmeans.kmeans.samples import Bytes, Floats, Indices, Ints, Limbs, Values
 
 Addresses = tuple[int, ...]
 
@@ -46,6 +48,27 @@ def steps_at(addresses: Addresses) -> Steps:
         prune_at(addresses[3]), nearest_at(addresses[4]), measure_at(addresses[5]),
         add_all_at(addresses[6]), add_block_at(addresses[7]),
     )  # fmt: skip
+
+
+def over_samples(read: int) -> Callable[[Any], Any]:
+    """Make a function a loop over samples that is compiled once for all their types.
+
+    The function takes ``places``, and ``raw`` and ``kind`` of samples as of `as_bytes`, then `read`
+    arrays that it only reads, and others. It is called with the samples (n, c) instead of the first
+    three; ``loop`` is what is compiled.
+    """
+
+    def made(function: Any) -> Any:
+        loop = compiled(function)
+
+        @wraps(function)
+        def call(values: Values, *given: Any) -> None:
+            loop(addresses(), *as_bytes(values), *map(read_only, given[:read]), *given[read:])
+
+        call.loop = loop  # type: ignore[attr-defined]
+        return call
+
+    return made
 
 
 # Below, arrays are one argument each, of which there are many: numba types every argument by

@@ -21,19 +21,6 @@ CARRY_EVERY = 2**27
 
 
 @compiled
-def widen_int64(sums: Limbs, rows: Limbs) -> None:
-    """Write each sum (m,) as limbs that are carried, (m, limbs) of at least three, all zero."""
-    for i in range(len(sums)):
-        rows[i, 0] = sums[i] & 0xFFFFFFFF
-        rows[i, 1] = (sums[i] >> 32) & 0xFFFFFFFF
-        rows[i, 2] = 0
-        if sums[i] < 0:
-            for j in range(2, rows.shape[1] - 1):
-                rows[i, j] = 0xFFFFFFFF
-            rows[i, rows.shape[1] - 1] = -1
-
-
-@compiled
 def carry(rows: Limbs) -> None:
     """Pass every limb's overflow to the next, in place, (m, limbs); the last keeps the sign."""
     m, limbs = rows.shape

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, Workspace, reach_of, workspace_for
 from chunkmeans.kmeans.compiled.calls import (
     Addresses,
-    addresses,
     label_block,
+    over_samples,
     prune_block,
     steps_at,
     sum_block,
@@ -21,30 +21,19 @@ from chunkmeans.kmeans.compiled.groups import (
 )
 from chunkmeans.kmeans.compiled.jit import compiled
 from chunkmeans.kmeans.compiled.limbs import CARRY_EVERY, add, add_square, add_times, carry
-from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
-from chunkmeans.kmeans.samples import ONCE, Bytes, Floats, Ints, Limbs, Values
+from chunkmeans.kmeans.samples import Bytes, Floats, Ints, Limbs, Values
 
 
+@over_samples(3)
 def add_nearest(
-    values: Values, counts: Ints, means: Floats, weights: Floats, scaled: bool, number: Ints,
-    sums: Limbs, exponent: int,
+    places: Addresses, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats,
+    scaled: bool, number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means (k, c).
 
     `counts` (n,) says how often each sample occurs; empty: once. One limb: int64 sums, which hold
     2**47 pixels of 16 bits; else limbs whose lowest bit is worth ``2**exponent``, not carried.
     """
-    _add_nearest(
-        addresses(), *as_bytes(values), read_only(counts), read_only(means), read_only(weights),
-        scaled, number, sums, exponent,
-    )  # fmt: skip
-
-
-@compiled
-def _add_nearest(
-    places: Addresses, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats,
-    scaled: bool, number: Ints, sums: Limbs, exponent: int,
-) -> None:  # fmt: skip
     steps = steps_at(places)
     k, c = means.shape
     space, reach, every = workspace_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
@@ -82,26 +71,17 @@ def average_groups(totals: Values, counts: Ints, means: Floats, out: Floats) -> 
 # -- squares, for standard deviations and the inertia ----------------------------------------------
 
 
+@over_samples(2)
 def add_moments(
-    values: Values, label: NDArray[np.uint16], number: Ints, sums: Limbs, squares: Limbs,
-    sum_exponent: int, square_exponent: int,
+    places: Addresses, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16], number: Ints,
+    sums: Limbs, squares: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add samples (n, c) to the `number` (k,), `sums` and `squares` of the groups they are in.
 
-    `label` (n,) is their group, from 0; empty: all are in one. Sums and squares (k, c, limbs) are
-    as in `add_nearest`; int64 squares hold 2**31 samples of 16 bits.
+    `once` is `ONCE`. `label` (n,) is their group, from 0; empty: all are in one. Sums and squares
+    (k, c, limbs) are as in `add_nearest`, the lowest bit of squares worth ``2**(2 * exponent)``;
+    int64 squares hold 2**31 samples of 16 bits.
     """
-    _add_moments(
-        addresses(), *as_bytes(values), read_only(ONCE), read_only(label), number, sums, squares,
-        sum_exponent, square_exponent,
-    )  # fmt: skip
-
-
-@compiled
-def _add_moments(
-    places: Addresses, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16], number: Ints,
-    sums: Limbs, squares: Limbs, sum_exponent: int, square_exponent: int,
-) -> None:  # fmt: skip
     steps = steps_at(places)
     k = len(number)
     space = workspace_for(sums.shape[1], k, kind)
@@ -114,10 +94,8 @@ def _add_moments(
         if label.size > 0:
             left = list_groups(label[start : start + size], place, space)
         steps.transpose(raw, kind, start, size, space.transposed, space.words)
-        sum_block(
-            steps, kind, size, once, space.candidates, left, number, sums, sum_exponent, space
-        )
-        add_squares(kind, size, left, space, squares, square_exponent)
+        sum_block(steps, kind, size, once, space.candidates, left, number, sums, exponent, space)
+        add_squares(kind, size, left, space, squares, 2 * exponent)
         since += size
         if since >= CARRY_EVERY and squares.shape[2] > 1:
             carry(sums.reshape(-1, sums.shape[2]))
@@ -125,22 +103,12 @@ def _add_moments(
             since = 0
 
 
+@over_samples(2)
 def add_weighted_moments(
-    values: Values, counts: Ints, label: NDArray[np.uint16], number: Ints, sums: Limbs,
-    squares: Limbs, sum_exponent: int,
-) -> None:  # fmt: skip
-    """Add samples that occur `counts` times each to the totals of their groups, `label` (n,)."""
-    _add_weighted_moments(
-        addresses(), *as_bytes(values), read_only(counts), read_only(label), number, sums,
-        squares, sum_exponent,
-    )  # fmt: skip
-
-
-@compiled
-def _add_weighted_moments(
     places: Addresses, raw: Bytes, kind: int, counts: Ints, label: NDArray[np.uint16],
     number: Ints, sums: Limbs, squares: Limbs, exponent: int,
 ) -> None:  # fmt: skip
+    """Add samples that occur `counts` times each to the totals of their groups, `label` (n,)."""
     steps = steps_at(places)
     c, limbs, more = sums.shape[1], sums.shape[2], squares.shape[2]
     flat, flat_squares = sums.reshape(-1), squares.reshape(-1)

@@ -19,6 +19,7 @@ from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, reach_of, workspace_fo
 from chunkmeans.kmeans.compiled.calls import (
     Addresses,
     label_block,
+    over_samples,
     steps_at,
     sum_block,
 )
@@ -31,17 +32,25 @@ from chunkmeans.kmeans.samples import Bytes, Floats, Indices, Ints, Limbs
 
 
 class TreeArrays(NamedTuple):
-    """A tree as compiled loops take it; what its arrays are, `kmeans.tree.Tree` says."""
+    """A tree as compiled loops take it."""
 
     raw: Bytes
+    """Samples in the order of the leaves; `kind` is their type."""
     kind: int
     weights: Ints
+    """How often each occurs, (n,); empty: once."""
     columns: Floats
+    """The samples as of `columns_of`."""
     starts: Ints
+    """First sample of each leaf, and the number of samples, (leaves + 1,)."""
     lo: Floats
+    """Least number of each channel in each node, (nodes, c); infinity in an empty one."""
     hi: Floats
+    """Greatest number of each channel in each node, (nodes, c)."""
     number: Ints
+    """Samples of each leaf, by count, (leaves,)."""
     sums: Limbs
+    """Their exact sums, as of `empty_sums`, (leaves, c, limbs)."""
 
 
 @compiled
@@ -97,7 +106,7 @@ def partition(samples: Floats, ch: int, rows: Ints, start: int, stop: int) -> tu
     return i, cut
 
 
-@compiled
+@over_samples(0)
 def route(
     places: Addresses, raw: Bytes, kind: int, c: int, channels: Indices, cuts: Floats, depth: int,
     leaf: NDArray[np.uint32], sizes: Ints,
@@ -126,26 +135,18 @@ def route(
 
 
 @compiled
-def scatter(
-    raw: Bytes, itemsize: int, weights: Ints, leaf: NDArray[np.uint32], places: Ints,
-    to_raw: Bytes, to_weights: Ints,
-) -> None:  # fmt: skip
-    """Put samples in the order of their leaves, whose next free `places` (leaves,) are given."""
+def scatter(weights: Ints, leaf: NDArray[np.uint32], places: Ints, to_weights: Ints) -> None:
+    """Put weights in the order of their leaves, whose next free `places` (leaves,) are given.
+
+    The place of each sample is written to `leaf`, (n,).
+    """
     weighted = weights.size > 0
-    for p in range(len(raw)):
+    for p in range(len(leaf)):
         place = places[leaf[p]]
         places[leaf[p]] += 1
         leaf[p] = place
         if weighted:
             to_weights[place] = weights[p]
-    if itemsize == 1:
-        permute(raw, leaf, to_raw)
-    elif itemsize == 2:
-        permute(raw.view(np.uint16), leaf, to_raw.view(np.uint16))
-    elif itemsize == 4:
-        permute(raw.view(np.uint32), leaf, to_raw.view(np.uint32))
-    else:
-        permute(raw.view(np.uint64), leaf, to_raw.view(np.uint64))
 
 
 @compiled
@@ -158,7 +159,7 @@ def permute(rows: NDArray[Any], places: NDArray[np.uint32], to_rows: NDArray[Any
             to_rows[place, ch] = rows[p, ch]
 
 
-@compiled
+@over_samples(2)
 def describe(
     places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
     number: Ints, sums: Limbs, exponent: int,

@@ -15,12 +15,7 @@ from chunkmeans.kmeans.samples import Bytes
 
 U1, U2, I2, I8, U8, F4, F8 = range(7)
 
-KIND_OF = {
-    np.dtype(name): kind
-    for name, kind in (
-        ("u1", U1), ("u2", U2), ("i2", I2), ("i8", I8), ("u8", U8), ("f4", F4), ("f8", F8),
-    )
-}  # fmt: skip
+KIND_OF = {np.dtype(name): i for i, name in enumerate(("u1", "u2", "i2", "i8", "u8", "f4", "f8"))}
 """Numbers of the canonical types."""
 
 

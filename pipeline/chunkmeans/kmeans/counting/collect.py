@@ -37,12 +37,7 @@ class Collected:
 
     @classmethod
     def of(
-        cls,
-        samples: Samples,
-        rest: Moments | None,
-        lowest: Values,
-        highest: Values,
-        invalid: int,
+        cls, samples: Samples, rest: Moments | None, lowest: Values, highest: Values, invalid: int
     ) -> "Collected":
         """Return what left these `samples()`: all vectors, or with `rest` a sketch of them."""
         dtype, channels = samples.values.dtype, samples.values.shape[1]
@@ -102,11 +97,8 @@ class Collector:
     def __init__(self, dtype: np.dtype[Any], channels: int) -> None:
         if dtype != canonical(dtype):
             raise TypeError(f"samples are collected as {canonical(dtype)}, found {dtype}")
-        self.counter = (
-            table_counter(dtype, channels)
-            if fits(dtype, channels)
-            else DistinctCounter(dtype, channels)
-        )
+        counter = table_counter if fits(dtype, channels) else DistinctCounter
+        self.counter = counter(dtype, channels)
         number = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
         self.lowest = np.full(channels, number.max, dtype)
         self.highest = np.full(channels, number.min, dtype)
@@ -118,23 +110,14 @@ class Collector:
         self.invalid += invalid
         self.pixels += len(values)
         if len(values):
-            if isinstance(self.counter, DistinctCounter):
-                extend_range(values, self.lowest, self.highest)
+            extend_range(values, self.lowest, self.highest)
             self.counter.add(values)
 
     def result(self) -> Collected:
         """Return what was collected."""
-        vectors = self.counter.result()
-        if isinstance(vectors, Table) and vectors.pixels:
-            self.lowest, self.highest = vectors.extremes()
-        return Collected(
-            vectors,
-            self.counter.rest,
-            self.lowest.copy(),
-            self.highest.copy(),
-            self.pixels,
-            self.invalid,
-        )
+        lowest, highest = self.lowest.copy(), self.highest.copy()
+        vectors, rest = self.counter.result(), self.counter.rest
+        return Collected(vectors, rest, lowest, highest, self.pixels, self.invalid)
 
 
 ROW_NUMBERS = 1024

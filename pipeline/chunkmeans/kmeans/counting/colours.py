@@ -140,42 +140,6 @@ class Table:
         decode(listed.codes, offset(self.dtype), 8 * self.dtype.itemsize, values)
         return Samples(values, listed.rest)
 
-    def extremes(self) -> tuple[Values, Values]:
-        """Return the least and the greatest number of each channel, (c,) and (c,).
-
-        Of at least one pixel.
-        """
-        bits = 8 * self.dtype.itemsize
-        found = codes_range(self.codes, bits, self.channels)
-        for plane in self.planes:
-            found += plane_range(plane, bits, self.channels)
-        edges = np.array(found) - offset(self.dtype)
-        return edges.min(axis=0).astype(self.dtype), edges.max(axis=0).astype(self.dtype)
-
-
-def codes_range(codes: Codes, bits: int, channels: int) -> list[list[int]]:
-    """Return the least and the greatest number of each channel in the codes, twice (c,).
-
-    Nothing where there are no codes.
-    """
-    if not len(codes):
-        return []
-    shifts = [bits * (channels - 1 - channel) for channel in range(channels)]
-    numbers = [codes >> shift & 2**bits - 1 for shift in shifts]
-    return [[int(row.min()) for row in numbers], [int(row.max()) for row in numbers]]
-
-
-def plane_range(plane: NDArray[np.uint8], bits: int, channels: int) -> list[list[int]]:
-    """Return the same of the codes that have a digit in a plane."""
-    numbers = []
-    for _ in range(channels):
-        rows = plane.reshape(2**bits, -1)
-        numbers.append(np.flatnonzero(rows.max(axis=1)))
-        plane = rows.max(axis=0)
-    if not len(numbers[0]):
-        return []
-    return [[int(row[0]) for row in numbers], [int(row[-1]) for row in numbers]]
-
 
 def planes_of(pixels: int, size: int) -> int:
     """Return how many planes a table of `size` possible codes may come to have.

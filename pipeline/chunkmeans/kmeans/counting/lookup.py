@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chunkmeans.kmeans.compiled.blocks import Workspace, reach_of, workspace_for
+from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, reach_of, workspace_for
 from chunkmeans.kmeans.compiled.calls import Addresses, addresses, label_block, steps_at
 from chunkmeans.kmeans.compiled.jit import compiled
 from chunkmeans.kmeans.compiled.typed_bytes import F8, read_only
@@ -14,11 +14,8 @@ from chunkmeans.kmeans.counting.colours import fits, offset
 from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Floats
 
-CUBE = 16
-"""Edge of the cubes of colours whose candidates are found together."""
-
-SMALL_CUBE = 4
-"""Edge of the cubes within those."""
+EDGE, DEPTH = 4, 16
+"""Reds and greens, and blues, of a box of colours: a block whose candidates are found together."""
 
 
 def look_up_table(
@@ -58,68 +55,40 @@ def paint(
     places: Addresses, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
     table: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Write the table of three channels of 8 bits, cube by cube of colours."""
+    """Write the table of three channels of 8 bits, box by box of colours."""
     steps = steps_at(places)
     k = len(means)
-    space, reach = workspace_for(3, k, F8), reach_of(means)
-    every, outer = np.arange(k).astype(np.int32), np.empty(k, np.int32)
-    cubes = 256 // CUBE
-    for cube in range(cubes**3):
-        r, g, b = cube // cubes**2 * CUBE, cube // cubes % cubes * CUBE, cube % cubes * CUBE
-        around(r, g, b, CUBE, space)
-        left = steps.prune(space.lo, space.hi, means, weights, reach, every, k, outer)
-        if left == 1:
-            fill(r, g, b, CUBE, numbers[outer[0]], table)
-            continue
-        for red in range(r, r + CUBE, SMALL_CUBE):
-            for green in range(g, g + CUBE, SMALL_CUBE):
-                for blue in range(b, b + CUBE, SMALL_CUBE):
-                    around(red, green, blue, SMALL_CUBE, space)
-                    remaining = steps.prune(
-                        space.lo, space.hi, means, weights, reach, outer, left, space.candidates
-                    )
-                    if remaining == 1:
-                        fill(red, green, blue, SMALL_CUBE, numbers[space.candidates[0]], table)
-                    else:
-                        list_small_cube(red, green, blue, space.transposed)
-                        label_block(
-                            steps, SMALL_CUBE**3, means, weights, scaled, space.candidates,
-                            remaining, space,
-                        )  # fmt: skip
-                        fill_small_cube(red, green, blue, space, numbers, table)
+    space, reach, every = workspace_for(3, k, F8), reach_of(means), np.arange(k).astype(np.int32)
+    outer = np.empty(k, np.int32)
+    for column in range((256 // EDGE) ** 2):
+        r, g = column // (256 // EDGE) * EDGE, column % (256 // EDGE) * EDGE
+        space.lo[0], space.lo[1], space.lo[2] = r, g, 0
+        space.hi[0], space.hi[1], space.hi[2] = r + EDGE - 1, g + EDGE - 1, 255
+        among = steps.prune(space.lo, space.hi, means, weights, reach, every, k, outer)
+        for b in range(0, 256, DEPTH):
+            space.lo[2], space.hi[2] = b, b + DEPTH - 1
+            left = steps.prune(
+                space.lo, space.hi, means, weights, reach, outer, among, space.candidates
+            )
+            if left > 1:
+                list_box(r, g, b, space.transposed)
+                label_block(
+                    steps, BLOCK_SIZE, means, weights, scaled, space.candidates, left, space
+                )
+            for row in range(EDGE * EDGE):
+                code = ((r + row // EDGE) << 16) | ((g + row % EDGE) << 8) | b
+                if left == 1:
+                    table[code : code + DEPTH] = numbers[space.candidates[0]]
+                else:
+                    for p in range(DEPTH):
+                        label = space.label[row * DEPTH + p]
+                        table[code + p] = numbers[space.candidates[label]]
 
 
 @compiled
-def around(r: int, g: int, b: int, edge: int, space: Workspace) -> None:
-    """Take a cube of colours as the box of a block."""
-    for ch, first in enumerate((r, g, b)):
-        space.lo[ch], space.hi[ch] = first, first + edge - 1
-
-
-@compiled
-def fill(r: int, g: int, b: int, edge: int, number: Any, table: NDArray[Any]) -> None:
-    """Write one number for a cube of colours."""
-    for red in range(r, r + edge):
-        for green in range(g, g + edge):
-            code = (red << 16) | (green << 8) | b
-            table[code : code + edge] = number
-
-
-@compiled
-def list_small_cube(r: int, g: int, b: int, transposed: Floats) -> None:
-    """Write the colours of a small cube, a block with channels apart."""
-    for p in range(SMALL_CUBE**3):
-        transposed[0, p] = r + p // SMALL_CUBE**2
-        transposed[1, p] = g + p // SMALL_CUBE % SMALL_CUBE
-        transposed[2, p] = b + p % SMALL_CUBE
-
-
-@compiled
-def fill_small_cube(
-    r: int, g: int, b: int, space: Workspace, numbers: NDArray[Any], table: NDArray[Any]
-) -> None:
-    """Write the numbers of the nearest means for the colours of a small cube."""
-    for p in range(SMALL_CUBE**3):
-        red, green = r + p // SMALL_CUBE**2, g + p // SMALL_CUBE % SMALL_CUBE
-        code = (red << 16) | (green << 8) | (b + p % SMALL_CUBE)
-        table[code] = numbers[space.candidates[space.label[p]]]
+def list_box(r: int, g: int, b: int, transposed: Floats) -> None:
+    """Write the colours of a box, a block with channels apart."""
+    for p in range(BLOCK_SIZE):
+        transposed[0, p] = r + p // (EDGE * DEPTH)
+        transposed[1, p] = g + p // DEPTH % EDGE
+        transposed[2, p] = b + p % DEPTH

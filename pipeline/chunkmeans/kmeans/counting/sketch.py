@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, workspace_for
-from chunkmeans.kmeans.compiled.calls import Addresses, addresses, steps_at
+from chunkmeans.kmeans.compiled.calls import Addresses, addresses, over_samples, steps_at
 from chunkmeans.kmeans.compiled.jit import compiled
 from chunkmeans.kmeans.compiled.typed_bytes import as_bytes
 from chunkmeans.kmeans.exact.moments import Moments
@@ -173,11 +173,11 @@ def hashes_of(values: Values) -> Hashes:
     Each channel is stirred by the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
     """
     hashes: Hashes = np.empty(len(values), np.uint64)
-    write_hashes(addresses(), *as_bytes(values), values.shape[1], hashes)
+    write_hashes(values, values.shape[1], hashes)
     return hashes
 
 
-@compiled
+@over_samples(0)
 def write_hashes(places: Addresses, raw: Bytes, kind: int, c: int, hashes: Hashes) -> None:
     """Write the hash of each sample, block by block."""
     steps, space = steps_at(places), workspace_for(c, 1, kind)
@@ -211,11 +211,8 @@ def insert(
     Returns the row that found no room (or the number of rows) and the number of vectors.
     """
     steps = steps_at(places)
-    itemsize, space, block = (
-        new.shape[1] // c,
-        workspace_for(c, 1, kind),
-        np.empty(BLOCK_SIZE, np.uint64),
-    )
+    space, block = workspace_for(c, 1, kind), np.empty(BLOCK_SIZE, np.uint64)
+    itemsize = new.shape[1] // c
     row = start
     while row < len(new):
         size = min(BLOCK_SIZE, len(new) - row)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chunkmeans.kmeans.compiled.limbs import carry, widen_int64
+from chunkmeans.kmeans.compiled.limbs import carry
 from chunkmeans.kmeans.samples import Limbs
 
 FEW_LIMBS = 5
@@ -64,9 +64,9 @@ class Exact:
     def of_limbs(cls, limbs: Limbs, number: int, exponent: int) -> "Exact":
         """Take over freshly added limbs; a single one is an int64, widened to `number` of them."""
         if limbs.shape[-1] == 1:
-            wide = np.zeros((*limbs.shape[:-1], number), np.int64)
-            widen_int64(limbs.reshape(-1), wide.reshape(-1, number))
-            return cls(wide, exponent)
+            single = limbs[..., 0]
+            limbs = np.zeros((*single.shape, number), np.int64)
+            limbs[..., 0] = single
         return cls.of(limbs, exponent)
 
     def __add__(self, other: "Exact") -> "Exact":
@@ -104,8 +104,8 @@ class Exact:
         return np.array(values, np.float64).reshape(self.limbs.shape[:-1])
 
     def total(self) -> "Exact":
-        """Return the sum over the first axis."""
-        return Exact.of(self.limbs.sum(axis=0), self.exponent)
+        """Return the sum over the first axis, which stays, of length 1."""
+        return Exact.of(self.limbs.sum(axis=0, keepdims=True), self.exponent)
 
 
 def rounded(integer: int, exponent: int) -> float:
@@ -113,16 +113,6 @@ def rounded(integer: int, exponent: int) -> float:
     if exponent >= 0:
         return float(integer << exponent)
     return integer / (1 << -exponent)
-
-
-def dyadic(value: float) -> tuple[int, int]:
-    """Return the integer and the exponent of a finite float, exactly.
-
-    >>> dyadic(0.75)
-    (3, -2)
-    """
-    numerator, denominator = value.as_integer_ratio()
-    return numerator, 1 - denominator.bit_length()
 
 
 def dyadics(values: Iterable[float]) -> tuple[list[int], int]:
@@ -134,14 +124,3 @@ def dyadics(values: Iterable[float]) -> tuple[list[int], int]:
     ratios = [value.as_integer_ratio() for value in values]
     common = max((below for _, below in ratios), default=1)  # powers of two
     return [above * (common // below) for above, below in ratios], 1 - common.bit_length()
-
-
-def add_dyadics(terms: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """Return the exact sum of numbers given as integer and exponent.
-
-    >>> add_dyadics([(3, -2), (1, 0)])
-    (7, -2)
-    """
-    known = list(terms)
-    lowest = min((e for _, e in known), default=0)
-    return sum(i << (e - lowest) for i, e in known), lowest

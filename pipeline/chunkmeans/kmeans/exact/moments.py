@@ -37,12 +37,9 @@ class Moments:
         counts = np.zeros(k, np.int64)
         sums = np.zeros((k, c, 1 if small else f.sum_limbs), np.int64)
         squares = np.zeros((k, c, 1 if small else f.square_limbs), np.int64)
-        if samples.counts is None:
-            groups = np.empty(0, np.uint16) if labels is None else labels
-            add_moments(values, groups, counts, sums, squares, f.sum_exponent, f.square_exponent)
-        else:
-            groups = np.zeros(len(values), np.uint16) if labels is None else labels
-            add_weighted_moments(values, weights, groups, counts, sums, squares, f.sum_exponent)
+        groups = np.zeros(len(weights), np.uint16) if labels is None else labels
+        add = add_moments if samples.counts is None else add_weighted_moments
+        add(values, weights, groups, counts, sums, squares, f.sum_exponent)
         return cls(
             counts, Exact.of_limbs(sums, f.sum_limbs, f.sum_exponent),
             Exact.of_limbs(squares, f.square_limbs, f.square_exponent),
@@ -56,11 +53,8 @@ class Moments:
 
     def total(self) -> "Moments":
         """Return the totals of all groups together, as one group."""
-        return Moments(
-            self.counts.sum(keepdims=True),
-            _one(self.sums.total()),
-            _one(self.squares.total()),
-        )
+        counts = self.counts.sum(keepdims=True)
+        return Moments(counts, self.sums.total(), self.squares.total())
 
     def deviations(self) -> Floats:
         """Return the standard deviation around each group's own average, (k, c); 0 if empty.
@@ -77,7 +71,3 @@ class Moments:
                 down = n * n << max(0, -shift)
                 out[i, ch] = sqrt((spread << max(0, shift)) / down)  # not **: pow is not exact
         return out
-
-
-def _one(total: Exact) -> Exact:
-    return Exact(total.limbs[None], total.exponent)

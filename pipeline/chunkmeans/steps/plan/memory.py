@@ -21,6 +21,7 @@ from chunkmeans.kmeans.counting.colours import LISTED, counting_bytes, fits, mer
 from chunkmeans.kmeans.counting.sketch import LIMIT
 from chunkmeans.results.write.layout import LabelLayout
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
+from chunkmeans.steps.job import Opened
 
 SKETCH_BYTES = 2**17 * 2 * 48
 """Of the counted vectors of one task, a sketch's room."""
@@ -47,13 +48,8 @@ class Need:
 class TooLittleMemory(ConfigError):
     """A worker has less memory than the smallest task of an image needs."""
 
-    def __init__(self, message: str, need: int = 0) -> None:
-        super().__init__(message, need)
-        self.need = need
-        """Bytes that a worker would need."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+    need = 0
+    """Bytes that a worker would need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +185,14 @@ def plan_chunks(
     need = libraries + tasks
     if need > room:
         beside = f" beside the {_mib(libraries + driver)} MiB of the driver" if size.apart else ""
-        raise TooLittleMemory(
+        error = TooLittleMemory(
             f"memory: a worker needs {_mib(need)} MiB for chunks of {chunk} pixels "
             f"({_stored(info)}) on {threads} thread{'s' * (threads > 1)}, and has "
             f"{_mib(max(0, room))} MiB{beside}; "
-            f"{', or '.join(_ways(info, size, threads, smallest))}",
-            need,
+            f"{', or '.join(_ways(info, size, threads, smallest))}"
         )
+        error.need = need
+        raise error
     left = room - need
     # a chunk is decoded before it is known whether there is room to keep it
     decoded = prod(chunk) * (sample_bytes(source) + 1)
@@ -234,6 +231,13 @@ def cut(source: Input, shape: tuple[int, ...], cache_bytes: int, family: str) ->
     """Return the chunks that partition an image."""
     whole = Box.whole(source.info.shape)
     return [Chunk(source, box, cache_bytes, family) for box in split(whole, shape)]
+
+
+def planned_chunks(opened: Opened, size: Size, family: str, *, cached: bool = True) -> list[Chunk]:
+    """Return the chunks of an opened image; errors as of `plan_chunks`."""
+    source, mean_image = opened.source, opened.job.output.mean_image
+    shape, need = plan_chunks(source, opened.layout, size, mean_image)
+    return cut(source, shape, need.cache_bytes if cached else 0, family)
 
 
 def bundled(chunks: Iterable[Chunk], size: Size) -> list[Bundle]:

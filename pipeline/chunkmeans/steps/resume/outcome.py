@@ -4,12 +4,13 @@ import os
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter, time
 
 from chunkmeans.engines.base import OutOfMemory, OutOfTime
 from chunkmeans.errors import ChunkmeansError, ClusterError, ConfigError, LimitError, ResultError
-from chunkmeans.events import Advanced, ImageFinished
+from chunkmeans.events import ImageFinished
+from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.write.complete import Mark
 from chunkmeans.retry import is_transient
@@ -31,6 +32,8 @@ class Ending:
     """Decoded bytes of its image; 0 if it failed."""
     detail: str = ""
     """Traceback of a failure, for the log."""
+    written: Moments | None = field(default=None, repr=False)
+    """Exact totals of its labelled pixels, where the fit is of several images."""
     mark: Mark | None = None
     """Of its image's store, still to be set: until then it is no ending (`completed`)."""
 
@@ -159,10 +162,3 @@ def _mark(path: str, job: Job) -> str:
 
 def _is_older(path: str, begin: float) -> bool:
     return os.stat(path).st_mtime < time() - (perf_counter() - begin)
-
-
-def advanced(ending: Ending) -> Advanced:
-    """Return the progress of the phase ``images`` that an image which ended makes."""
-    row = ending.row
-    pixels = (row.pixels or 0) + (row.nodata or 0)
-    return Advanced("images", "collection", pixels, ending.nbytes, seconds=row.seconds or 0.0)

@@ -6,17 +6,17 @@ a task that finds a large image returns it opened, and the whole engine works on
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from time import perf_counter
 
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
-from chunkmeans.events import COLLECTION, PhaseFinished, PhaseStarted, Watcher
+from chunkmeans.events import Watcher
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.resume.completion import completed
-from chunkmeans.steps.resume.outcome import Ending, advanced, failed
+from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.resume.saved import Saved, subject_of_image
 from chunkmeans.steps.segment.batches import guarded, map_batches
 from chunkmeans.steps.segment.one_image import segment_image
+from chunkmeans.steps.segment.scan import reported
 
 
 def segment_batch(jobs: tuple[Job, ...], memory: int, most: int) -> tuple[Ending | Opened, ...]:
@@ -45,11 +45,7 @@ def _segment_if_small(job: Job, memory: int, most: int) -> Ending | Opened:
 
 
 def segment_large(opened: Opened, engine: Engine, watch: Watcher) -> Ending:
-    """Segment one image with the whole engine; never raises for the image."""
-    return guarded(opened.job, partial(_segment_large, opened, engine, watch))
-
-
-def _segment_large(opened: Opened, engine: Engine, watch: Watcher) -> Ending:
+    """Segment one image with the whole engine."""
     job, output = opened.job, opened.job.output
     # others were segmented since it was opened, and it may have changed meanwhile
     source = opened.source if opened.source.is_unchanged else job.look()
@@ -64,12 +60,7 @@ def _segment_large(opened: Opened, engine: Engine, watch: Watcher) -> Ending:
 
 def segment_images(jobs: Sequence[Job], engine: Engine, watch: Watcher) -> Iterator[Ending]:
     """Yield how each image ended, in any order."""
-    begin = perf_counter()
-    watch(PhaseStarted("images", COLLECTION, 0, len(jobs)))
-    for ending in _endings(jobs, engine, watch):
-        watch(advanced(ending))
-        yield ending
-    watch(PhaseFinished("images", COLLECTION, perf_counter() - begin))
+    return reported(_endings(jobs, engine, watch), len(jobs), watch)
 
 
 def _endings(jobs: Sequence[Job], engine: Engine, watch: Watcher) -> Iterator[Ending]:
@@ -88,4 +79,4 @@ def _endings(jobs: Sequence[Job], engine: Engine, watch: Watcher) -> Iterator[En
             else:
                 yield found
     for opened in large:  # after the small ones, which keep every thread busy by themselves
-        yield segment_large(opened, engine, watch)
+        yield guarded(opened.job, partial(segment_large, opened, engine, watch))

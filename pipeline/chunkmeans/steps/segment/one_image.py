@@ -4,7 +4,6 @@ The same function segments a huge image across a cluster and, with a serial engi
 task, a small one: only the engine differs.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -13,19 +12,17 @@ from chunkmeans.engines.base import Engine
 from chunkmeans.events import Watcher, ignore
 from chunkmeans.image.grid import Box
 from chunkmeans.kmeans.counting.collect import Collected
-from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import Fit
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.store.store import image_path
-from chunkmeans.results.write.complete import Mark
 from chunkmeans.results.write.labels import LabelWriter, create_labels
 from chunkmeans.results.write.totals import averages, totals_attributes
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.warnings import collected_warnings
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.job import Job, Opened
-from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
+from chunkmeans.steps.plan.memory import bundled, planned_chunks
 from chunkmeans.steps.resume.catalog_rows import FinishedImage, inputs_of, skipped_row
 from chunkmeans.steps.resume.outcome import Ending
 from chunkmeans.steps.resume.saved import Saved
@@ -33,18 +30,6 @@ from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.iterate import iterate
 from chunkmeans.steps.segment.label import label
 from chunkmeans.steps.segment.scan import Scan, phase
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """What labelling an image gave."""
-
-    finished: FinishedImage
-    """What the catalogue tells of it."""
-    written: Moments
-    """Exact totals of its labelled pixels, by mean of the fit."""
-    mark: Mark
-    """Makes its store complete."""
 
 
 def segment_image(
@@ -63,34 +48,40 @@ def segment_image(
         If the image cannot be read, segmented or written; nothing that looks complete is left.
     """
     begin = perf_counter()
-    job, source, nbytes = opened.job, opened.source, opened.source.image.info.nbytes
+    job, source = opened.job, opened.source
     scan = scan_of(opened, engine, watch, cached=True)
     try:
         collected = collect(scan, saved)
         if not collected.pixels:
-            return Ending(skipped_row(job, source, perf_counter() - begin), nbytes)
+            return skipped(opened, begin)
         so_far = saved.fit(job.settings) if saved else None
         fit = iterate(scan, collected, job.settings, so_far)
-        done = write_labels(opened, fit, collected, scan)
+        return write_labels(opened, fit, collected, scan, begin)
     finally:
         engine.release(source.id)
-    row = done.finished.row(inputs_of(job), perf_counter() - begin)
-    return Ending(row, nbytes, mark=done.mark)
+
+
+def skipped(opened: Opened, begin: float) -> Ending:
+    """Return the ending of an image without a valid pixel, whose work began at `begin`."""
+    row = skipped_row(opened.job, opened.source, perf_counter() - begin)
+    return Ending(row, opened.source.image.info.nbytes)
 
 
 def scan_of(opened: Opened, engine: Engine, watch: Watcher, *, cached: bool) -> Scan:
     """Return the passes over an image, cut to the memory there is; with `cached`, kept between."""
-    source, mean_image = opened.source, opened.job.output.mean_image
-    shape, need = plan_chunks(source, opened.layout, engine.size, mean_image)
-    chunks = cut(source, shape, need.cache_bytes if cached else 0, source.id)
-    return Scan(engine, source.id, bundled(chunks, engine.size), watch)
+    name = opened.source.id
+    chunks = planned_chunks(opened, engine.size, name, cached=cached)
+    return Scan(engine, name, bundled(chunks, engine.size), watch)
 
 
-def write_labels(opened: Opened, fit: Fit, collected: Collected | None, scan: Scan) -> Labelled:
-    """Write the labels of an image, all levels; what is left to be done is to set its mark.
+def write_labels(
+    opened: Opened, fit: Fit, collected: Collected | None, scan: Scan, begin: float
+) -> Ending:
+    """Write the labels of an image, all levels; returns how it ended, its mark still to be set.
 
     With the image's own table in `collected` the totals by label come from it, else they are
-    counted while labelling.
+    counted while labelling, and are in the ending. Of an image without a valid pixel nothing is
+    left. Its work began at `begin`, by `perf_counter`.
     """
     job, source, layout = opened.job, opened.source, opened.layout
     output = job.output
@@ -101,6 +92,9 @@ def write_labels(opened: Opened, fit: Fit, collected: Collected | None, scan: Sc
         source.check_unchanged()
         model = fit.model(counted)
         pooled = collected is None
+        if not model.counts.any():
+            output.store.delete(image_path(job.id))
+            return skipped(opened, begin)
         found = reservations(job, source, model, pooled=pooled)
         described = {
             "source": source_of(source),
@@ -115,7 +109,8 @@ def write_labels(opened: Opened, fit: Fit, collected: Collected | None, scan: Sc
         raise
     by_label = averages(counted, model)
     finished = FinishedImage(source.info.shape, model, by_label, found, source.fingerprint)
-    return Labelled(finished, counted, mark)
+    row, totals = finished.row(inputs_of(job), perf_counter() - begin), counted if pooled else None
+    return Ending(row, source.image.info.nbytes, written=totals, mark=mark)
 
 
 def write_level(item: tuple[int, Box], writer: LabelWriter, colours: Floats) -> None:
@@ -137,7 +132,8 @@ def write_pyramid(writer: LabelWriter, colours: Floats, scan: Scan) -> None:
             for outcome in scan.engine.map(task, level, name="pyramid"):
                 outcome.unwrap()
                 pixels = outcome.item[1].size
-                advance(outcome, pixels, pixels * writer.layout.dtype.itemsize)
+                nbytes = pixels * writer.layout.dtype.itemsize
+                advance(pixels, nbytes, 1, outcome.seconds, outcome.attempts)
 
 
 def source_of(source: Input) -> dict[str, Any]:

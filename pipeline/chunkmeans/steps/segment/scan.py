@@ -4,17 +4,17 @@ A large image is read by many tasks, in other processes; the warnings of its dec
 warnings of this image, as those in one task are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
 
 from chunkmeans.engines.base import Engine, Outcome, ValueT
-from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
+from chunkmeans.events import COLLECTION, Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from chunkmeans.sources.warnings import add_warnings, collected_warnings, collecting_warnings
 from chunkmeans.steps.chunk import Bundle, bundle_key
+from chunkmeans.steps.resume.outcome import Ending
 
 Warned = tuple[ValueT, tuple[str, ...]]
 """What a task returned, and its warnings."""
@@ -41,7 +41,8 @@ class Scan:
             def finished(outcome: Outcome[Bundle, None]) -> None:
                 if outcome.error is None:
                     pixels = sum(chunk.pixels for chunk in outcome.item)
-                    advance(outcome, pixels, sum(chunk.nbytes for chunk in outcome.item))
+                    nbytes = sum(chunk.nbytes for chunk in outcome.item)
+                    advance(pixels, nbytes, 1, outcome.seconds, outcome.attempts)
 
             yield finished
 
@@ -65,8 +66,8 @@ class Scan:
         return found[0]
 
 
-Advance = Callable[[Outcome[Any, Any], int, int], None]
-"""Takes a finished task, its pixels, and its decoded bytes."""
+Advance = Callable[..., None]
+"""Takes what an `Advanced` has beside the phase and its subject."""
 
 
 @contextmanager
@@ -75,11 +76,18 @@ def phase(watch: Watcher, name: str, subject: str, pixels: int, units: int) -> I
     watch(PhaseStarted(name, subject, pixels, units))
     begin = perf_counter()
 
-    def advance(outcome: Outcome[Any, Any], pixels: int, nbytes: int) -> None:
-        watch(Advanced(name, subject, pixels, nbytes, 1, outcome.seconds, outcome.attempts))
-
-    yield advance
+    yield lambda *done, **more: watch(Advanced(name, subject, *done, **more))
     watch(PhaseFinished(name, subject, perf_counter() - begin))
+
+
+def reported(endings: Iterable[Ending], images: int, watch: Watcher) -> Iterator[Ending]:
+    """Yield the endings of so many images, as a phase that a watcher sees."""
+    with phase(watch, "images", COLLECTION, 0, images) as advance:
+        for ending in endings:
+            row = ending.row
+            pixels = (row.pixels or 0) + (row.nodata or 0)
+            advance(pixels, ending.nbytes, seconds=row.seconds or 0.0)
+            yield ending
 
 
 def _with_warnings(task: Callable[[Bundle], ValueT], bundle: Bundle) -> Warned[ValueT]:

@@ -16,6 +16,7 @@ from chunkmeans.features.scale import ChannelScale
 from chunkmeans.image.grid import Box
 from chunkmeans.sources.formats.npy import NpyImage
 from chunkmeans.steps.chunk import Chunk
+from chunkmeans.steps.plan import memory
 from chunkmeans.steps.plan.plan import looks_at, plan_image
 from chunkmeans.steps.segment.collect import collect_bundle
 from chunkmeans.steps.segment.shared import members, shared_means
@@ -232,14 +233,14 @@ def test_a_large_number_that_stands_for_no_data_is_no_fault(tmp_path):
 def test_an_image_that_memory_is_too_small_for_fails_alone(tmp_path, monkeypatch):
     all_jobs = jobs(tmp_path)
     expected = without(all_jobs, "image2")
-    plan_chunks = shared_means.plan_chunks
+    plan_chunks = memory.plan_chunks
 
     def tight(source, *rest):
         if source.info.shape == (14, 10):
             raise ConfigError("memory: a worker needs 9 MiB")
         return plan_chunks(source, *rest)
 
-    monkeypatch.setattr(shared_means, "plan_chunks", tight)
+    monkeypatch.setattr(memory, "plan_chunks", tight)
     found, model = pooled(all_jobs)
 
     assert found["image2"].state == "failed"

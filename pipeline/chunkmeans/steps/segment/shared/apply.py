@@ -187,5 +187,4 @@ def label_images(
     """Label images by a model that is there; yields how each ended, in any order."""
     members = yield from open_all(jobs, engine)
     members = yield from fitting(members, saved.refuse_other)
-    for ending, _ in label_members(members, fit_of(saved.model), engine, watch):
-        yield ending
+    yield from label_members(members, fit_of(saved.model), engine, watch)

@@ -7,16 +7,14 @@ from time import perf_counter
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ChunkmeansError
-from chunkmeans.events import COLLECTION, PhaseFinished, PhaseStarted, Watcher, ignore
-from chunkmeans.kmeans.exact.moments import Moments
+from chunkmeans.events import Watcher, ignore
 from chunkmeans.kmeans.fit import Fit
-from chunkmeans.results.store.store import image_path
 from chunkmeans.steps.job import Job, Opened
-from chunkmeans.steps.resume.catalog_rows import inputs_of, skipped_row
 from chunkmeans.steps.resume.completion import completed
-from chunkmeans.steps.resume.outcome import Ending, advanced, failed
+from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.segment.batches import guarded, map_batches
 from chunkmeans.steps.segment.one_image import scan_of, write_labels
+from chunkmeans.steps.segment.scan import reported
 
 
 def open_all(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list[Opened]]:
@@ -59,19 +57,14 @@ def fitting(
 
 def label_members(
     members: Sequence[Opened], fit: Fit, engine: Engine, watch: Watcher
-) -> Iterator[tuple[Ending, Moments | None]]:
-    """Label images by means that are there; yields how each ended, and its exact totals."""
-    begin = perf_counter()
-    watch(PhaseStarted("images", COLLECTION, 0, len(members)))
-    for ending, written in _labelled(members, fit, engine, watch):
-        watch(advanced(ending))
-        yield ending, written
-    watch(PhaseFinished("images", COLLECTION, perf_counter() - begin))
+) -> Iterator[Ending]:
+    """Label images by means that are there; yields how each ended, with its exact totals."""
+    return reported(_labelled(members, fit, engine, watch), len(members), watch)
 
 
 def _labelled(
     members: Sequence[Opened], fit: Fit, engine: Engine, watch: Watcher
-) -> Iterator[tuple[Ending, Moments | None]]:
+) -> Iterator[Ending]:
     if not members:
         return
     most = members[0].job.tuning.most_pixels_of_a_task(len(members), engine.size)
@@ -79,7 +72,7 @@ def _labelled(
     task = partial(label_small, fit=fit, memory=engine.size.of_one_task().memory)
     for outcome in map_batches(engine, task, small, name="label"):
         if outcome.error is not None:
-            yield failed(outcome.item[0].job, outcome.error, again=True), None
+            yield failed(outcome.item[0].job, outcome.error, again=True)
         else:
             yield from outcome.unwrap()
     for member in members:
@@ -87,38 +80,20 @@ def _labelled(
             yield from label_each([member], fit, engine, watch)
 
 
-def label_small(
-    members: tuple[Opened, ...], fit: Fit, memory: int
-) -> tuple[tuple[Ending, Moments | None], ...]:
+def label_small(members: tuple[Opened, ...], fit: Fit, memory: int) -> tuple[Ending, ...]:
     """Label a few small images whole: what one task does."""
     return tuple(label_each(members, fit, SerialEngine(memory=memory), ignore))
 
 
 def label_each(
     members: Sequence[Opened], fit: Fit, engine: Engine, watch: Watcher
-) -> Iterator[tuple[Ending, Moments | None]]:
-    """Label images one after the other; yields how each ended, and its exact totals."""
-    totals: dict[str, Moments] = {}
-
-    def written() -> Iterator[Ending]:
-        for member in members:
-            work = partial(_label, member, fit, engine, watch, totals)
-            yield guarded(member.job, work, again=True)
-
-    for ending in completed(members[0].job.output.store, written()):
-        yield ending, totals.get(ending.row.id) if ending.row.state != "failed" else None
+) -> Iterator[Ending]:
+    """Label images one after the other; yields how each ended, with its exact totals."""
+    written = (guarded(m.job, partial(_label, m, fit, engine, watch), again=True) for m in members)
+    return completed(members[0].job.output.store, written)
 
 
-def _label(
-    member: Opened, fit: Fit, engine: Engine, watch: Watcher, totals: dict[str, Moments]
-) -> Ending:
-    """Write the labels of one image by means that are there; its mark is not set yet."""
+def _label(member: Opened, fit: Fit, engine: Engine, watch: Watcher) -> Ending:
     begin = perf_counter()
-    job, source, nbytes = member.job, member.source, member.source.image.info.nbytes
-    done = write_labels(member, fit, None, scan_of(member, engine, watch, cached=False))
-    seconds = perf_counter() - begin
-    if not done.finished.model.counts.any():
-        job.output.store.delete(image_path(job.id))
-        return Ending(skipped_row(job, source, seconds), nbytes)
-    totals[job.id] = done.written
-    return Ending(done.finished.row(inputs_of(job), seconds), nbytes, mark=done.mark)
+    scan = scan_of(member, engine, watch, cached=False)
+    return write_labels(member, fit, None, scan, begin)

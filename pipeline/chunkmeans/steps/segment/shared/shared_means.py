@@ -5,11 +5,10 @@ cannot be read has no part in them: where one fails, the others are read again w
 """
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
-from typing import Any, Protocol
 
 from chunkmeans.engines.base import Engine, WorkerKilled
 from chunkmeans.engines.worker.attempt import attempt
@@ -19,14 +18,13 @@ from chunkmeans.features.validity import common
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.fit import check_magnitude
-from chunkmeans.kmeans.model import Model
-from chunkmeans.results.read.catalog import Row
 from chunkmeans.results.read.record import settings_fingerprint
 from chunkmeans.results.store.plain_json import plain
 from chunkmeans.steps.chunk import Bundle, Chunk, Input
 from chunkmeans.steps.job import Job, Opened
-from chunkmeans.steps.plan.memory import bundled, cut, plan_chunks
+from chunkmeans.steps.plan.memory import bundled, planned_chunks
 from chunkmeans.steps.resume.catalog_rows import skipped_row
+from chunkmeans.steps.resume.group_results import LedgerGroup
 from chunkmeans.steps.resume.inventory import POOL, pool_of
 from chunkmeans.steps.resume.outcome import Ending, failed
 from chunkmeans.steps.resume.saved import Saved, subject_of
@@ -87,24 +85,8 @@ def read_through(bundle: Bundle) -> None:
             pass
 
 
-class GroupResults(Protocol):
-    """Where a pooled fit leaves its model, and finds what was labelled by it before."""
-
-    def whole(self, pool: str, jobs: Sequence[Job]) -> Sequence[Row]:
-        """Return the rows of `jobs`, if the model is of `pool` and so are the labels of all."""
-        ...
-
-    def begin(self, pool: str, jobs: Iterable[Job]) -> Mapping[str, tuple[Row, Moments]]:
-        """Return the rows and exact totals of `jobs` that are labelled by means of `pool`."""
-        ...
-
-    def keep(self, model: Model, attributes: Mapping[str, Any]) -> None:
-        """Take the model of all images."""
-        ...
-
-
 def segment_collection(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: GroupResults
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: LedgerGroup
 ) -> Iterator[Ending]:
     """Segment all images with one set of means; yields how each ended.
 
@@ -135,7 +117,7 @@ def segment_collection(
 
 
 def _segment(
-    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: GroupResults
+    jobs: Sequence[Job], engine: Engine, watch: Watcher, results: LedgerGroup
 ) -> Iterator[Ending]:
     """Do what `segment_collection` does, but raise what concerns all images."""
     output = jobs[0].output
@@ -154,7 +136,7 @@ def _segment(
     # every store records to which pool its labels belong
     members = [replace(m, job=m.job.with_attributes(**{POOL: pool})) for m in members]
     settings = members[0].job.settings
-    chunks = chain.from_iterable(_chunks(member, engine) for member in members)
+    chunks = chain.from_iterable(planned_chunks(m, engine.size, COLLECTION) for m in members)
     scan = Scan(engine, COLLECTION, bundled(chunks, engine.size), watch)
     fit = iterate(scan, collected, settings, saved.fit(settings))
     engine.release(COLLECTION)  # labelling reads image by image, in chunks of another shape
@@ -163,12 +145,14 @@ def _segment(
         yield Ending(row)
         total = merge_counted(total, written)
     left, whole = [member for member in members if member.job.id not in before], True
-    for ending, counted in label_members(left, fit, engine, watch):
+    for ending in label_members(left, fit, engine, watch):
         yield ending
-        total = merge_counted(total, counted)
+        total = merge_counted(total, ending.written)
         whole = whole and ending.row.state != "failed"
     if total is not None:
-        results.keep(fit.model(total), {POOL: pool, "pixels": pixel_type(members[0].source)})
+        source = members[0].source
+        pixels = {"dtype": str(source.dtype), "channels": source.info.channels}
+        results.keep(fit.model(total), {POOL: pool, "pixels": pixels})
     if whole:  # else the next run labels the rest, by these means
         saved.finish(samples=output.samples)
 
@@ -178,11 +162,6 @@ def pool_name(members: Sequence[Opened]) -> str:
     settings = members[0].job.output.attributes.get("settings", {})
     images = ((m.job.id, m.source.fingerprint, plain(m.job.options.channels)) for m in members)
     return pool_of(settings_fingerprint(settings), members[0].job.initial_means, images)
-
-
-def pixel_type(source: Input) -> dict[str, Any]:
-    """Return what a model records of the pixels that it is of."""
-    return {"dtype": str(source.dtype), "channels": source.info.channels}
 
 
 def read_members(
@@ -226,7 +205,9 @@ def _poolable(opened: Sequence[Opened], engine: Engine) -> Generator[Ending, Non
 
     alike = yield from fitting(opened, as_most)
     # planned in the type of all, and then in that of those which memory is enough for
-    able = yield from fitting(_of_one_type(alike), lambda member: _chunks(member, engine))
+    able = yield from fitting(
+        _of_one_type(alike), lambda member: planned_chunks(member, engine.size, COLLECTION)
+    )
     return _of_one_type(able)
 
 
@@ -238,13 +219,6 @@ def _of_one_type(members: Sequence[Opened]) -> list[Opened]:
     return [replace(m, source=replace(m.source, dtype=dtype)) for m in members]
 
 
-def _chunks(member: Opened, engine: Engine) -> list[Chunk]:
-    """Return the chunks of an image; raises a `ConfigError` if the memory is too small for it."""
-    source, mean_image = member.source, member.job.output.mean_image
-    shape, need = plan_chunks(source, member.layout, engine.size, mean_image)
-    return cut(source, shape, need.cache_bytes, COLLECTION)
-
-
 def _read(
     members: Sequence[Opened], engine: Engine, watch: Watcher, saved: SavedSamples
 ) -> Mapping[str, Exception]:
@@ -253,7 +227,7 @@ def _read(
     What a batch of chunks leaves is saved, unless a chunk of it failed.
     """
     saved.recall([member.source for member in members])
-    every = chain.from_iterable(_chunks(member, engine) for member in members)
+    every = chain.from_iterable(planned_chunks(m, engine.size, COLLECTION) for m in members)
     left = bundled(saved.missing(every), engine.size)
     broken: dict[str, Exception] = {}
     if not left:
