@@ -35,7 +35,7 @@ def test_a_config_names_it_as_any_other():
 
 def test_one_that_cannot_be_imported_is_an_error_that_names_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "toy_engine", None)
-    with pytest.raises(ConfigError, match=r"toy_engine:Toy, installed for .*'toy', cannot be impo"):
+    with pytest.raises(ConfigError, match=r"the kind 'toy_engine:Toy' for 'toy' cannot be impo"):
         open_engine("toy")
 
 

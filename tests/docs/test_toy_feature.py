@@ -96,7 +96,7 @@ def test_a_feature_that_is_not_there_is_refused_by_name(tmp_path, installed):
         results={"path": str(tmp_path / "out")},
         features={"use": ["sobel"]},
     )
-    with pytest.raises(ConfigError, match=r"no feature 'sobel'; known here: surroundings"):
+    with pytest.raises(ConfigError, match=r"no feature 'sobel'; known are surroundings"):
         run(config)
     with pytest.raises(ConfigError, match=r"'scale' has a key of its own, features\.scale"):
         run(config.model_copy(update={"features": config.features.model_copy(

@@ -28,9 +28,9 @@ class Toy(ClusterKind):
     dask = DaskClass("toy_cluster", "ToyCluster", install="toy-cluster")
     unused = ("security",)
 
-    def refuse_exposed(self, options: Mapping[str, Any]) -> None:
-        """Fill in where it listens, then refuse a network without TLS as every kind does."""
-        super().refuse_exposed({"host": "127.0.0.1", **options})
+    def arguments(self, options: dict[str, Any], security: Any) -> dict[str, Any]:
+        """Have it listen on loopback, unless the config says where."""
+        return super().arguments({"host": "127.0.0.1", **options}, security)
 
     def each_worker(self, given: Mapping[str, Any]) -> tuple[int, int | None]:
         """Return the threads of a worker, and its bytes, which this class does not bound."""

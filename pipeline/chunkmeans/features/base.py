@@ -63,7 +63,9 @@ class Feature:
         return values
 
     def weights(self, collected: Collected) -> Floats | None:
-        """Return what each channel is multiplied by in distances, (c,); None: nothing.
+        """Return what each channel of the samples is multiplied by in distances, (c,).
+
+        None: nothing.
 
         Parameters
         ----------
@@ -72,13 +74,22 @@ class Feature:
         """
         return None
 
-    def check(self, channels: int) -> None:
-        """Refuse samples of so many channels before they are read.
+    def check_weights(self, channels: int) -> None:
+        """Refuse samples of so many channels, which come out, if they cannot be weighed.
 
         Raises
         ------
         ConfigError
-            If the parameters do not fit them.
+            If given weights are not one per channel.
+        """
+
+    def check(self, channels: int) -> None:
+        """Refuse pixels of so many channels, which go in, before they are read.
+
+        Raises
+        ------
+        ConfigError
+            If the feature, or its parameters, do not fit them.
         """
 
 
@@ -94,6 +105,7 @@ class FeatureChain:
             return info
         channels, dtype = info.channels, info.dtype
         for step in self.steps:
+            step.check(channels)
             channels, dtype = step.channels(channels), np.dtype(step.dtype(dtype))
         names = info.channel_names if channels == info.channels else ()
         return replace(info, channels=channels, dtype=dtype, channel_names=names, nodata=())
@@ -123,7 +135,7 @@ class FeatureChain:
             weights = weights if found is None else weights * found
         return weights
 
-    def check(self, channels: int) -> None:
-        """Refuse samples of so many channels; raises a `ConfigError` as `Feature.check` does."""
+    def check_weights(self, channels: int) -> None:
+        """Refuse samples of so many channels; raises as `Feature.check_weights` does."""
         for step in self.steps:
-            step.check(channels)
+            step.check_weights(channels)

@@ -38,7 +38,7 @@ class ChannelScale(Feature):
         weights[spread > 0] = 1.0 / np.maximum(spread[spread > 0], np.finfo(np.float64).tiny)
         return weights
 
-    def check(self, channels: int) -> None:
+    def check_weights(self, channels: int) -> None:
         """Refuse given weights that are not one per channel."""
         if isinstance(self.by, tuple) and len(self.by) != channels:
             raise ConfigError(

@@ -29,7 +29,7 @@ class Scaling(Protocol):
         """Return what each channel is multiplied by in distances, (c,)."""
         ...
 
-    def check(self, channels: int) -> None:
+    def check_weights(self, channels: int) -> None:
         """Refuse so many channels, by a `ConfigError`, if they cannot be weighed."""
         ...
 
@@ -217,7 +217,7 @@ def check_channels(settings: FitSettings, channels: int) -> None:
         If there is not one number per channel.
     """
     if settings.scale is not None:
-        settings.scale.check(channels)
+        settings.scale.check_weights(channels)
     if not isinstance(settings.init, str):
         shape = np.shape(settings.init)
         if len(shape) != 2 or shape[1] != channels:

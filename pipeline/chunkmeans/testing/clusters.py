@@ -44,6 +44,8 @@ class ClusterKindTests:
     """Whether its size is known without a scheduler that runs."""
     script: ClassVar[bool] = False
     """Whether it has a job script, or specification."""
+    exposed: ClassVar[bool] = False
+    """Whether it listens on a network, so that these options alone are refused."""
     starts: ClassVar[bool] = False
     """Whether a test may start it, on this machine, with two workers or fewer."""
 
@@ -88,6 +90,15 @@ class ClusterKindTests:
         assert size.threads >= size.workers
         assert 2**20 < size.memory <= 2**31
         assert not size.assumed, "the memory was given"
+
+    @pytest.mark.usefixtures("installed", "nothing_starts")
+    def test_without_insecure_it_is_refused_only_where_it_listens_on_a_network(self) -> None:
+        section = self.section(insecure=False)
+        if self.exposed:
+            with pytest.raises(ConfigError, match=r"would listen on .* without TLS"):
+                job_script(section)
+        else:
+            job_script(section)
 
     @pytest.mark.usefixtures("installed", "nothing_starts")
     def test_its_script_is_shown_and_not_submitted(

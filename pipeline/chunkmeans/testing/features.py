@@ -1,12 +1,14 @@
 """What every feature keeps to, as tests to inherit."""
 
 import pickle
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from chunkmeans.errors import ConfigError
 from chunkmeans.features.base import Feature, FeatureChain
 from chunkmeans.features.validity import Sampled, sample
 from chunkmeans.image.grid import Box, split
@@ -23,9 +25,9 @@ _EDGES = [1, 3, 100]
 class FeatureTests:
     """Inherit, and give the fixture `feature`; `channels` and `dtypes` say what it is made for."""
 
-    channels = (1, 3)
-    """Numbers per pixel of the images that it is tried on."""
-    dtypes = ("uint8", "int16", "float32")
+    channels: tuple[int, ...] = (1, 3)
+    """Numbers of channels of the images that it is tried on."""
+    dtypes: tuple[str, ...] = ("uint8", "int16", "float32")
     """Their types."""
 
     @pytest.fixture
@@ -68,6 +70,15 @@ class FeatureTests:
             assert found.shape == (*shape, feature.channels(values.shape[-1]))
             assert found.dtype == feature.dtype(values.dtype)
             canonical(found.dtype)  # a type that can be segmented
+
+    def test_it_takes_the_channels_that_it_is_tried_on(self, feature: Feature) -> None:
+        """`check` refuses none of `channels`; what it does refuse is a `ConfigError`."""
+        for channels in self.channels:
+            feature.check(channels)
+            assert feature.channels(channels) >= 1
+        for channels in set(range(1, 6)) - set(self.channels):
+            with suppress(ConfigError):
+                feature.check(channels)
 
     def test_it_is_pure(self, feature: Feature, shape: tuple[int, ...]) -> None:
         """The same numbers again, of an array that it must not write to, in any order in memory."""

@@ -3,9 +3,40 @@
 import pytest
 from chunkmeans.config import Cluster
 from chunkmeans.engines import engine_size, job_script, open_engine
+from chunkmeans.engines.clusters.dask_class import DaskClass
+from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.security import is_loopback, refuse_listening
+from chunkmeans.engines.kind import Request
 from chunkmeans.errors import ConfigError
 from distributed.deploy import LocalCluster
+
+
+class Unstated(ClusterKind):
+    dask = DaskClass("distributed", "LocalCluster")
+
+
+class Stated(Unstated):
+    def arguments(self, options, security):
+        return super().arguments({"host": "127.0.0.1", **options}, security)
+
+
+def request(**options):
+    return Request(Cluster(options=options), 2**31)
+
+
+def test_a_kind_whose_class_listens_where_it_likes_is_refused():
+    with pytest.raises(ConfigError, match="would listen on every network without TLS"):
+        Unstated(request()).size()
+
+
+def test_what_a_kind_fills_in_is_what_is_checked_and_what_its_class_gets():
+    given = Stated(request()).planned_arguments()
+    assert given["host"] == "127.0.0.1"
+    assert given["worker_dashboard_address"] == "127.0.0.1:0"
+    assert given["dashboard_address"].startswith("127.0.0.1:")
+    with pytest.raises(ConfigError, match=r"would listen on 0\.0\.0\.0 without TLS"):
+        Stated(request(host="0.0.0.0")).size()
+
 
 NETWORK = r"would listen on (tcp://)?(0\.0\.0\.0|every network)"
 

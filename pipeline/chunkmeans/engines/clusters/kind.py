@@ -13,6 +13,7 @@ from chunkmeans.engines.clusters import opening
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.scaling import refuse_wrong_scaling
 from chunkmeans.engines.clusters.security import (
+    LOOPBACK,
     dashboard_here,
     refuse_exposed,
     refuse_listening,
@@ -27,6 +28,7 @@ from chunkmeans.engines.machine import free_memory
 from chunkmeans.engines.options import arguments, refuse_unknown, takes_any
 from chunkmeans.errors import ConfigError
 
+_WORKER_DASHBOARD = {"worker_dashboard_address": f"{LOOPBACK}:0"}
 _OURS = {"asynchronous", "loop", "security", "n_workers"}
 """Arguments of Dask's classes that are given by us, or by other keys of the section."""
 
@@ -87,7 +89,7 @@ class ClusterKind(EngineKind):
         with ExitStack() as stack:
             stack.enter_context(configured(section.dask_config))
             security = security_of(section, temporary=self.temporary_certificates)
-            given = self.arguments(self.checked(), security)
+            given = self.given(security)
             timeout = max(section.wait.timeout, LEAST_TIMEOUT)
             cluster = opening.start_cluster(kind, self.load(), given, timeout)
             stack.callback(opening.close_cluster, cluster)
@@ -128,17 +130,18 @@ class ClusterKind(EngineKind):
         cls = self.load()
         return None if self.any_option and takes_any(cls) else arguments(cls)
 
-    def refuse_exposed(self, options: Mapping[str, Any]) -> None:
-        """Refuse options by which anything would listen on a network without TLS."""
-        refuse_exposed(self.section, options.get("host"), options.get("interface"))
-        refuse_listening(self.section, options)
+    def refuse_exposed(self, given: Mapping[str, Any]) -> None:
+        """Refuse arguments by which anything would listen on a network without TLS."""
+        refuse_exposed(self.section, given.get("host"), given.get("interface"))
+        refuse_listening(self.section, given)
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return what the class is called with: the options, and ours that they leave open."""
         cls = self.load()
         taken = arguments(cls)
-        if not self.section.insecure and "dashboard_address" in taken:
-            options.setdefault("dashboard_address", dashboard_here())  # Dask's is every network
+        if not self.section.insecure:  # Dask's dashboards are for every network
+            dashboards = {"dashboard_address": dashboard_here(), **_WORKER_DASHBOARD}
+            options = {**{k: v for k, v in dashboards.items() if k in taken}, **options}
         if security is not None:
             if "security" not in taken and not takes_any(cls):
                 raise ConfigError(f"cluster.security: {cls.__name__} takes none")
@@ -179,19 +182,26 @@ class ClusterKind(EngineKind):
         section, options = self.section, dict(self.section.options)
         names = self.options_known()
         if names is not None:
-            names = names - _OURS - self.refused | self.known
+            names = names - _OURS - set(self.refused) | set(self.known)
             refuse_unknown(options, names, section.kind)
-        self.refuse_exposed(options)
+        refuse_listening(section, options)
         if self.scaled_by_number and isinstance(section.scale, Mapping):
             raise ConfigError(f"cluster.scale: kind {section.kind} takes a number of workers")
         refuse_wrong_scaling(section, self.load())
         return options
 
+    def given(self, security: Security | None) -> dict[str, Any]:
+        """Return what the class is called with, once it is checked that nothing is exposed."""
+        given = self.arguments(self.checked(), security)
+        # not the options alone: what is filled in, or left to the class, listens as well
+        self.refuse_exposed(given)
+        return given
+
     def planned_arguments(self) -> dict[str, Any]:
         """Return what the class would be called with; no certificates are made."""
         temporary = self.temporary_certificates
         security = security_of(self.section, temporary=temporary, planned=True)
-        return self.arguments(self.checked(), security)
+        return self.given(security)
 
     def first_workers(self) -> Any:
         """Return how many workers to ask for, a number or what the class's `scale` takes."""

@@ -38,15 +38,18 @@ class TestSchedulerFile(TestAddress):
 
 
 class TestSsh(ClusterKindTests):
+    exposed = True
     kind = ssh.Ssh
     options = {"hosts": ["127.0.0.1", "127.0.0.1"]}
 
 
 class TestMpi(ClusterKindTests):
+    exposed = True
     kind = mpi.Mpi
 
 
 class TestKubernetes(ClusterKindTests):
+    exposed = True
     kind = kubernetes.Kubernetes
     script = True
 
@@ -73,6 +76,7 @@ class TestCustom(ClusterKindTests):
 
 
 class _Jobs(ClusterKindTests):
+    exposed = True
     options = {"cores": 1, "memory": "1GiB", "log_directory": "logs"}
     script = True
 

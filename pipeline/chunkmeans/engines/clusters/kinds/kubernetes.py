@@ -33,7 +33,7 @@ class Kubernetes(ClusterKind):
 
     def open(self) -> DaskEngine:
         """Open an engine on new pods, if there is a Kubernetes that answers."""
-        self.checked()
+        self.planned_arguments()  # refused before the wait
         _await_api(max(self.section.wait.timeout, LEAST_TIMEOUT))
         return super().open()
 
