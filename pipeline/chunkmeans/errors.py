@@ -77,7 +77,7 @@ def _restored(
 
 
 def _sendable(cause: BaseException | None) -> BaseException | None:
-    """Return an error of somebody else if it survives being sent, else None."""
+    """Return an error of another package if it survives being sent, else None."""
     try:
         pickle.loads(pickle.dumps(cause))
     except Exception:  # whatever a foreign class does when it is pickled

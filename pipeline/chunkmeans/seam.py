@@ -46,12 +46,12 @@ class Seam(Generic[MemberT]):
             known = f"known are {', '.join(points)}" if points else "none is installed"
             hint = f"did you mean {near[0]}?" if near else known
             raise ConfigError(f"{self._at}there is no {self.what} {name!r}; {hint}")
-        told = f"{self._at}the {self.what} {points[name].value!r} for {name!r}"
+        described = f"{self._at}the {self.what} {points[name].value!r} for {name!r}"
         try:
             found = points[name].load()
         except Exception as error:  # whatever the import of another package raises
-            raise ConfigError(f"{told} cannot be imported: {error}") from error
-        check_member(found, self.base, told)
+            raise ConfigError(f"{described} cannot be imported: {error}") from error
+        check_member(found, self.base, described)
         member: type[MemberT] = found
         return member
 
@@ -65,12 +65,12 @@ class Seam(Generic[MemberT]):
         return {point.name: point for point in (*own, *installed, *own)}
 
 
-def check_member(found: object, base: type[Any], told: str) -> None:
+def check_member(found: object, base: type[Any], described: str) -> None:
     """Refuse what is no subclass of `base`, or one that lacks something of it.
 
     Parameters
     ----------
-    told
+    described
         What it is and where it comes from, for the message.
 
     Raises
@@ -80,7 +80,7 @@ def check_member(found: object, base: type[Any], told: str) -> None:
     """
     place = f"{base.__module__}.{base.__qualname__}"
     if not (isclass(found) and issubclass(found, base)):
-        raise ConfigError(f"{told} is not a subclass of {place}; its author has to mend that")
+        raise ConfigError(f"{described} is not a subclass of {place}; its author has to mend that")
     if isabstract(found):
         missing = ", ".join(sorted(getattr(found, "__abstractmethods__")))  # noqa: B009
-        raise ConfigError(f"{told} lacks {missing} of {place}; its author has to mend that")
+        raise ConfigError(f"{described} lacks {missing} of {place}; its author has to mend that")

@@ -181,14 +181,14 @@ def _installed() -> dict[str, EntryPoint]:
 
 def _load(point: EntryPoint) -> Opener:
     """Import an installed source."""
-    told = f"the installed source {point.value!r} for {point.name!r}"
+    place = f"the installed source {point.value!r} for {point.name!r}"
     try:
         found = point.load()
     except Exception as error:
-        raise SourceError(f"{told} cannot be imported: {error}") from error
+        raise SourceError(f"{place} cannot be imported: {error}") from error
     if isclass(found):  # else a function that returns an image
         try:
-            check_member(found, Image, told)
+            check_member(found, Image, place)
         except ConfigError as error:
             raise SourceError(str(error)) from error
     return cast("Opener", found)
