@@ -93,7 +93,7 @@ def run(
 
 
 # public: each argument is one thing a user may ask for, by keyword
-def apply(
+def apply(  # noqa: PLR0913
     model: str | Config,
     images: str | Sequence[str],
     output: str,
@@ -248,7 +248,7 @@ def export(
 
 
 # public: each argument is one thing a user may ask for, by keyword
-def segment(
+def segment(  # noqa: PLR0913
     image: Any,
     k: int | None = None,
     *,

@@ -39,7 +39,7 @@ class SampleSource(Protocol):
         ...
 
 
-def lloyd(  # eight parameters: the algorithm's own, in the book's words
+def lloyd(  # noqa: PLR0913 (the algorithm's own parameters, in the book's words)
     means: Floats,
     source: SampleSource,
     whole: Moments,
