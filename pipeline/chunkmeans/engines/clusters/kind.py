@@ -88,8 +88,9 @@ class ClusterKind(EngineKind):
         section, kind = self.section, self.section.kind
         with ExitStack() as stack:
             stack.enter_context(configured(section.dask_config))
+            options = self.checked()  # refused before certificates are made
             security = security_of(section, temporary=self.temporary_certificates)
-            given = self.given(security)
+            given = self.given(options, security)
             timeout = max(section.wait.timeout, LEAST_TIMEOUT)
             cluster = opening.start_cluster(kind, self.load(), given, timeout)
             stack.callback(opening.close_cluster, cluster)
@@ -190,18 +191,17 @@ class ClusterKind(EngineKind):
         refuse_wrong_scaling(section, self.load())
         return options
 
-    def given(self, security: Security | None) -> dict[str, Any]:
+    def given(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return what the class is called with, once it is checked that nothing is exposed."""
-        given = self.arguments(self.checked(), security)
+        given = self.arguments(options, security)
         # not the options alone: what is filled in, or left to the class, listens as well
         self.refuse_exposed(given)
         return given
 
     def planned_arguments(self) -> dict[str, Any]:
         """Return what the class would be called with; no certificates are made."""
-        temporary = self.temporary_certificates
-        security = security_of(self.section, temporary=temporary, planned=True)
-        return self.given(security)
+        options, temporary = self.checked(), self.temporary_certificates
+        return self.given(options, security_of(self.section, temporary=temporary, planned=True))
 
     def first_workers(self) -> Any:
         """Return how many workers to ask for, a number or what the class's `scale` takes."""
