@@ -113,7 +113,7 @@ def merged_boxes(boxes: Iterable[Box]) -> list[Box]:
 
     Boxes must not overlap. A stretch of a grid in C order becomes a handful.
 
-    >>> [str(b) for b in joined(split(Box((0, 0), (4, 6)), (2, 2)))]
+    >>> [str(b) for b in merged_boxes(split(Box((0, 0), (4, 6)), (2, 2)))]
     ['[0:4, 0:6]']
     """
     found = list(boxes)

@@ -54,7 +54,7 @@ def gdal_nodata(text: str, dtype: np.dtype[Any]) -> float | int | None:
     ValueError
         If `text` is not a number.
 
-    >>> nodata("-9999", np.dtype("i2")), nodata("-9999", np.dtype("u1"))
+    >>> gdal_nodata("-9999", np.dtype("i2")), gdal_nodata("-9999", np.dtype("u1"))
     (-9999, None)
     """
     text = text.strip().rstrip("\0").replace(",", ".")
