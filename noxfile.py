@@ -38,7 +38,9 @@ def tests(session: nox.Session) -> None:
 def full(session: nox.Session) -> None:
     """Run what the default leaves out: full products, benchmark bodies, more examples."""
     chosen = "(full or bench or hypothesis) and not slow and not cluster"
-    session.run("pytest", "--hypothesis-profile=ci", "-m", chosen, *session.posargs)
+    session.run(
+        "pytest", "--hypothesis-profile=ci", "--timeout=1800", "-m", chosen, *session.posargs
+    )
 
 
 @nox.session
