@@ -60,9 +60,11 @@ class Seam(Generic[MemberT]):
         return f"{self.where}: " if self.where else ""
 
     def _points(self) -> dict[str, EntryPoint]:
-        own = [EntryPoint(name, place, self.groups[0]) for name, place in self.own.items()]
-        installed = [point for group in self.groups for point in entry_points(group=group)]
-        return {point.name: point for point in (*own, *installed, *own)}
+        points = {name: EntryPoint(name, at, self.groups[0]) for name, at in self.own.items()}
+        for group in self.groups:
+            for point in entry_points(group=group):
+                points.setdefault(point.name, point)
+        return points
 
 
 def check_member(found: object, base: type[Any], described: str) -> None:

@@ -1,6 +1,7 @@
 """Which feature has which name.
 
-A feature is one line of `FEATURES`. Another package adds one by an entry point of the group
+A feature is one line of `FEATURES`, or of `OWN_KEYS` if its parameters stand in the config, where
+what plans a run makes it. Another package adds one by an entry point of the group
 ``chunkmeans.features``, whose name is the feature's and whose value is its class. Nothing of a
 feature is imported before it is asked for.
 """
@@ -11,9 +12,7 @@ from chunkmeans.errors import ConfigError
 from chunkmeans.features.base import Feature, FeatureChain
 from chunkmeans.seam import Seam
 
-OWN_KEYS = {
-    "scale": "chunkmeans.features.scale:ChannelScale",
-}
+OWN_KEYS = ("scale",)
 """Features that have a key of their own in the config, with their parameters."""
 FEATURES = Seam[Feature]("feature", Feature, {}, ("chunkmeans.features",), "features.use")
 """Those that ``features.use`` names, of other packages included."""

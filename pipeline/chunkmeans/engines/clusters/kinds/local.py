@@ -11,7 +11,7 @@ from distributed.deploy.utils import nprocesses_nthreads
 from chunkmeans.engines.base import Size
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind, Workers
-from chunkmeans.engines.clusters.security import LOOPBACK, dashboard_here, refuse_listening
+from chunkmeans.engines.clusters.security import LOOPBACK, dashboard_here
 from chunkmeans.engines.machine import cores, free_memory
 from chunkmeans.engines.options import arguments, count
 from chunkmeans.errors import ConfigError
@@ -75,10 +75,6 @@ class Local(ClusterKind):
     def options_known(self) -> set[str]:
         """Return the arguments of the class, and of the workers that it starts."""
         return arguments(LocalCluster, Nanny, Worker)
-
-    def refuse_exposed(self, options: Mapping[str, Any]) -> None:
-        """Refuse options that listen on a network; without one, loopback is taken."""
-        refuse_listening(self.section, options)
 
     def _layout(self, options: dict[str, Any]) -> tuple[int, int, int]:
         """Return bytes and number of the workers, and threads of each; without them in `options`.
