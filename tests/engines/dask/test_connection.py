@@ -4,7 +4,13 @@ import socket
 from types import SimpleNamespace
 
 import pytest
-from chunkmeans.engines.dask.connection import CHECK_INTERVAL, Connection, NoWorkers, await_answer
+from chunkmeans.engines.dask.connection import (
+    CHECK_INTERVAL,
+    Connection,
+    NoWorkers,
+    Workers,
+    await_answer,
+)
 from chunkmeans.errors import ClusterError
 from distributed.scheduler import NoValidWorkerError
 from distributed.security import Security
@@ -32,7 +38,7 @@ def connection(monkeypatch):
         nthreads=lambda **_: {"w": 1},
         run_on_scheduler=lambda *_, **__: None,
     )
-    return Connection(client, wait=1)
+    return Connection(client, 1, Workers())
 
 
 def test_a_scheduler_that_does_not_answer_is_an_error_that_says_how_to_go_on(connection):

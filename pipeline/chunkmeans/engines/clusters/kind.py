@@ -1,8 +1,7 @@
 """A kind of Dask clusters: how one is opened, sized and secured, with defaults for each step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,7 +18,7 @@ from chunkmeans.engines.clusters.security import (
     refuse_listening,
     security_of,
 )
-from chunkmeans.engines.dask.connection import DEFAULT_ADVICE, LEAST_TIMEOUT, Connection
+from chunkmeans.engines.dask.connection import DEFAULT_ADVICE, LEAST_TIMEOUT, Connection, Workers
 from chunkmeans.engines.dask.engine import DaskEngine
 from chunkmeans.engines.dask.same_code import refuse_other_code
 from chunkmeans.engines.dask.settings import configured, refuse_flat_settings
@@ -31,22 +30,6 @@ from chunkmeans.errors import ConfigError
 _WORKER_DASHBOARD = {"worker_dashboard_address": f"{LOOPBACK}:0"}
 _OURS = {"asynchronous", "loop", "security", "n_workers"}
 """Arguments of Dask's classes that are given by us, or by other keys of the section."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """What is known of the workers of a cluster that is open."""
-
-    first: int = 1
-    """With how many to begin, unless the config says so."""
-    planned: int = 0
-    """How many there will be, for the plan; at least those that are there count."""
-    memory: int | None = None
-    """Bytes that each may use; None: what it was started with."""
-    replace: Callable[[], object] | None = None
-    """Starts others for those that Dask gave up; None: not ours to start."""
-    advice: str = DEFAULT_ADVICE
-    """What to do where there is none."""
 
 
 class ClusterKind(EngineKind):
@@ -210,7 +193,7 @@ class ClusterKind(EngineKind):
     def engine(self, client: Client, stack: ExitStack, workers: Workers) -> DaskEngine:
         """Return an engine on the workers of a client; closing it closes what is on `stack`."""
         wait = self.section.wait
-        connection = Connection(client, wait.timeout, workers.replace, workers.advice)
+        connection = Connection(client, wait.timeout, workers)
         connection.await_workers(wait.workers or workers.first)
         if self.foreign:
             refuse_other_code(client, wait.timeout, self.request.notify)
@@ -220,7 +203,6 @@ class ClusterKind(EngineKind):
         return DaskEngine(
             connection,
             memory=min(workers.memory or smallest, smallest),
-            planned=workers.planned,
             dashboard=opening.dashboard_of(client, on_loopback),
-            on_close=stack.pop_all().close,
+            opened=stack.pop_all(),
         )

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from queue import Empty, SimpleQueue
 from time import monotonic, sleep
@@ -45,6 +46,23 @@ class NoWorkers(ClusterError):
     """There has been no worker for too long."""
 
 
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What is known of the workers of a cluster that is open."""
+
+    first: int = 1
+    """With how many to begin, unless the config says so."""
+    planned: int = 0
+    """How many there will be, for the plan; at least those that are there count."""
+    memory: int | None = None
+    """Bytes that each may use; None: what it was started with."""
+    replace: Callable[[], object] | None = None
+    """Called now and then while workers are missing, to start others for those that Dask gave
+    up; must do nothing where it gave up none. None: not ours to start."""
+    advice: str = DEFAULT_ADVICE
+    """What to do where there is none, for the error that says so."""
+
+
 class Connection:
     """A client that raises `ClusterError` where Dask would wait for ever. Thread-safe.
 
@@ -54,21 +72,14 @@ class Connection:
         A client of the scheduler.
     wait
         Seconds to wait for a worker while there is none, and for an answer of the scheduler.
-    replace
-        Called now and then while workers are missing, to start others for those that Dask gave
-        up; must do nothing where it gave up none. None: the workers are not ours to start.
-    advice
-        What to do where there is no worker, for the error that says so.
+    workers
+        What is known of the workers.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        wait: float,
-        replace: Callable[[], object] | None = None,
-        advice: str = DEFAULT_ADVICE,
-    ) -> None:
-        self.client, self.wait, self.replace, self.advice = client, wait, replace, advice
+    def __init__(self, client: Client, wait: float, workers: Workers) -> None:
+        self.client, self.wait, self.workers = client, wait, workers
+        self.timeout = max(wait, LEAST_TIMEOUT)
+        """Seconds that the scheduler has for an answer."""
         self.reports = TaskReports(client)
         """Outcomes that tasks send ahead of their values."""
         self.most_workers = 0
@@ -78,11 +89,6 @@ class Connection:
         self.threads: Mapping[str, int] = {}
         """Threads of every worker, by its address, at the last check."""
         self._submissions = count(1)
-
-    @property
-    def timeout(self) -> float:
-        """Seconds that the scheduler has for an answer."""
-        return max(self.wait, LEAST_TIMEOUT)
 
     def await_workers(self, count: int = 1) -> None:
         """Return when there are `count` workers, or after the time to wait if there is any."""
@@ -114,8 +120,8 @@ class Connection:
         except (*_LOST, OSError) as error:
             self._raise_lost(error)
         self.most_workers = max(self.most_workers, len(threads))
-        if len(threads) < self.most_workers and self.replace is not None:
-            self.replace()
+        if len(threads) < self.most_workers and self.workers.replace is not None:
+            self.workers.replace()
         if threads:
             if threads.keys() != self.threads.keys():
                 self._run_on_scheduler(_run_elsewhere)
@@ -124,7 +130,7 @@ class Connection:
         if monotonic() - since > self.wait:
             raise NoWorkers(
                 f"the scheduler at {self.address} has had no worker for {self.wait:g} seconds; "
-                f"{self.advice}; {HOW_TO_RESUME}"
+                f"{self.workers.advice}; {HOW_TO_RESUME}"
             )
         return since
 

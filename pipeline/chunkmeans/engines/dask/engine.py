@@ -7,7 +7,7 @@ the other items of that worker are not lost with it.
 """
 
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import reduce
 from importlib.util import find_spec
 from itertools import islice
@@ -56,29 +56,22 @@ class DaskEngine(Engine):
         To the scheduler, with a worker or more.
     memory
         Bytes a worker may use.
-    planned
-        How many workers there will be: work is cut for them, though some are yet to come.
     dashboard
         URL of Dask's dashboard, "" without.
-    on_close
-        Called by `close`, to close client and cluster.
+    opened
+        What `close` closes: client and cluster.
     """
 
     apart = True
 
     def __init__(
-        self,
-        connection: Connection,
-        *,
-        memory: int,
-        planned: int = 0,
-        dashboard: str = "",
-        on_close: Callable[[], None] | None = None,
+        self, connection: Connection, *, memory: int, dashboard: str, opened: ExitStack
     ) -> None:
         self.memory, self.dashboard = memory, dashboard
-        self._connection, self._on_close = connection, on_close
+        self._connection, self._opened = connection, opened
         threads = connection.threads.values()
-        missing = max(0, planned - len(threads))
+        # work is cut for those that are yet to come as well
+        missing = max(0, connection.workers.planned - len(threads))
         self.workers = len(threads) + missing
         self.threads = sum(threads) + missing * max(threads)
         # by family, then hash: a key may be long
@@ -89,7 +82,8 @@ class DaskEngine(Engine):
         self, task: Callable[[ItemT], ValueT], items: Iterable[ItemT], *, name: str
     ) -> Iterator[Outcome[ItemT, ValueT]]:
         """Yield an outcome per item as they come in; at most two a thread are in flight."""
-        in_flight = InFlight(self._connection, task, name, keep=False, memory=self.memory)
+        sent = serialize(task)
+        in_flight = InFlight(self._connection, sent, name, keep=False, memory=self.memory)
         with closing(in_flight.outcomes(items)) as outcomes:
             for outcome, future in outcomes:
                 future.release()
@@ -111,12 +105,12 @@ class DaskEngine(Engine):
         """
         if not items:
             raise ValueError("nothing to merge: no items were given")
-        sent = serialize(merge)
+        sent, sent_merge = serialize(task), serialize(merge)
         made: WeakSet[Future] = WeakSet()
 
         def merged_future(a: Future, b: Future) -> Future:
             future = self._connection.submit(
-                merge_outcomes, sent, a, b, name=f"{name}-merge", priority=10
+                merge_outcomes, sent_merge, a, b, name=f"{name}-merge", priority=10
             )
             made.add(future)
             return future
@@ -126,7 +120,7 @@ class DaskEngine(Engine):
 
         def values() -> Generator[Future, None, None]:
             """Yield the future of each item's value when it is there; raise the first failure."""
-            in_flight = InFlight(self._connection, task, name, keep=True, memory=self.memory)
+            in_flight = InFlight(self._connection, sent, name, keep=True, memory=self.memory)
             with closing(in_flight.outcomes(items, last_worker)) as outcomes:
                 for outcome, future in outcomes:
                     made.add(future)
@@ -172,9 +166,7 @@ class DaskEngine(Engine):
 
     def close(self) -> None:
         """Close the workers. A second call does nothing."""
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
+        self._opened.close()
 
     def _blocks(
         self, values: Iterator[Future], merged_future: Callable[[Future, Future], Future]

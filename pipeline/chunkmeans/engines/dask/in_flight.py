@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from queue import SimpleQueue
 from time import perf_counter
-from typing import Any, Generic
+from typing import Any
 
 from dask.utils import key_split
 from distributed import Future, KilledWorker, get_worker
@@ -39,10 +39,10 @@ _REPEATS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent(Generic[ItemT]):
+class _Sent:
     """An item in flight."""
 
-    item: ItemT
+    item: Any
     worker: str | None
     """Where it should run."""
     value: Future
@@ -53,7 +53,7 @@ class _Sent(Generic[ItemT]):
     """How often it was sent to an isolated process."""
 
 
-class InFlight(Generic[ItemT, ValueT]):
+class InFlight:
     """Sends items, and receives their outcomes.
 
     A small task goes with each item. A large one (a look-up table) is a task result of its own,
@@ -66,7 +66,7 @@ class InFlight(Generic[ItemT, ValueT]):
     connection
         To the cluster.
     task
-        What to run on every item.
+        What to run on every item, serialized.
     name
         What the dashboard shows.
     keep
@@ -76,24 +76,18 @@ class InFlight(Generic[ItemT, ValueT]):
     """
 
     def __init__(
-        self,
-        connection: Connection,
-        task: Callable[[ItemT], ValueT],
-        name: str,
-        *,
-        keep: bool,
-        memory: int,
+        self, connection: Connection, task: bytes, name: str, *, keep: bool, memory: int
     ) -> None:
-        self._connection, self._name, self._keep, self._memory = connection, name, keep, memory
-        self._task = serialize(task)
+        self._connection, self._task, self._name = connection, task, name
+        self._keep, self._memory = keep, memory
         self._large: Future | None = None
         self._done: SimpleQueue[str] = SimpleQueue()
-        self._sent: dict[str, _Sent[ItemT]] = {}
+        self._sent: dict[str, _Sent] = {}
         self._load: Counter[str] = Counter()
 
     def outcomes(
         self, items: Iterable[ItemT], prefer: Callable[[ItemT], str | None] = lambda _: None
-    ) -> Generator[tuple[Outcome[ItemT, ValueT], Future], None, None]:
+    ) -> Generator[tuple[Outcome[ItemT, Any], Future], None, None]:
         """Yield the outcome of each item as it comes in, and the future of its value.
 
         Items are sent as there is room, if possible to the worker that `prefer` names: each thread
@@ -124,7 +118,7 @@ class InFlight(Generic[ItemT, ValueT]):
             return min(threads, key=lambda w: self._load[w] / threads[w])
         return None
 
-    def _receive(self) -> tuple[Outcome[ItemT, ValueT], Future]:
+    def _receive(self) -> tuple[Outcome[Any, Any], Future]:
         """Wait for an outcome; return it, and the future of its value."""
         while True:
             sent = self._sent.pop(self._next(), None)
@@ -165,7 +159,7 @@ class InFlight(Generic[ItemT, ValueT]):
             names = describe_item(tuple(chain.from_iterable(map(bundle_parts, items))))
             raise NoWorkers(f"{error}; {most} ended while they had {names}") from error
 
-    def _send(self, item: ItemT, worker: str | None, deaths: int = 0, isolated: int = 0) -> None:
+    def _send(self, item: object, worker: str | None, deaths: int = 0, isolated: int = 0) -> None:
         value = self._connection.submit(
             run_task,
             self._sent_task(),
@@ -190,7 +184,7 @@ class InFlight(Generic[ItemT, ValueT]):
             )
         return self._large
 
-    def _outcome_of(self, sent: _Sent[ItemT]) -> Outcome[Any, Any]:
+    def _outcome_of(self, sent: _Sent) -> Outcome[Any, Any]:
         """Return the outcome of an item, without its value if that stays where it is."""
         future = sent.value
         if future.status != "error":
@@ -205,7 +199,7 @@ class InFlight(Generic[ItemT, ValueT]):
         outcome: Outcome[Any, Any] = self._connection.fetch(future)
         return outcome
 
-    def _release(self, sent: _Sent[ItemT]) -> None:
+    def _release(self, sent: _Sent) -> None:
         sent.value.release()
         self._connection.reports.read(sent.value.key)
 

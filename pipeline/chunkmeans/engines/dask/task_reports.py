@@ -32,10 +32,6 @@ class TaskReports:
         self._expected: dict[str, _Expected] = {}
         client.subscribe_topic(TOPIC, self._receive)
 
-    def __len__(self) -> int:
-        """Return how many reports are expected, or came and were not read."""
-        return len(self._expected)
-
     def expect(self, key: str, on_last: Callable[[str], object]) -> None:
         """Expect a report of a task that is not sent yet.
 

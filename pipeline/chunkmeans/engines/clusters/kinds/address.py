@@ -13,10 +13,10 @@ from distributed import Client
 from distributed.security import Security
 
 from chunkmeans.engines.clusters.dask_class import DaskClass
-from chunkmeans.engines.clusters.kind import ClusterKind, Workers
+from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.opening import no_answer
 from chunkmeans.engines.clusters.security import security_of
-from chunkmeans.engines.dask.connection import await_answer
+from chunkmeans.engines.dask.connection import Workers, await_answer
 from chunkmeans.engines.dask.engine import DaskEngine
 from chunkmeans.engines.dask.settings import configured
 from chunkmeans.engines.kind import EngineKind

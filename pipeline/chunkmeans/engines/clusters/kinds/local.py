@@ -10,8 +10,9 @@ from distributed.deploy.utils import nprocesses_nthreads
 
 from chunkmeans.engines.base import Size
 from chunkmeans.engines.clusters.dask_class import DaskClass
-from chunkmeans.engines.clusters.kind import ClusterKind, Workers
+from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.security import LOOPBACK, dashboard_here
+from chunkmeans.engines.dask.connection import Workers
 from chunkmeans.engines.machine import cores, free_memory
 from chunkmeans.engines.options import arguments, count
 from chunkmeans.errors import ConfigError

@@ -12,9 +12,10 @@ import dask
 from distributed import Client, Security
 
 from chunkmeans.engines.clusters.dask_class import DaskClass
-from chunkmeans.engines.clusters.kind import ClusterKind, Workers
+from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.opening import first_message
 from chunkmeans.engines.clusters.security import LOOPBACK, security_of
+from chunkmeans.engines.dask.connection import Workers
 from chunkmeans.engines.dask.engine import DaskEngine
 from chunkmeans.engines.dask.settings import configured
 from chunkmeans.engines.machine import cores, free_memory
