@@ -30,7 +30,7 @@ def test_a_kind_whose_class_listens_where_it_likes_is_refused():
 
 
 def test_what_a_kind_fills_in_is_what_is_checked_and_what_its_class_gets():
-    given = Stated(request()).planned_arguments()
+    given = Stated(request()).given(planned=True)
     assert given["host"] == "127.0.0.1"
     assert given["worker_dashboard_address"] == "127.0.0.1:0"
     assert given["dashboard_address"].startswith("127.0.0.1:")

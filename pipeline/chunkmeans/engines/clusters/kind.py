@@ -71,9 +71,7 @@ class ClusterKind(EngineKind):
         section, kind = self.section, self.section.kind
         with ExitStack() as stack:
             stack.enter_context(configured(section.dask_config))
-            options = self.checked()  # refused before certificates are made
-            security = security_of(section, temporary=self.temporary_certificates)
-            given = self.given(options, security)
+            given = self.given()
             timeout = max(section.wait.timeout, LEAST_TIMEOUT)
             cluster = opening.start_cluster(kind, self.load(), given, timeout)
             stack.callback(opening.close_cluster, cluster)
@@ -84,16 +82,19 @@ class ClusterKind(EngineKind):
             if self.scaled_later:
                 opening.scale_cluster(kind, cluster, self.first_workers())
             engine = self.engine(client, stack, self.workers(given, cluster))
-            if section.adapt is not None:
+            if section.adapt is not None:  # only once there are some workers: none would be kept
                 stack.callback(engine.close)  # which has taken over what was on the stack
-                opening.adapt_cluster(kind, cluster, section.adapt)
+                with opening.errors_of_dask(
+                    "cluster.adapt: Dask refuses it", f"{kind}: cannot adapt"
+                ):
+                    cluster.adapt(**section.adapt)
                 stack.pop_all()
         return engine
 
     def size(self) -> Size:
         """Return what there would be to work with, as far as the section says it."""
         with configured(self.section.dask_config):
-            given = self.planned_arguments()
+            given = self.given(planned=True)
             workers = self.planned(given)
             threads, memory = self.each_worker(given)
         stated = [nbytes for nbytes in (memory, self.request.memory) if nbytes]
@@ -104,7 +105,7 @@ class ClusterKind(EngineKind):
     def script(self) -> str:
         """Return "": what the class hands over to other systems is its own."""
         with configured(self.section.dask_config):
-            self.planned_arguments()
+            self.given(planned=True)
         return ""
 
     # -- to override ----------------------------------------------------------------------------
@@ -117,7 +118,6 @@ class ClusterKind(EngineKind):
     def refuse_exposed(self, given: Mapping[str, Any]) -> None:
         """Refuse arguments by which anything would listen on a network without TLS."""
         refuse_exposed(self.section, given.get("host"), given.get("interface"))
-        refuse_listening(self.section, given)
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return what the class is called with: the options, and ours that they leave open."""
@@ -174,17 +174,17 @@ class ClusterKind(EngineKind):
         refuse_wrong_scaling(section, self.load())
         return options
 
-    def given(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
-        """Return what the class is called with, once it is checked that nothing is exposed."""
-        given = self.arguments(options, security)
+    def given(self, *, planned: bool = False) -> dict[str, Any]:
+        """Return what the class is called with, once it is checked that nothing is exposed.
+
+        Of what is only `planned` no certificates are made.
+        """
+        options, temporary = self.checked(), self.temporary_certificates
+        given = self.arguments(options, security_of(self.section, temporary, planned=planned))
         # not the options alone: what is filled in, or left to the class, listens as well
         self.refuse_exposed(given)
+        refuse_listening(self.section, given)
         return given
-
-    def planned_arguments(self) -> dict[str, Any]:
-        """Return what the class would be called with; no certificates are made."""
-        options, temporary = self.checked(), self.temporary_certificates
-        return self.given(options, security_of(self.section, temporary=temporary, planned=True))
 
     def first_workers(self) -> Any:
         """Return how many workers to ask for, a number or what the class's `scale` takes."""

@@ -147,12 +147,6 @@ def call_scale(scale: Callable[..., Any], amount: int | Mapping[str, Any]) -> No
         scale(amount)
 
 
-def adapt_cluster(kind: str, cluster: Any, limits: Mapping[str, Any]) -> None:
-    """Let the number of workers follow the work; only once there are some: none would be kept."""
-    with errors_of_dask("cluster.adapt: Dask refuses it", f"{kind}: cannot adapt"):
-        cluster.adapt(**limits)
-
-
 def dashboard_of(client: Client, on_loopback: bool) -> str:
     """Return where the dashboard is, and how to look at it if that is on another machine."""
     port = client.scheduler_info()["services"].get("dashboard")

@@ -108,7 +108,7 @@ def is_loopback(place: Any) -> bool:
 
 
 def security_of(
-    section: Cluster, *, temporary: bool = True, planned: bool = False
+    section: Cluster, temporary: bool = True, *, planned: bool = False
 ) -> Security | None:
     """Return what Dask needs of the certificates; None where no TLS is asked for.
 

@@ -16,12 +16,7 @@ from distributed import Security
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.opening import first_message
-from chunkmeans.engines.clusters.security import (
-    LOOPBACK,
-    dashboard_here,
-    refuse_exposed,
-    refuse_listening,
-)
+from chunkmeans.engines.clusters.security import LOOPBACK, dashboard_here, refuse_exposed
 from chunkmeans.engines.dask.settings import configured, environment
 from chunkmeans.engines.options import arguments, count, mapping, texts
 from chunkmeans.errors import ConfigError
@@ -45,7 +40,7 @@ class JobQueue(ClusterKind):
     def script(self) -> str:
         """Return what would be submitted for each job."""
         with configured(self.section.dask_config):
-            return str(self._job(self.planned_arguments()).job_script())
+            return str(self._job(self.given(planned=True)).job_script())
 
     def options_known(self) -> set[str]:
         """Return the arguments of the class, and of the jobs that it makes."""
@@ -54,17 +49,15 @@ class JobQueue(ClusterKind):
 
     def refuse_exposed(self, options: Mapping[str, Any]) -> None:
         """Refuse what would listen on a network, by options or by the site's file for Dask."""
-        given = self._with_defaults(options)
-        scheduler = mapping(given, "scheduler_options")
-        places = [given["interface"], scheduler.get("interface"), scheduler.get("host")]
+        scheduler = options["scheduler_options"]
+        places = (options.get("interface"), scheduler.get("interface"), scheduler.get("host"))
         refuse_exposed(self.section, *places)
-        extra = texts(given["worker_extra_args"], "cluster.options.worker_extra_args")
-        stated = {**options, "scheduler_options": scheduler, "worker_extra_args": extra}
-        stated = {name: value for name, value in stated.items() if value is not None}
-        refuse_listening(self.section, stated)
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
-        """Return the options with dashboards on loopback, our settings and certificates."""
+        """Return the options with dashboards on loopback, our settings and certificates.
+
+        And with what the site's file for Dask says of where anything listens.
+        """
         given = self._with_defaults(options)
         scheduler = mapping(given, "scheduler_options")
         extra, prologue = (
@@ -79,6 +72,7 @@ class JobQueue(ClusterKind):
         settings = environment(self.section.dask_config)
         exports = [f"export {name}={quote(value)}" for name, value in settings.items()]
         options = deepcopy(options) | {
+            **({"interface": given["interface"]} if given["interface"] else {}),
             "scheduler_options": scheduler,
             "log_directory": given["log_directory"],
             "worker_extra_args": extra,

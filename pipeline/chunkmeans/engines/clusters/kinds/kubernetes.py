@@ -33,14 +33,14 @@ class Kubernetes(ClusterKind):
 
     def open(self) -> DaskEngine:
         """Open an engine on new pods, if there is a Kubernetes that answers."""
-        self.planned_arguments()  # refused before the wait
+        self.given(planned=True)  # refused before the wait
         _await_api(max(self.section.wait.timeout, LEAST_TIMEOUT))
         return super().open()
 
     def script(self) -> str:
         """Return the resource that Dask's operator would be given."""
         with configured(self.section.dask_config):
-            options = self.planned_arguments()
+            options = self.given(planned=True)
             spec = options.get("custom_cluster_spec")
             if isinstance(spec, str):
                 with open(spec) as file:

@@ -40,7 +40,7 @@ class Mpi(ClusterKind):
 
     def open(self) -> DaskEngine:
         """Make this rank what its number says."""
-        given, initialize = self.planned_arguments(), self.load()
+        given, initialize = self.given(planned=True), self.load()
         ranks = _ranks()
         if ranks.size < LEAST_RANKS:
             raise ConfigError(

@@ -9,12 +9,7 @@ from distributed import Security
 from chunkmeans.config import Certificates
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
-from chunkmeans.engines.clusters.security import (
-    LOOPBACK,
-    arguments_of,
-    refuse_exposed,
-    refuse_listening,
-)
+from chunkmeans.engines.clusters.security import LOOPBACK, arguments_of, refuse_exposed
 from chunkmeans.engines.options import count, mapping, memory_limit
 from chunkmeans.errors import ConfigError
 
@@ -45,7 +40,6 @@ class Ssh(ClusterKind):
                 "cluster.options.hosts: must list at least two, the scheduler's and a worker's "
                 "(which may be the same)"
             )
-        refuse_listening(self.section, options)
         for name in _INSIDE:
             inside = mapping(options, name)
             refuse_exposed(self.section, inside.get("interface"), inside.get("host"))
