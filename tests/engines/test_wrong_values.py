@@ -1,7 +1,8 @@
 """A wrong value of the section `cluster` is refused by its key before anything is started."""
 
 import pytest
-from chunkmeans.config import Certificates, Cluster, Wait
+from chunkmeans.config import Cluster
+from chunkmeans.config.models import Certificates, Wait
 from chunkmeans.engines import engine_size, job_script, open_engine
 from chunkmeans.engines.machine import free_memory
 from chunkmeans.errors import ClusterError, ConfigError

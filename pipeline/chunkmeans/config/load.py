@@ -232,8 +232,6 @@ def _at(place: str, message: str) -> str:
 _PROBLEMS = {
     "missing": "is missing; it has no default",
     "int_type": "must be a whole number{found}",
-    "int_from_float": "must be a whole number{found}",
-    "int_parsing": "must be a whole number{found}",
     "float_type": "must be a number{found}",
     "bool_type": "must be true or false{found}",
     "string_type": "must be text{found}; put it in quotes",
@@ -244,7 +242,6 @@ _PROBLEMS = {
     "string_pattern_mismatch": "must be a word such as local or serial{found}",
     "model_type": "must be a mapping of keys to values{found}",
     "dict_type": "must be a mapping of keys to values{found}",
-    "model_attributes_type": "must be a mapping of keys to values{found}",
     "invalid_key": "keys must be text; put it in quotes",
 }
 """What pydantic finds, in the words of a config."""

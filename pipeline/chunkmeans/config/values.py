@@ -89,12 +89,11 @@ def normalized(path: str) -> str:
 
 def axes(value: Any) -> str:
     """Return the axes of an array, a letter of ``tzyxc`` each; ``s`` (samples) is ``c``."""
-    wrong = f"must be letters of tzyxc, each once, with y and x, such as zyxc; found {shown(value)}"
-    if not isinstance(value, str):
-        raise ValueError(wrong)
-    letters = value.strip().lower().replace("s", "c")
+    letters = value.strip().lower().replace("s", "c") if isinstance(value, str) else ""
     if not {"y", "x"} <= set(letters) <= set("tzyxc") or len(set(letters)) != len(letters):
-        raise ValueError(wrong)
+        raise ValueError(
+            f"must be letters of tzyxc, each once, with y and x, such as zyxc; found {shown(value)}"
+        )
     return letters
 
 

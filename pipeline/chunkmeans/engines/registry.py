@@ -85,10 +85,7 @@ def open_engine(
 
 
 def engine_size(
-    cluster: Cluster,
-    *,
-    memory: int | None = None,
-    notify: Callable[[str], object] = ignore_message,
+    cluster: Cluster, *, memory: int | None = None, notify: Callable[[str], object] = ignore_message
 ) -> Size:
     """Return what an engine would have to work with, without starting anything.
 

@@ -4,7 +4,8 @@ import socket
 import threading
 
 import pytest
-from chunkmeans.config import Cluster, Wait
+from chunkmeans.config import Cluster
+from chunkmeans.config.models import Wait
 from chunkmeans.engines import open_engine
 from chunkmeans.engines.clusters.opening import call_within
 from chunkmeans.errors import ClusterError

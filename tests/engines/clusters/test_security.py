@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from chunkmeans.config import Certificates, Cluster
+from chunkmeans.config import Cluster
+from chunkmeans.config.models import Certificates
 from chunkmeans.engines import open_engine
 from chunkmeans.engines.clusters.security import ALL, is_loopback
 from chunkmeans.errors import ConfigError

@@ -10,7 +10,8 @@ from functools import partial
 import dask
 import psutil
 import pytest
-from chunkmeans.config import Cluster, Wait
+from chunkmeans.config import Cluster
+from chunkmeans.config.models import Wait
 from chunkmeans.engines import open_engine
 from chunkmeans.engines.base import OutOfTime, WorkerKilled
 from chunkmeans.engines.dask.settings import SETTINGS

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import chunkmeans
 import pytest
-from chunkmeans.config import Cluster, Wait
+from chunkmeans.config import Cluster
+from chunkmeans.config.models import Wait
 from chunkmeans.engines import open_engine
 from chunkmeans.engines.dask.same_code import _hash_of, code_version
 from chunkmeans.errors import ClusterError

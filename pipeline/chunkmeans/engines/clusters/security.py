@@ -56,34 +56,27 @@ def refuse_exposed(section: Cluster, *places: Any, where: str = "cluster") -> No
             )
 
 
-def refuse_open_dashboard(section: Cluster, address: Any, where: str) -> None:
-    """Refuse a dashboard on a network, which has no TLS, unless that was asked for.
-
-    Dask takes several addresses, as a list or with commas between.
-    """
-    if address is None or section.insecure:
-        return
-    for one in address if isinstance(address, list | tuple) else str(address).split(","):
-        host = str(one).rpartition("://")[2].rpartition(":")[0]
-        if not is_loopback(host or ALL):
-            raise ConfigError(
-                f"{where}: the dashboard would listen on {host or ALL}, for all users; give "
-                f"{LOOPBACK}:8787, or {LOOPBACK}:0 for any free port, and look at it through "
-                "ssh -L; or cluster.insecure: true"
-            )
-
-
 def refuse_listening(section: Cluster, options: Mapping[str, Any]) -> None:
     """Refuse options by which a scheduler, a worker or a dashboard would listen on a network.
 
     Nested mappings count (``scheduler_kwargs``, ``worker_options``), and words of a command line
-    (``worker_extra_args``), unless there is TLS, or the config says `insecure`.
+    (``worker_extra_args``), unless there is TLS, which dashboards have not, or the config says
+    `insecure`.
     """
     for where, name, value in _addresses(options, "cluster.options"):
-        if name in _DASHBOARDS:
-            refuse_open_dashboard(section, value, where)
-        else:
+        if name not in _DASHBOARDS:
             refuse_exposed(section, value, where=where)
+            continue
+        # Dask takes several addresses, as a list or with commas between
+        several = value if isinstance(value, list | tuple) else str(value).split(",")
+        for one in () if value is None or section.insecure else several:
+            host = str(one).rpartition("://")[2].rpartition(":")[0]
+            if not is_loopback(host or ALL):
+                raise ConfigError(
+                    f"{where}: the dashboard would listen on {host or ALL}, for all users; give "
+                    f"{LOOPBACK}:8787, or {LOOPBACK}:0 for any free port, and look at it through "
+                    "ssh -L; or cluster.insecure: true"
+                )
 
 
 def is_loopback(place: Any) -> bool:

@@ -45,8 +45,14 @@ def refuse_other_code(client: Client, wait: float, notify: Callable[[str], objec
                 f"the workers cannot run chunkmeans: {worker}: {answer}; install chunkmeans "
                 f"{here[0]} there, the same as here"
             ) from answer
-        if tuple(answer) != here:
-            raise ClusterError(f"worker {worker} has {_difference(tuple(answer), here)}")
+        number, code = answer
+        if number != here[0]:
+            found = f"chunkmeans {number}, this is {here[0]}"
+        elif code != here[1]:
+            found = f"other code of chunkmeans {number} ({code[:12]}, this is {here[1][:12]})"
+        else:
+            continue
+        raise ClusterError(f"worker {worker} has {found}; install the same")
     silent = [worker for worker in asked if worker not in there]
     if silent:
         who = f"{silent[0]} and {len(silent) - 1} more" if silent[1:] else silent[0]
@@ -78,15 +84,6 @@ async def _answers(client: Client, workers: list[str], seconds: float) -> dict[s
         for each in await asyncio.gather(*(ask([worker]) for worker in workers)):
             found |= each
     return found
-
-
-def _difference(there: tuple[str, str], here: tuple[str, str]) -> str:
-    if there[0] == here[0]:
-        return (
-            f"other code of chunkmeans {here[0]} ({there[1][:12]}, this is {here[1][:12]}); "
-            "install the same"
-        )
-    return f"chunkmeans {there[0]}, this is {here[0]}; install the same"
 
 
 def _hash_of(folder: Path) -> str:

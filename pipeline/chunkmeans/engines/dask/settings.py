@@ -17,6 +17,8 @@ from distributed.utils import silence_logging_cmgr
 from chunkmeans.errors import ConfigError
 from chunkmeans.secrets import is_secret
 
+_ENVIRON = "distributed.nanny.pre-spawn-environ."
+
 SETTINGS: dict[str, Any] = {
     "distributed.deploy.lost-worker-timeout": "60s",  # 15: a busy machine starts none in that time
     "distributed.comm.retry.count": 3,  # 0: a lost packet is a lost worker
@@ -30,15 +32,10 @@ SETTINGS: dict[str, Any] = {
     "distributed.worker.memory.terminate": 0.95,
     "distributed.worker.profile.enabled": False,  # looks at stacks 100 times a second, keeps hours
     "distributed.worker.multiprocessing-method": "spawn",
-    "distributed.nanny.pre-spawn-environ.NUMBA_NUM_THREADS": 1,
-    "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": 1,
-    "distributed.nanny.pre-spawn-environ.MKL_NUM_THREADS": 1,
-    "distributed.nanny.pre-spawn-environ.OPENBLAS_NUM_THREADS": 1,
+    **{f"{_ENVIRON}{name}_NUM_THREADS": 1 for name in ("NUMBA", "OMP", "MKL", "OPENBLAS")},
     "distributed.admin.large-graph-warning-threshold": "1GB",  # a look-up table is no graph
 }
 """Dask's settings while an engine is open, where its defaults would hang, spill or give up."""
-
-_ENVIRON = "distributed.nanny.pre-spawn-environ."
 
 _WORKER = "Dask Worker process (from Nanny)"
 """The name that Dask gives to the processes of its workers."""

@@ -8,7 +8,8 @@ import threading
 
 import dask
 import pytest
-from chunkmeans.config import Cluster, Wait
+from chunkmeans.config import Cluster
+from chunkmeans.config.models import Wait
 from chunkmeans.engines import open_engine
 from chunkmeans.errors import ClusterError, ConfigError
 from distributed import LocalCluster

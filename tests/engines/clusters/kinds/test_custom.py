@@ -7,7 +7,8 @@ import types
 import dask
 import pytest
 from chunkmeans import secrets
-from chunkmeans.config import Cluster, Wait
+from chunkmeans.config import Cluster
+from chunkmeans.config.models import Wait
 from chunkmeans.engines import engine_size, job_script, open_engine
 from chunkmeans.errors import ClusterError, ConfigError
 from distributed import LocalCluster

@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from shlex import quote
@@ -150,15 +150,21 @@ class JobQueue(ClusterKind):
         cls = self.load()
         of_cluster = arguments(*_constructors(cls)) - _BOTH
         of_job = deepcopy({k: v for k, v in given.items() if k not in of_cluster})
-        with _no_new_folders(given["log_directory"]):
-            try:
-                return cls.job_cls("tcp://scheduler:8786", name="chunkmeans", **of_job)
-            except OSError:
-                raise  # a folder of logs that cannot be made
-            except Exception as error:  # each class fails at wrong values in a way of its own
-                raise ConfigError(
-                    f"cluster.options: Dask's {cls.__name__} refuses them: {first_message(error)}"
-                ) from error
+        logs = given["log_directory"]
+        paths = [] if logs is None else [Path(logs), *Path(logs).parents]
+        new = [path for path in paths if not path.exists()]
+        try:
+            return cls.job_cls("tcp://scheduler:8786", name="chunkmeans", **of_job)
+        except OSError:
+            raise  # a folder of logs that cannot be made
+        except Exception as error:  # each class fails at wrong values in a way of its own
+            raise ConfigError(
+                f"cluster.options: Dask's {cls.__name__} refuses them: {first_message(error)}"
+            ) from error
+        finally:
+            for folder in new:  # of logs, which the job has made, and those above it
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 class Slurm(JobQueue):
@@ -200,16 +206,3 @@ class Oar(JobQueue):
 def _constructors(cls: type) -> list[Any]:
     """Return the constructors of a class and those above it."""
     return [vars(one)["__init__"] for one in cls.__mro__ if "__init__" in vars(one)][:-1]
-
-
-@contextmanager
-def _no_new_folders(logs: str | None) -> Iterator[None]:
-    """Remove the folder of logs afterwards, and those above it, where they did not exist."""
-    paths = [] if logs is None else [Path(logs), *Path(logs).parents]
-    new = [path for path in paths if not path.exists()]
-    try:
-        yield
-    finally:
-        for folder in new:
-            with suppress(OSError):
-                folder.rmdir()

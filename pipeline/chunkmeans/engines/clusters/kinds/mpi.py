@@ -106,12 +106,8 @@ def _settings_of(security: Security | None) -> dict[str, Any]:
     """Return Dask's settings of certificates."""
     if security is None:
         return {}
-    tls = "distributed.comm.tls"
-    found: dict[str, Any] = {
-        "distributed.comm.require-encryption": True,
-        f"{tls}.ca-file": security.tls_ca_file,
-    }
-    for role in ("client", "scheduler", "worker"):
-        for part in ("cert", "key"):
-            found[f"{tls}.{role}.{part}"] = getattr(security, f"tls_{role}_{part}")
-    return found
+    roles = ("client", "scheduler", "worker")
+    names = {f"{role}.{part}": f"tls_{role}_{part}" for role in roles for part in ("cert", "key")}
+    names["ca-file"] = "tls_ca_file"
+    files = {f"distributed.comm.tls.{key}": getattr(security, name) for key, name in names.items()}
+    return {"distributed.comm.require-encryption": True, **files}

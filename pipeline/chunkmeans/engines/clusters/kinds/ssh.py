@@ -6,7 +6,7 @@ from typing import Any
 
 from distributed import Security
 
-from chunkmeans.config import Certificates
+from chunkmeans.config.models import Certificates
 from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.security import LOOPBACK, arguments_of, refuse_exposed
