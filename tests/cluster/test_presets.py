@@ -7,7 +7,7 @@ import dask
 import pytest
 from chunkmeans.config import Cluster, load_config
 from chunkmeans.engines import engine_size, job_script, open_engine
-from chunkmeans.engines.registry import kind_class
+from chunkmeans.engines.registry import KINDS
 from chunkmeans.errors import ClusterError, ConfigError
 
 from tests.cluster.running import ROOT
@@ -43,7 +43,7 @@ def preset(name, *overrides):
     """Return the section of a preset, with its class installed."""
     file = ROOT / f"configs/clusters/{name}.yaml"
     section = load_config(ROOT / "configs/quickstart.yaml", overrides, cluster=str(file)).cluster
-    dask = getattr(kind_class(name), "dask", None)
+    dask = getattr(KINDS.load(name), "dask", None)
     for module in ("dask_jobqueue",) if dask is None else filter(None, (dask.module, dask.needs)):
         pytest.importorskip(module, reason="its package is not installed (see extras)")
     return section

@@ -5,7 +5,7 @@ import pytest
 from chunkmeans.config import Cluster
 from chunkmeans.engines import engine_size, open_engine
 from chunkmeans.engines.machine import cores
-from chunkmeans.engines.registry import CLUSTERS, ENGINES, kind_class
+from chunkmeans.engines.registry import CLUSTERS, ENGINES, KINDS
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
 
@@ -41,7 +41,7 @@ def test_every_kind_refuses_an_unknown_option_by_name(kind):
 )  # fmt: skip
 @pytest.mark.parametrize("ask", [open_engine, engine_size])
 def test_a_missing_extra_is_an_error_that_says_what_to_install(monkeypatch, kind, extra, ask):
-    dask = kind_class(kind).dask
+    dask = KINDS.load(kind).dask
     for name in (dask.module, dask.module.partition(".")[0], dask.needs):
         if name and name != "distributed":
             monkeypatch.setitem(sys.modules, name, None)

@@ -188,10 +188,8 @@ class KMeans(_Section):
     @model_validator(mode="before")
     @classmethod
     def _k_of_given_means(cls, section: Any) -> Any:
-        if isinstance(section, dict) and "k" not in section:
-            init = section.get("init")
-            given = init.get("means") if isinstance(init, dict) else None
-            if isinstance(given, list) and given:
+        match section:
+            case {"init": {"means": [_, *_] as given}} if "k" not in section:
                 return {"k": len(given), **section}
         return section
 

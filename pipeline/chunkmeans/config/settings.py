@@ -12,14 +12,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+NO_SETTING = object()
+"""Marks a key that decides no label, no mean and no stored pixel.
 
-@dataclass(frozen=True, slots=True)
-class NoSetting:
-    """Marks a key that decides no label, no mean and no stored pixel.
-
-    Such as where things lie, what opens them, what computes, what is refused, what is shown or
-    kept for later.
-    """
+Such as where things lie, what opens them, what computes, what is refused, what is shown or kept
+for later.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +26,6 @@ class Added:
 
     before: Any
     """Its value that does what was done before there was the key."""
-
-
-NO_SETTING = NoSetting()
 
 
 def settings_in(section: type[BaseModel], found: Mapping[str, Any]) -> dict[str, Any]:

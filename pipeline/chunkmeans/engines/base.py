@@ -1,11 +1,11 @@
 """The seam between what a run computes and where it is computed."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from chunkmeans.engines.pixel_cache import release_family
 from chunkmeans.errors import ChunkError, ConfigError
@@ -82,7 +82,7 @@ class Size:
         return Size(1, 1, self.memory * self.workers // max(1, self.threads))
 
 
-class Engine(ABC):
+class Engine(AbstractContextManager["Engine"]):
     """Runs tasks on items. Functions, items and values pickle; nothing else is assumed.
 
     A task is retried where its error is transient (`OSError`: a network file system, an object
@@ -165,9 +165,6 @@ class Engine(ABC):
     def close(self) -> None:
         """Close the workers. A second call does nothing."""
         return
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -39,13 +39,9 @@ CLUSTERS = {
 }
 """Kinds of Dask clusters."""
 
-KINDS = Seam[EngineKind](
-    "kind",
-    EngineKind,
-    {**ENGINES, **CLUSTERS},
-    ("chunkmeans.clusters", "chunkmeans.engines"),
-    "cluster.kind",
-)
+_GROUPS = ("chunkmeans.clusters", "chunkmeans.engines")
+
+KINDS = Seam[EngineKind]("kind", EngineKind, {**ENGINES, **CLUSTERS}, _GROUPS, "cluster.kind")
 """All of them, those of other packages included."""
 
 _Answer = TypeVar("_Answer")
@@ -103,20 +99,9 @@ def job_script(cluster: Cluster, *, memory: int | None = None) -> str:
     return _ask(lambda kind: kind.script(), Request(cluster, memory))
 
 
-def kind_class(word: str) -> type[EngineKind]:
-    """Import the class of a word of ``cluster.kind``.
-
-    Raises
-    ------
-    ConfigError
-        If there is none of that word, it cannot be imported, or it is no `EngineKind`.
-    """
-    return KINDS.load(word)
-
-
 def _ask(question: Callable[[EngineKind], _Answer], request: Request) -> _Answer:
     """Return the answer of the kind that is asked for; no error has a secret of the section."""
-    kind = kind_class(request.cluster.kind)
+    kind = KINDS.load(request.cluster.kind)
     for given in (request.cluster.options, request.cluster.dask_config):
         keep_secret("", given)
     try:

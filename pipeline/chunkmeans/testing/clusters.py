@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -55,7 +56,7 @@ class ClusterKindTests:
 
     def register(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Have `WORD` stand for the class, and start without known secrets."""
-        monkeypatch.setattr(registry, "kind_class", lambda _: self.kind)
+        monkeypatch.setattr(registry, "KINDS", SimpleNamespace(load=lambda _: self.kind))
         monkeypatch.setattr(secrets, "_known", set())
 
     @pytest.fixture

@@ -68,28 +68,9 @@ class ClusterKind(EngineKind):
 
     def open(self) -> DaskEngine:
         """Start the cluster, and return an engine on it."""
-        section, kind = self.section, self.section.kind
         with ExitStack() as stack:
-            stack.enter_context(configured(section.dask_config))
-            given = self.given()
-            timeout = max(section.wait.timeout, LEAST_TIMEOUT)
-            cluster = opening.start_cluster(kind, self.load(), given, timeout)
-            stack.callback(opening.close_cluster, cluster)
-            try:
-                client = stack.enter_context(Client(cluster, set_as_default=False))
-            except OSError as error:
-                raise opening.no_answer(cluster.scheduler_address, error) from error
-            if self.scaled_later:
-                opening.scale_cluster(kind, cluster, self.first_workers())
-            engine = self.engine(client, stack, self.workers(given, cluster))
-            if section.adapt is not None:  # only once there are some workers: none would be kept
-                stack.callback(engine.close)  # which has taken over what was on the stack
-                with opening.errors_of_dask(
-                    "cluster.adapt: Dask refuses it", f"{kind}: cannot adapt"
-                ):
-                    cluster.adapt(**section.adapt)
-                stack.pop_all()
-        return engine
+            stack.enter_context(configured(self.section.dask_config))
+            return self.open_on(stack)
 
     def size(self) -> Size:
         """Return what there would be to work with, as far as the section says it."""
@@ -109,6 +90,26 @@ class ClusterKind(EngineKind):
         return ""
 
     # -- to override ----------------------------------------------------------------------------
+
+    def open_on(self, stack: ExitStack) -> DaskEngine:
+        """Open the engine under Dask's settings; what it needs to close is put on `stack`."""
+        section, kind, given = self.section, self.section.kind, self.given()
+        timeout = max(section.wait.timeout, LEAST_TIMEOUT)
+        cluster = opening.start_cluster(kind, self.load(), given, timeout)
+        stack.callback(opening.close_cluster, cluster)
+        try:
+            client = stack.enter_context(Client(cluster, set_as_default=False))
+        except OSError as error:
+            raise opening.no_answer(cluster.scheduler_address, error) from error
+        if self.scaled_later:
+            opening.scale_cluster(kind, cluster, self.first_workers())
+        engine = self.engine(client, stack, self.workers(given, cluster))
+        if section.adapt is not None:  # only once there are some workers: none would be kept
+            stack.callback(engine.close)  # which has taken over what was on the stack
+            with opening.errors_of_dask("cluster.adapt: Dask refuses it", f"{kind}: cannot adapt"):
+                cluster.adapt(**section.adapt)
+            stack.pop_all()
+        return engine
 
     def options_known(self) -> set[str] | None:
         """Return the names of all options; None: any."""
@@ -180,7 +181,7 @@ class ClusterKind(EngineKind):
         Of what is only `planned` no certificates are made.
         """
         options, temporary = self.checked(), self.temporary_certificates
-        given = self.arguments(options, security_of(self.section, temporary, planned=planned))
+        given = self.arguments(options, security_of(self.section, temporary, planned))
         # not the options alone: what is filled in, or left to the class, listens as well
         self.refuse_exposed(given)
         refuse_listening(self.section, given)
@@ -200,9 +201,6 @@ class ClusterKind(EngineKind):
         limits = [w["memory_limit"] for w in client.scheduler_info()["workers"].values()]
         on_loopback = self.dashboard_on_loopback and not self.section.insecure
         smallest = min((limit for limit in limits if limit), default=free_memory())
-        return DaskEngine(
-            connection,
-            memory=min(workers.memory or smallest, smallest),
-            dashboard=opening.dashboard_of(client, on_loopback),
-            opened=stack.pop_all(),
-        )
+        memory = min(workers.memory or smallest, smallest)
+        page = opening.dashboard_of(client, on_loopback)
+        return DaskEngine(connection, memory=memory, dashboard=page, opened=stack.pop_all())

@@ -100,9 +100,7 @@ def is_loopback(place: Any) -> bool:
         return False
 
 
-def security_of(
-    section: Cluster, temporary: bool = True, *, planned: bool = False
-) -> Security | None:
+def security_of(section: Cluster, temporary: bool = True, planned: bool = False) -> Security | None:
     """Return what Dask needs of the certificates; None where no TLS is asked for.
 
     Parameters

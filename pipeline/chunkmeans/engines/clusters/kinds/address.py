@@ -18,7 +18,6 @@ from chunkmeans.engines.clusters.opening import no_answer
 from chunkmeans.engines.clusters.security import security_of
 from chunkmeans.engines.dask.connection import Workers, await_answer
 from chunkmeans.engines.dask.engine import DaskEngine
-from chunkmeans.engines.dask.settings import configured
 from chunkmeans.engines.kind import EngineKind
 from chunkmeans.errors import ClusterError, ConfigError
 
@@ -37,33 +36,31 @@ class Address(ClusterKind):
     wanted, example = "address", "tcp://host:8786"
     """The option that names the scheduler."""
 
-    def open(self) -> DaskEngine:
+    def open_on(self, stack: ExitStack) -> DaskEngine:
         """Connect to the scheduler."""
-        with ExitStack() as stack:
-            stack.enter_context(configured(self.section.dask_config))
-            options = self.checked()
-            scheduler = options.pop(self.wanted, None)
-            if not isinstance(scheduler, str) or not scheduler:
-                raise ConfigError(
-                    f"cluster.options.{self.wanted}: missing; give the scheduler's, {self.example}"
-                )
-            address = self.address(scheduler)
-            security = security_of(self.section, temporary=False)
-            if security is not None and address.partition("://")[0] not in ("tls", "wss"):
-                raise ConfigError(
-                    f"cluster.security: {address} is not encrypted; give tls://..., or leave "
-                    "cluster.security out"
-                )
-            usual = dask.config.get("distributed.comm.timeouts.connect")
-            timeout = parse_timedelta(options.get("timeout", usual), "s")
-            try:
-                await_answer(address, timeout, security or Security())
-                client = stack.enter_context(
-                    Client(address, set_as_default=False, security=security, **options)
-                )
-            except (OSError, ValueError, MemoryError, TypeError, RuntimeError) as error:
-                raise no_answer(address, error) from error
-            return self.engine(client, stack, Workers(memory=self.request.memory))
+        options = self.checked()
+        scheduler = options.pop(self.wanted, None)
+        if not isinstance(scheduler, str) or not scheduler:
+            raise ConfigError(
+                f"cluster.options.{self.wanted}: missing; give the scheduler's, {self.example}"
+            )
+        address = self.address(scheduler)
+        security = security_of(self.section, temporary=False)
+        if security is not None and address.partition("://")[0] not in ("tls", "wss"):
+            raise ConfigError(
+                f"cluster.security: {address} is not encrypted; give tls://..., or leave "
+                "cluster.security out"
+            )
+        usual = dask.config.get("distributed.comm.timeouts.connect")
+        timeout = parse_timedelta(options.get("timeout", usual), "s")
+        try:
+            await_answer(address, timeout, security or Security())
+            client = stack.enter_context(
+                Client(address, set_as_default=False, security=security, **options)
+            )
+        except (OSError, ValueError, MemoryError, TypeError, RuntimeError) as error:
+            raise no_answer(address, error) from error
+        return self.engine(client, stack, Workers(memory=self.request.memory))
 
     size = EngineKind.size  # the workers are asked
 

@@ -167,40 +167,16 @@ class JobQueue(ClusterKind):
                     folder.rmdir()
 
 
-class Slurm(JobQueue):
-    """Slurm."""
-
-    dask = DaskClass("dask_jobqueue", "SLURMCluster", "chunkmeans[hpc]")
-
-
-class Pbs(JobQueue):
-    """PBS Pro, OpenPBS, Torque."""
-
-    dask = DaskClass("dask_jobqueue", "PBSCluster", "chunkmeans[hpc]")
+def _batch_system(name: str) -> type[JobQueue]:
+    """Return the kind of a class of dask-jobqueue."""
+    dask = DaskClass("dask_jobqueue", f"{name}Cluster", "chunkmeans[hpc]")
+    return type(name, (JobQueue,), {"dask": dask})
 
 
-class Sge(JobQueue):
-    """Grid Engine."""
-
-    dask = DaskClass("dask_jobqueue", "SGECluster", "chunkmeans[hpc]")
-
-
-class Lsf(JobQueue):
-    """IBM Spectrum LSF."""
-
-    dask = DaskClass("dask_jobqueue", "LSFCluster", "chunkmeans[hpc]")
-
-
-class HtCondor(JobQueue):
-    """HTCondor."""
-
-    dask = DaskClass("dask_jobqueue", "HTCondorCluster", "chunkmeans[hpc]")
-
-
-class Oar(JobQueue):
-    """OAR."""
-
-    dask = DaskClass("dask_jobqueue", "OARCluster", "chunkmeans[hpc]")
+# PBS Pro, OpenPBS and Torque are PBS, Grid Engine is SGE, IBM Spectrum LSF is LSF
+Slurm, Pbs, Sge, Lsf, HtCondor, Oar = map(
+    _batch_system, ("SLURM", "PBS", "SGE", "LSF", "HTCondor", "OAR")
+)
 
 
 def _constructors(cls: type) -> list[Any]:

@@ -17,7 +17,6 @@ from chunkmeans.engines.clusters.opening import first_message
 from chunkmeans.engines.clusters.security import LOOPBACK, security_of
 from chunkmeans.engines.dask.connection import Workers
 from chunkmeans.engines.dask.engine import DaskEngine
-from chunkmeans.engines.dask.settings import configured
 from chunkmeans.engines.machine import cores, free_memory
 from chunkmeans.engines.options import count, mapping, memory_limit
 from chunkmeans.errors import ConfigError
@@ -38,7 +37,7 @@ class Mpi(ClusterKind):
     refused = frozenset({"comm", "exit"})
     dashboard_on_loopback = True
 
-    def open(self) -> DaskEngine:
+    def open_on(self, stack: ExitStack) -> DaskEngine:
         """Make this rank what its number says."""
         given, initialize = self.given(planned=True), self.load()
         ranks = _ranks()
@@ -48,17 +47,15 @@ class Mpi(ClusterKind):
                 f"and a worker, and there is {ranks.size}; start it by mpiexec -n 4 chunkmeans "
                 "run ..."
             )
-        with ExitStack() as stack:
-            stack.enter_context(configured(self.section.dask_config))
-            # the certificates of the first rank on all
-            security = ranks.bcast(security_of(self.section), root=0)
-            stack.enter_context(dask.config.set(_settings_of(security)))
-            if not initialize(**given, exit=False):
-                raise SystemExit(0)
-            client = stack.enter_context(Client(set_as_default=False))
-            stack.callback(_end_ranks, client)
-            workers = Workers(first=ranks.size - 2, memory=self.request.memory)
-            return self.engine(client, stack, workers)
+        # the certificates of the first rank on all
+        security = ranks.bcast(security_of(self.section), root=0)
+        stack.enter_context(dask.config.set(_settings_of(security)))
+        if not initialize(**given, exit=False):
+            raise SystemExit(0)
+        client = stack.enter_context(Client(set_as_default=False))
+        stack.callback(_end_ranks, client)
+        workers = Workers(first=ranks.size - 2, memory=self.request.memory)
+        return self.engine(client, stack, workers)
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return the options with dashboards on loopback, and nannies."""

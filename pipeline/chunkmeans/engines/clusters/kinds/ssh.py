@@ -41,8 +41,7 @@ class Ssh(ClusterKind):
                 "(which may be the same)"
             )
         for name in _INSIDE:
-            inside = mapping(options, name)
-            refuse_exposed(self.section, inside.get("interface"), inside.get("host"))
+            refuse_exposed(self.section, options[name].get("interface"), options[name].get("host"))
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return the options with dashboards on loopback, certificates and time-outs."""
