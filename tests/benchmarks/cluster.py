@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import psutil
-from chunkmeans.engines import open_engine
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.events import Advanced, Event, ignore
@@ -40,6 +39,7 @@ from tests.benchmarks.report import commit, machine, package_versions
 from tests.benchmarks.scale import seconds_of
 from tests.cluster.hosts import Host, Network, NoNamespaces
 from tests.cluster.processes import LOOPBACK, ROOT, Site
+from tests.support.engines import open_engine
 
 EDGE = 256
 """Pixels along each edge of a chunk."""

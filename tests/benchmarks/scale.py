@@ -19,7 +19,6 @@ from time import monotonic, perf_counter, sleep
 
 import numpy as np
 import psutil
-from chunkmeans.engines import open_engine
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.image.grid import Box
@@ -34,6 +33,8 @@ from chunkmeans.steps.plan.memory import cut
 from chunkmeans.steps.segment.collect import collect
 from chunkmeans.steps.segment.one_image import segment_image
 from chunkmeans.steps.segment.scan import Scan
+
+from tests.support.engines import open_engine
 
 ROOT = Path(__file__).parents[2]
 EDGE = 64

@@ -3,11 +3,12 @@
 import pytest
 from chunkmeans import make_config, open_run, run
 from chunkmeans.config import Cluster
-from chunkmeans.engines import engine_size, open_engine
+from chunkmeans.engines import engine_size
 from chunkmeans.errors import ConfigError
 from chunkmeans.testing import ClusterKindTests
 
 from tests.docs.examples import PAGES, install
+from tests.support.engines import open_engine
 
 HERE = {"dashboard_address": "127.0.0.1:0"}
 

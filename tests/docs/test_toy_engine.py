@@ -2,11 +2,12 @@
 
 import pytest
 from chunkmeans.config import Cluster
-from chunkmeans.engines import engine_size, open_engine
+from chunkmeans.engines import engine_size
 from chunkmeans.errors import ConfigError
 from chunkmeans.testing import EngineTests
 
 from tests.docs.examples import PAGES, install
+from tests.support.engines import open_engine
 
 
 @pytest.fixture(autouse=True)

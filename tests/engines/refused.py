@@ -1,8 +1,9 @@
 """Short for a kind and options that must be refused."""
 
 import pytest
-from chunkmeans.engines import open_engine
 from chunkmeans.errors import ConfigError
+
+from tests.support.engines import open_engine
 
 
 def assert_refused(kind, options, message, **more):

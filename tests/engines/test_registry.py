@@ -3,13 +3,14 @@ import sys
 
 import pytest
 from chunkmeans.config import Cluster
-from chunkmeans.engines import engine_size, open_engine
+from chunkmeans.engines import engine_size
 from chunkmeans.engines.machine import cores
 from chunkmeans.engines.registry import CLUSTERS, ENGINES, KINDS
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
 
 from tests.engines.refused import assert_refused
+from tests.support.engines import open_engine
 
 
 def test_an_unknown_kind_is_refused_with_the_nearest():
@@ -63,8 +64,10 @@ def test_threads_are_those_of_this_machine_unless_told_otherwise():
 def test_the_serial_engine_does_without_distributed():
     code = (
         "import sys; sys.modules['distributed'] = None\n"
+        "from chunkmeans.config import Cluster\n"
         "from chunkmeans.engines import open_engine\n"
-        "print([o.value for o in open_engine('serial').map(abs, [-1], name='abs')])"
+        "engine = open_engine(Cluster(kind='serial'))\n"
+        "print([o.value for o in engine.map(abs, [-1], name='abs')])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd="."

@@ -1,6 +1,7 @@
 import pytest
-from chunkmeans.engines import open_engine
 from chunkmeans.engines.dask.settings import SETTINGS
+
+from tests.support.engines import open_engine
 
 
 @pytest.fixture(scope="module")

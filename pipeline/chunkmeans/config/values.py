@@ -18,12 +18,10 @@ from chunkmeans.secrets import PASSWORD, holds_password
 _Parsed = TypeVar("_Parsed")
 Span = tuple[int | None, int | None]
 
-_UNITS = {
-    "": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "p": 10**15,
-    "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40, "pi": 2**50,
-}  # fmt: skip
+_UNITS = {"": 1}
+for _power, _letter in enumerate("kmgtp", start=1):
+    _UNITS |= {_letter: 1000**_power, f"{_letter}i": 1024**_power}
 _BYTES = re.compile(r"\s*([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*([kmgtp]?i?)b?\s*", re.IGNORECASE)
-_NOT_FINITE = {"nan", "inf", "-inf"}
 
 
 class InsideError(ValueError):
@@ -143,7 +141,7 @@ def nodata_values(value: Any) -> float | int | tuple[float | int, ...]:
 
 
 def _pixel(value: Any) -> float | int:
-    if isinstance(value, str) and value in _NOT_FINITE:
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
         value = float(value)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     _require(number, "a number or .nan", value)

@@ -5,8 +5,8 @@ the group ``chunkmeans.clusters`` a `ClusterKind`, of the group ``chunkmeans.eng
 `EngineKind`. A word of ours stays ours.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from chunkmeans.config import Cluster
 from chunkmeans.engines.base import Engine, Size
@@ -48,20 +48,14 @@ _Answer = TypeVar("_Answer")
 
 
 def open_engine(
-    cluster: Cluster | str,
-    options: Mapping[str, Any] | None = None,
-    *,
-    memory: int | None = None,
-    notify: Callable[[str], object] = ignore_message,
+    cluster: Cluster, *, memory: int | None = None, notify: Callable[[str], object] = ignore_message
 ) -> Engine:
     """Open the engine that the config's section ``cluster`` asks for; close it after use.
 
     Parameters
     ----------
     cluster
-        The section, or its `kind` alone.
-    options
-        Its `options`, where only the kind is given.
+        The section.
     memory
         Bytes for the run: on this machine for driver and workers together, on a cluster for
         each worker. None: a share of what is free.
@@ -75,8 +69,6 @@ def open_engine(
     ClusterError
         If the machines are not there.
     """
-    if isinstance(cluster, str):
-        cluster = Cluster(kind=cluster, options=dict(options or {}))
     return _ask(lambda kind: kind.open(), Request(cluster, memory, notify))
 
 

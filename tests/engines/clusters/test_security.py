@@ -9,12 +9,12 @@ import psutil
 import pytest
 from chunkmeans.config import Cluster
 from chunkmeans.config.models import Certificates
-from chunkmeans.engines import open_engine
 from chunkmeans.engines.clusters.security import ALL, is_loopback
 from chunkmeans.errors import ConfigError
 
 from tests.engines import tasks
 from tests.engines.certificates import write_certificates
+from tests.support.engines import open_engine
 
 THREADS = {"processes": False, "threads_per_worker": 1}
 

@@ -12,7 +12,6 @@ import psutil
 import pytest
 from chunkmeans.config import Cluster
 from chunkmeans.config.models import Wait
-from chunkmeans.engines import open_engine
 from chunkmeans.engines.base import OutOfTime, WorkerKilled
 from chunkmeans.engines.dask.settings import SETTINGS
 from chunkmeans.errors import ClusterError, ConfigError
@@ -21,6 +20,7 @@ from distributed import LocalCluster
 
 from tests.engines import tasks
 from tests.engines.tasks import Marked
+from tests.support.engines import open_engine
 
 
 @pytest.fixture(scope="module")

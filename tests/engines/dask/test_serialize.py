@@ -5,10 +5,11 @@ import pickle
 from functools import partial
 
 import pytest
-from chunkmeans.engines import open_engine
 from chunkmeans.engines.dask.serialize import LARGE, deserialize, serialize
 from distributed import Client
 from distributed.protocol import dumps
+
+from tests.support.engines import open_engine
 
 CANARY = "canary/Zq7+x0"
 

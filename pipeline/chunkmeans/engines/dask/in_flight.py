@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from queue import SimpleQueue
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from dask.utils import key_split
 from distributed import Future, KilledWorker, get_worker
@@ -196,8 +196,7 @@ class InFlight:
                 future = self._connection.submit(
                     Outcome.without_value, future, name=name, priority=20
                 )
-        outcome: Outcome[Any, Any] = self._connection.fetch(future)
-        return outcome
+        return cast("Outcome[Any, Any]", self._connection.fetch(future))
 
     def _release(self, sent: _Sent) -> None:
         sent.value.release()

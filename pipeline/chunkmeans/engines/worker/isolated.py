@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import psutil
 from distributed.protocol import pickle
@@ -76,8 +76,7 @@ def _run_one(task: Callable[[ItemT], ValueT], item: ItemT, memory: int) -> Outco
         with process:  # leaving closes its stdin, which ends it
             kind, end = _wait(process, memory)
         if made.exists():
-            outcome: Outcome[ItemT, ValueT] = pickle.loads(made.read_bytes())
-            return outcome
+            return cast("Outcome[ItemT, ValueT]", pickle.loads(made.read_bytes()))
         stuck = Path(folder, _STUCK)
         if stuck.exists() and stuck.stat().st_size:
             kind, end = OutOfTime, "did not come back in time (images.limits.seconds)"

@@ -10,12 +10,12 @@ import dask
 import pytest
 from chunkmeans.config import Cluster
 from chunkmeans.config.models import Wait
-from chunkmeans.engines import open_engine
 from chunkmeans.errors import ClusterError, ConfigError
 from distributed import LocalCluster
 
 from tests.engines import tasks
 from tests.engines.refused import assert_refused
+from tests.support.engines import open_engine
 
 GIB = 2**30
 

@@ -6,22 +6,23 @@ import sys
 import dask
 import psutil
 import pytest
-from chunkmeans.engines import open_engine
 from chunkmeans.engines.machine import cores, free_memory
 from distributed import Client
 
 from tests.engines import tasks
 from tests.engines.refused import assert_refused
+from tests.support.engines import open_engine
 from tests.support.places import PYTHONPATH
 
 GIB = 2**30
 
 SCRIPT = """
+from chunkmeans.config import Cluster
 from chunkmeans.engines import open_engine
 def square(number):
     return number * number
 options = {"n_workers": 1, "threads_per_worker": 1}
-with open_engine("local", options, memory=2**31) as engine:
+with open_engine(Cluster(options=options), memory=2**31) as engine:
     print(sum(o.unwrap() for o in engine.map(square, range(5), name="square")))
 """
 

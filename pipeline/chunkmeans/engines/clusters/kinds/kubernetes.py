@@ -75,7 +75,9 @@ class Kubernetes(ClusterKind):
         most = {key: value for name in inside for key, value in mapping(inside, name).items()}
         try:
             memory = parse_bytes(str(most["memory"])) if "memory" in most else None
-            return _cores(str(most.get("cpu", 1))), memory
+            cpu = str(most.get("cpu", 1))  # of which there may be thousandths
+            number = float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)
+            return max(1, ceil(number)), memory
         except ValueError as error:
             raise ConfigError(f"cluster.options.resources: {error}") from error
 
@@ -106,8 +108,3 @@ def _await_api(seconds: float) -> None:
     except Exception as error:
         why = first_message(error)
         raise ClusterError(f"kubernetes: no cluster answers: {why}; {see}") from error
-
-
-def _cores(cpu: str) -> int:
-    """Return how many threads a worker starts for so many processors, which may be thousandths."""
-    return max(1, ceil(float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu)))

@@ -92,7 +92,14 @@ class Local(ClusterKind):
         else:
             most = asked or max(1, cores() // (threads or 1))
             each = threads or max(1, cores() // most)
-        workers = _carried(memory, most, most if asked else 1)
+        fitting = memory // SMALLEST - 1
+        if fitting < (most if asked else 1):
+            raise ConfigError(
+                f"memory: {memory / 2**20:.0f} MiB do not carry {most} worker processes and their "
+                f"driver, at {SMALLEST / 2**20:.0f} MiB each; raise `memory`, lower "
+                "cluster.options.n_workers, or use cluster.kind: serial"
+            )
+        workers = min(fitting, most)
         if workers < most and threads is None:  # fewer processes, each with more processors
             each = max(1, cores() // workers)
         return memory // (workers + 1), workers, each
@@ -102,15 +109,3 @@ def _count(options: dict[str, Any], name: str) -> int | None:
     """Take a count from `options`; None where it is not given."""
     value = options.pop(name, None)
     return None if value is None else count(value, f"cluster.options.{name}")
-
-
-def _carried(memory: int, most: int, least: int) -> int:
-    """Return how many worker processes `memory` carries beside their driver, at most `most`."""
-    fitting = memory // SMALLEST - 1
-    if fitting < least:
-        raise ConfigError(
-            f"memory: {memory / 2**20:.0f} MiB do not carry {most} worker processes and their "
-            f"driver, at {SMALLEST / 2**20:.0f} MiB each; raise `memory`, lower "
-            "cluster.options.n_workers, or use cluster.kind: serial"
-        )
-    return min(fitting, most)
