@@ -15,7 +15,7 @@ from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.parser import ParserError
 from ruamel.yaml.scanner import ScannerError
 
-from chunkmeans.config.models import Config
+from chunkmeans.config.models import WITH_SECRETS, Config
 from chunkmeans.config.positions import (
     Document,
     Key,
@@ -194,11 +194,9 @@ def _preset(text: str, folder: Path) -> Path | None:
     A path is one of the current folder, or else of the config's; a name alone is also looked for
     in ``clusters/`` beside the config and in ``configs/clusters/``.
     """
-    path = Path(text).expanduser()
-    found = [path, folder / path]
-    if _WORD.fullmatch(text):
-        found = []
-        path = Path(f"{text}.yaml")
+    word = _WORD.fullmatch(text)
+    path = Path(f"{text}.yaml" if word else text).expanduser()
+    found = [] if word else [path, folder / path]
     if path.name == str(path):
         found += [folder / "clusters" / path, Path("configs/clusters") / path]
     return next((p for p in found if p.suffix != ".json" and p.is_file()), None)
@@ -222,7 +220,7 @@ def _placed(document: Document, error: ErrorDetails) -> tuple[str, str]:
 
 def _secret(key: Key) -> bool:
     """Whether a value there may be a password, or hold one."""
-    return bool({"storage_options", "options", "dask_config"}.intersection(key))
+    return not WITH_SECRETS.isdisjoint(key)
 
 
 def _at(place: str, message: str) -> str:

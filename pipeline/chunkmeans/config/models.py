@@ -22,6 +22,9 @@ from chunkmeans.secrets import HIDDEN, for_the_record
 
 Edges = int | tuple[int, ...]
 
+WITH_SECRETS = frozenset({"storage_options", "options", "dask_config"})
+"""Keys of a section whose values may be passwords or tokens: of a store, of ssh, of a gateway."""
+
 
 def _or_null(parse: Callable[[Any], Any]) -> BeforeValidator:
     """Return a validator that keeps null and hands everything else to `parse`."""
@@ -348,10 +351,9 @@ class Config(_Section):
         images, ours = info.data.get("images"), values.normalized(results.path)
         for path in images.path if images else ():
             theirs = values.normalized(path)
+            also = "" if path == results.path else f": {path}"
             if theirs == ours:
-                problem = (
-                    f"which images.path names too{'' if path == results.path else f': {path}'}"
-                )
+                problem = f"which images.path names too{also}"
             elif theirs.startswith(f"{ours.rstrip('/')}/"):
                 problem = f"in which images.path {path!r} lies"
             else:
@@ -367,11 +369,9 @@ class Config(_Section):
         `make_config` of it gives an equal config again where nothing had to be hidden.
         """
         config: dict[str, Any] = for_the_record(self.model_dump(mode="json", by_alias=True))
-        for section in ("images", "results"):
-            options = config[section]["storage_options"]
-            config[section]["storage_options"] = dict.fromkeys(options, HIDDEN)
-        for name in ("options", "dask_config"):  # a password of ssh, a token of a gateway
-            config["cluster"][name] = dict.fromkeys(config["cluster"][name], HIDDEN)
+        for section in ("images", "results", "cluster"):
+            for name in config[section].keys() & WITH_SECRETS:
+                config[section][name] = dict.fromkeys(config[section][name], HIDDEN)
         return config
 
     def settings(self) -> dict[str, Any]:

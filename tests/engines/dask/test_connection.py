@@ -30,13 +30,13 @@ class Slow:
 
 
 @pytest.fixture
-def connection(monkeypatch):
-    monkeypatch.setattr("chunkmeans.engines.dask.connection.TaskReports", lambda client: None)
+def connection():
     client = SimpleNamespace(
         scheduler=SimpleNamespace(address="tcp://here"),
         status="running",
         nthreads=lambda **_: {"w": 1},
         run_on_scheduler=lambda *_, **__: None,
+        subscribe_topic=lambda *_: None,
     )
     return Connection(client, 1, Workers())
 

@@ -294,7 +294,7 @@ def test_an_item_that_hangs_is_given_up_at_once_and_the_others_are_done(tmp_path
         with pytest.raises(OutOfTime, match="3 takes too long"):
             engine.map_reduce(tasks.hang_at_three, items, tasks.plus, name="hang")
         assert engine.map_reduce(tasks.square, range(20), tasks.plus, name="sum") == 2470
-        assert not engine._connection.reports._expected
+        assert not engine._connection._expected
 
 
 class TestAMapReduceOfManyItems:
@@ -344,7 +344,7 @@ class TestAMapReduceOfManyItems:
         assert 0 < max(most[64:]) <= 64
 
     def test_reports_that_never_come_are_done_without(self, engine, monkeypatch):
-        monkeypatch.setattr(engine._connection.reports, "_expected", Unreceived())
+        monkeypatch.setattr(engine._connection, "_expected", Unreceived())
         told = []
         total = engine.map_reduce(
             tasks.square_slowly, range(20), tasks.plus, name="sum", watch=told.append
@@ -357,7 +357,7 @@ class TestAMapReduceOfManyItems:
         engine.map_reduce(tasks.square, range(40), tasks.plus, name="sum")
         with pytest.raises(ValueError, match="is not liked"):
             engine.map_reduce(tasks.square_or_fail, range(40), tasks.plus, name="sum")
-        assert not engine._connection.reports._expected
+        assert not engine._connection._expected
 
 
 class Unreceived(dict):

@@ -84,10 +84,9 @@ class ClusterKind(EngineKind):
         return Size(workers, workers * threads, memory, apart=True, assumed=not stated)
 
     def script(self) -> str:
-        """Return "": what the class hands over to other systems is its own."""
+        """Return the job script, or specification, that the cluster would be started by."""
         with configured(self.section.dask_config):
-            self.given(planned=True)
-        return ""
+            return self.script_of(self.given(planned=True))
 
     # -- to override ----------------------------------------------------------------------------
 
@@ -151,6 +150,10 @@ class ClusterKind(EngineKind):
             replace = partial(opening.call_scale, cluster.scale, self.first_workers())
         advice = self.advice(given)
         return Workers(1, self.planned(given), self.request.memory, replace, advice)
+
+    def script_of(self, given: dict[str, Any]) -> str:
+        """Return the script of `script`; "": what the class hands over is its own."""
+        return ""
 
     def advice(self, given: Mapping[str, Any]) -> str:
         """Return what to do where no worker comes."""

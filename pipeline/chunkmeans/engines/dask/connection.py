@@ -3,6 +3,11 @@
 A scheduler may go, or stand still with its connections open (stopped, or on a host that is cut
 off), and there may be no workers. Each is an error after the time to wait, and the run ends: what
 is written stays, and the same command resumes.
+
+Beside their values, tasks report the outcomes of items. A value that stays on its worker need not
+be fetched to learn that it is there, how long it took and where it is. Dask's events carry that
+along with its own messages, so that the driver learns of many items without a request. An event
+may be lost with its worker: a report may never come, and its reader must be able to do without.
 """
 
 import asyncio
@@ -16,13 +21,13 @@ from time import monotonic, sleep
 from typing import Any, NoReturn
 from uuid import uuid4
 
-from distributed import CancelledError, Client, Future
+from distributed import CancelledError, Client, Future, Worker
 from distributed.client import ClosedClientError
 from distributed.comm import CommClosedError, connect
+from distributed.protocol import pickle
 from distributed.scheduler import NoValidWorkerError
 from distributed.security import Security
 
-from chunkmeans.engines.dask.task_reports import TaskReports
 from chunkmeans.errors import ClusterError
 
 CHECK_INTERVAL = 1.0
@@ -37,6 +42,9 @@ TRIM_EVERY = 2048
 DEFAULT_ADVICE = "start workers, or see in their logs why they end"
 """What to do where there is no worker, unless the kind of cluster knows better."""
 
+TOPIC = "chunkmeans"
+"""Name of our events: one, as a scheduler never forgets a name."""
+
 HOW_TO_RESUME = "what is written stays, the same command resumes"
 
 _LOST = (CancelledError, ClosedClientError, CommClosedError, NoValidWorkerError)
@@ -44,6 +52,14 @@ _LOST = (CancelledError, ClosedClientError, CommClosedError, NoValidWorkerError)
 
 class NoWorkers(ClusterError):
     """There has been no worker for too long."""
+
+
+@dataclass(slots=True)
+class _Expected:
+    """What is expected of a task."""
+
+    on_last: Callable[[str], object]
+    report: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +96,9 @@ class Connection:
         self.client, self.wait, self.workers = client, wait, workers
         self.timeout = max(wait, LEAST_TIMEOUT)
         """Seconds that the scheduler has for an answer."""
-        self.reports = TaskReports(client)
-        """Outcomes that tasks send ahead of their values."""
+        self._expected: dict[str, _Expected] = {}
+        """Reports that are expected, or came and were not read, by the keys of tasks."""
+        client.subscribe_topic(TOPIC, self._receive)
         self.most_workers = 0
         """Workers that there were at the most."""
         self.address: str = client.scheduler.address
@@ -159,11 +176,12 @@ class Connection:
     ) -> Future:
         """Submit one call; `worker` is where it should run, not where it must.
 
-        Where `on_last` is given, a report is expected of it (`TaskReports.expect`).
+        Where `on_last` is given, a report is expected of it. It is called with the call's key, in
+        another thread, if a report comes that no value will follow.
         """
         key = f"{name}-{uuid4().hex}"
         if on_last is not None:
-            self.reports.expect(key, on_last)
+            self._expected[key] = _Expected(on_last)
         if next(self._submissions) % TRIM_EVERY == 0:
             self._run_on_scheduler(_trim_statistics)
         try:
@@ -178,6 +196,13 @@ class Connection:
             )
         except _LOST as error:
             self._raise_lost(error)
+
+    def read_report(self, key: str) -> Any:
+        """Return the report of a task, then expected no more; None if it has not come."""
+        expected = self._expected.pop(key, None)
+        if expected is None or expected.report is None:
+            return None
+        return pickle.loads(expected.report)
 
     def fetch(self, future: Future) -> Any:
         """Return the result of `future`, wherever it is, as soon as it is there."""
@@ -204,6 +229,14 @@ class Connection:
             except Empty:
                 since = self.check(since)
 
+    def _receive(self, event: tuple[float, dict[str, Any]]) -> None:
+        _, message = event
+        expected = self._expected.get(message["key"])
+        if expected is not None:  # else another driver's, or its item was given up
+            expected.report = message["report"]
+            if message["last"]:
+                expected.on_last(message["key"])
+
     def _run_on_scheduler(self, function: Callable[..., Any], *arguments: object) -> Any:
         """Return what a function returns on the scheduler; None where it may not, or is lost."""
         with suppress(*_LOST, OSError, ValueError):  # the last where it runs no functions
@@ -224,6 +257,11 @@ class Connection:
             + (f" ({error})" if error is not None and str(error) else "")
             + f"; {HOW_TO_RESUME}"
         ) from error
+
+
+def send_report(worker: Worker, key: str, report: object, *, last: bool = False) -> None:
+    """Send the report of a task of `worker`; with `last`, no value of that task will follow."""
+    worker.log_event(TOPIC, {"key": key, "report": pickle.dumps(report), "last": last})
 
 
 def await_answer(address: str, seconds: float, security: Security) -> None:

@@ -22,9 +22,8 @@ from chunkmeans.engines.base import (
     bundle_parts,
     describe_item,
 )
-from chunkmeans.engines.dask.connection import Connection, NoWorkers
+from chunkmeans.engines.dask.connection import Connection, NoWorkers, send_report
 from chunkmeans.engines.dask.serialize import LARGE, deserialize, serialize
-from chunkmeans.engines.dask.task_reports import send_report
 from chunkmeans.engines.worker.attempt import attempt, portable
 from chunkmeans.engines.worker.deadline import expendable
 from chunkmeans.engines.worker.isolated import run_isolated
@@ -188,7 +187,7 @@ class InFlight:
         """Return the outcome of an item, without its value if that stays where it is."""
         future = sent.value
         if future.status != "error":
-            reported: Outcome[Any, Any] | None = self._connection.reports.read(future.key)
+            reported: Outcome[Any, Any] | None = self._connection.read_report(future.key)
             if reported is not None:
                 return reported
             if self._keep:  # the report was lost: ask the worker
@@ -200,7 +199,7 @@ class InFlight:
 
     def _release(self, sent: _Sent) -> None:
         sent.value.release()
-        self._connection.reports.read(sent.value.key)
+        self._connection.read_report(sent.value.key)
 
 
 # -- what runs on the workers ------------------------------------------------------------------

@@ -17,7 +17,7 @@ from chunkmeans.engines.clusters.dask_class import DaskClass
 from chunkmeans.engines.clusters.kind import ClusterKind
 from chunkmeans.engines.clusters.opening import first_message
 from chunkmeans.engines.clusters.security import LOOPBACK, dashboard_here, refuse_exposed
-from chunkmeans.engines.dask.settings import configured, environment
+from chunkmeans.engines.dask.settings import environment
 from chunkmeans.engines.options import arguments, count, mapping, texts
 from chunkmeans.errors import ConfigError
 
@@ -37,10 +37,9 @@ class JobQueue(ClusterKind):
     refused = frozenset({"scheduler", "job_cls"})
     dashboard_on_loopback = True
 
-    def script(self) -> str:
+    def script_of(self, given: dict[str, Any]) -> str:
         """Return what would be submitted for each job."""
-        with configured(self.section.dask_config):
-            return str(self._job(self.given(planned=True)).job_script())
+        return str(self._job(given).job_script())
 
     def options_known(self) -> set[str]:
         """Return the arguments of the class, and of the jobs that it makes."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,7 +16,7 @@ from chunkmeans.engines.clusters.opening import call_within, first_message
 from chunkmeans.engines.clusters.security import refuse_exposed
 from chunkmeans.engines.dask.connection import LEAST_TIMEOUT
 from chunkmeans.engines.dask.engine import DaskEngine
-from chunkmeans.engines.dask.settings import configured, environment
+from chunkmeans.engines.dask.settings import environment
 from chunkmeans.engines.options import arguments, mapping
 from chunkmeans.errors import ClusterError, ConfigError
 
@@ -37,19 +38,16 @@ class Kubernetes(ClusterKind):
         _await_api(max(self.section.wait.timeout, LEAST_TIMEOUT))
         return super().open()
 
-    def script(self) -> str:
+    def script_of(self, given: dict[str, Any]) -> str:
         """Return the resource that Dask's operator would be given."""
-        with configured(self.section.dask_config):
-            options = self.given(planned=True)
-            spec = options.get("custom_cluster_spec")
-            if isinstance(spec, str):
-                with open(spec) as file:
-                    return file.read()
-            if spec is None:
-                from dask_kubernetes.operator import make_cluster_spec
+        spec = given.get("custom_cluster_spec")
+        if isinstance(spec, str):
+            return Path(spec).read_text()
+        if spec is None:
+            from dask_kubernetes.operator import make_cluster_spec
 
-                known = arguments(make_cluster_spec)
-                spec = make_cluster_spec(**{k: v for k, v in options.items() if k in known})
+            known = arguments(make_cluster_spec)
+            spec = make_cluster_spec(**{k: v for k, v in given.items() if k in known})
         return str(yaml.safe_dump(spec, sort_keys=False))
 
     def options_known(self) -> set[str]:
