@@ -91,7 +91,7 @@ class Local(Exception):
 
 @pytest.mark.parametrize("error", [Local("own words"), caused(Local("own words"), OSError("x"))])
 def test_an_error_that_does_not_pickle_becomes_a_chunk_error(error):
-    kept = portable(error)
+    kept = portable(error, 7)
     assert type(kept) is ChunkError
     assert str(kept) == "Local: own words"
     assert "own words" in kept.__notes__[0]
@@ -99,7 +99,7 @@ def test_an_error_that_does_not_pickle_becomes_a_chunk_error(error):
 
 def test_an_error_of_ours_stays_what_it_is():
     error = ConfigError("k: 0")
-    assert portable(error) is error
+    assert portable(error, 7) is error
 
 
 def test_a_watcher_gets_no_value():

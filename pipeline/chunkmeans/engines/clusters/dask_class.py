@@ -2,7 +2,6 @@
 
 import inspect
 import signal
-import threading
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -52,10 +51,9 @@ class DaskClass:
 
 def _import(name: str) -> Any:
     """Import a module, and keep what Ctrl-C does here: dask-jobqueue would make it a plain exit."""
-    if threading.current_thread() is not threading.main_thread():
-        return import_module(name)
     before = signal.getsignal(signal.SIGINT)
     try:
         return import_module(name)
     finally:
-        signal.signal(signal.SIGINT, before)
+        if signal.getsignal(signal.SIGINT) is not before:  # only the main thread can change it
+            signal.signal(signal.SIGINT, before)

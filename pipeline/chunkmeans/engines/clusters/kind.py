@@ -148,8 +148,7 @@ class ClusterKind(EngineKind):
         # What Dask gave up, as a job that was cancelled, it starts again only if asked.
         if self.scaled_later and self.section.adapt is None and isinstance(cluster, SpecCluster):
             replace = partial(opening.call_scale, cluster.scale, self.first_workers())
-        advice = self.advice(given)
-        return Workers(1, self.planned(given), self.request.memory, replace, advice)
+        return Workers(1, self.planned(given), self.request.memory, replace, self.advice(given))
 
     def script_of(self, given: dict[str, Any]) -> str:
         """Return the script of `script`; "": what the class hands over is its own."""

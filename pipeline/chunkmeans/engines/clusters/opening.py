@@ -35,8 +35,7 @@ def start_cluster(kind: str, cls: Any, arguments: Mapping[str, Any], seconds: fl
         f"{kind}: no cluster was started within {seconds:g} seconds; see whether what starts it "
         "answers, and its address; cluster.wait.timeout says how long to wait"
     )
-    name = getattr(cls, "__name__", kind)
-    refused = f"cluster.options: Dask's {name} refuses them"
+    refused = f"cluster.options: Dask's {getattr(cls, '__name__', kind)} refuses them"
     with errors_of_dask(refused, f"{kind}: no cluster could be started"):
         cluster = call_within(seconds, partial(cls, **arguments), late, close_cluster)
     if not hasattr(cluster, "scheduler_address"):

@@ -123,10 +123,9 @@ def security_of(section: Cluster, temporary: bool = True, planned: bool = False)
         return None
     if asked != "temporary":
         for name in ("ca", "cert", "key"):
-            if not Path(getattr(asked, name)).is_file():
-                raise ConfigError(
-                    f"cluster.security.{name}: there is no file {getattr(asked, name)}"
-                )
+            file = getattr(asked, name)
+            if not Path(file).is_file():
+                raise ConfigError(f"cluster.security.{name}: there is no file {file}")
         return Security(**arguments_of(asked.ca, asked.cert, asked.key))
     if not temporary:
         raise ConfigError(

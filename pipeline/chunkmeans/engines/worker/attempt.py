@@ -31,13 +31,12 @@ def attempt(task: Callable[[ItemT], ValueT], item: ItemT) -> Outcome[ItemT, Valu
         sleep(PAUSES[attempts - 1])
 
 
-def portable(error: Exception, item: object = None) -> Exception:
+def portable(error: Exception, item: object) -> Exception:
     """Return `error` fit to be kept and sent: with its traceback as a note, without frames.
 
     An error that does not survive pickling becomes a `ChunkError` with its text.
     """
     trace = "".join(traceback.format_exception(error)).rstrip()
-    where = "" if item is None else f"while working on {describe_item(item)}:\n"
     cause: BaseException | None = error
     while cause is not None:
         cause.__traceback__ = None
@@ -49,5 +48,5 @@ def portable(error: Exception, item: object = None) -> Exception:
         faithful = False
     if not faithful:
         error = ChunkError(f"{type(error).__name__}: {error}")
-    error.add_note(where + trace)
+    error.add_note(f"while working on {describe_item(item)}:\n{trace}")
     return error

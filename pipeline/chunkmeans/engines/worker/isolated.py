@@ -64,7 +64,7 @@ def run_isolated(
 def _run_one(task: Callable[[ItemT], ValueT], item: ItemT, memory: int) -> Outcome[ItemT, ValueT]:
     start = perf_counter()
     with TemporaryDirectory(prefix="chunkmeans-") as folder:
-        given, made = Path(folder, "given"), Path(folder, "made")
+        given, made, stuck = (Path(folder, name) for name in ("given", "made", _STUCK))
         given.write_bytes(pickle.dumps((task, item)))
         process = subprocess.Popen(
             [sys.executable, "-m", "chunkmeans.engines.worker.isolated", str(given), str(made)],
@@ -77,7 +77,6 @@ def _run_one(task: Callable[[ItemT], ValueT], item: ItemT, memory: int) -> Outco
             kind, end = _wait(process, memory)
         if made.exists():
             return cast("Outcome[ItemT, ValueT]", pickle.loads(made.read_bytes()))
-        stuck = Path(folder, _STUCK)
         if stuck.exists() and stuck.stat().st_size:
             kind, end = OutOfTime, "did not come back in time (images.limits.seconds)"
     killed = kind(f"{describe_item(item)}: even in an isolated process, it {end}")

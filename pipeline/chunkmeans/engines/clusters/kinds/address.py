@@ -55,9 +55,8 @@ class Address(ClusterKind):
         timeout = parse_timedelta(options.get("timeout", usual), "s")
         try:
             await_answer(address, timeout, security or Security())
-            client = stack.enter_context(
-                Client(address, set_as_default=False, security=security, **options)
-            )
+            client = Client(address, set_as_default=False, security=security, **options)
+            stack.enter_context(client)
         except (OSError, ValueError, MemoryError, TypeError, RuntimeError) as error:
             raise no_answer(address, error) from error
         return self.engine(client, stack, Workers(memory=self.request.memory))

@@ -54,8 +54,7 @@ class Mpi(ClusterKind):
             raise SystemExit(0)
         client = stack.enter_context(Client(set_as_default=False))
         stack.callback(_end_ranks, client)
-        workers = Workers(first=ranks.size - 2, memory=self.request.memory)
-        return self.engine(client, stack, workers)
+        return self.engine(client, stack, Workers(ranks.size - 2, memory=self.request.memory))
 
     def arguments(self, options: dict[str, Any], security: Security | None) -> dict[str, Any]:
         """Return the options with dashboards on loopback, and nannies."""
