@@ -32,13 +32,16 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile each loop in one process of the run at a time: the others wait and load it.
+    """Wait for no disk, and compile each loop in one process at a time: the others load it.
 
     Otherwise every process of pytest-xdist compiles all loops for itself at the start, as none
     finds them in numba's cache.
     """
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         return  # this process runs no tests
+    # Nothing here pulls the plug, and half of a test's time would be waiting for the disk. That the
+    # program asks for it, and in which order, is tested by calls of this name.
+    os.fsync = lambda handle: os.fstat(handle) and None
     from numba.core.ccallback import CFunc
     from numba.core.dispatcher import Dispatcher
 

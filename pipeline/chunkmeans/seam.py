@@ -40,7 +40,8 @@ class Seam(Generic[MemberT]):
             If there is none of that name, it cannot be imported, or it is no complete subclass of
             what it should be.
         """
-        points = self._points()
+        # ours are known without reading what each installed package says of itself
+        points = self._own_points() if name in self.own else self._points()
         if name not in points:
             near = get_close_matches(name, points, n=1)
             known = f"known are {', '.join(points)}" if points else "none is installed"
@@ -59,8 +60,11 @@ class Seam(Generic[MemberT]):
     def _at(self) -> str:
         return f"{self.where}: " if self.where else ""
 
+    def _own_points(self) -> dict[str, EntryPoint]:
+        return {name: EntryPoint(name, at, self.groups[0]) for name, at in self.own.items()}
+
     def _points(self) -> dict[str, EntryPoint]:
-        points = {name: EntryPoint(name, at, self.groups[0]) for name, at in self.own.items()}
+        points = self._own_points()
         for group in self.groups:
             for point in entry_points(group=group):
                 points.setdefault(point.name, point)
