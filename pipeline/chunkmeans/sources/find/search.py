@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -292,9 +293,8 @@ def _matched(place: str, name: str, asked: str) -> Iterator[Found]:
 
 def _fixed(pattern: str) -> str:
     """Return the folder of a glob that has no wildcard."""
-    parts = pattern.split("/")
-    count = next(i for i, part in enumerate(parts) if any(c in part for c in _WILDCARDS))
-    return "/".join(parts[:count]) or "/"
+    fixed = takewhile(lambda part: not any(c in part for c in _WILDCARDS), pattern.split("/"))
+    return "/".join(fixed) or "/"
 
 
 def _is_plain(path: str) -> bool:
