@@ -9,7 +9,8 @@ from chunkmeans.image.grid import Box
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import Image, ReadOptions
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.find.collection import Entry, collect_entries
+from chunkmeans.sources.find.collection import collect_entries
+from chunkmeans.sources.find.manifest import Entry
 from chunkmeans.sources.registry import open_image, suffixes
 
 __all__ = [

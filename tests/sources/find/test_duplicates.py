@@ -92,7 +92,7 @@ def test_a_budget_is_kept_and_what_it_left_unread_is_told(write, opened):
     paths = write(b"ab", b"ab", b"x" * 1000, b"x" * 1000)
     found = find_duplicates(paths, budget=100)
     assert (dict(found.first), found.unknown) == ({1: 0}, (2, 3))
-    assert opened == ["000.tif", "001.tif"]
+    assert sorted(opened) == ["000.tif", "001.tif"]  # by threads, in any order
 
 
 def test_what_cannot_be_read_repeats_nothing(write, tmp_path, monkeypatch):

@@ -96,7 +96,10 @@ class Colour:
             chosen = [self.unconverted[c] for c in channels]
             values = pick_last(stored, [at[i] for i in chosen])
             if self.encoding == "negative":
-                values = self._inverted(values, chosen)
+                values = values.copy()
+                for i, sample in enumerate(chosen):
+                    if sample < self.colours:  # extra samples stay as they are
+                        values[..., i] = self.inverted(values[..., i])
             return values, valid
         values = np.empty((*stored.shape[:-1], len(channels)), self.channel_dtype)
         if any(c < 3 for c in channels):
@@ -118,14 +121,6 @@ class Colour:
         if self.encoding != "negative":
             return value
         return self.top - value if self.dtype.kind == "u" else -1 - value
-
-    def _inverted(self, values: NDArray[Any], samples: Sequence[int]) -> NDArray[Any]:
-        """Return `values` with white as the largest number; extra samples stay as they are."""
-        inverted = values.copy()
-        for i, sample in enumerate(samples):
-            if sample < self.colours:
-                inverted[..., i] = self.inverted(values[..., i])
-        return inverted
 
     def _rgb(self, inks: NDArray[Any]) -> NDArray[Any]:
         """Return red, green and blue of the first samples."""

@@ -9,7 +9,7 @@ Hidden files, what is inside a zarr folder, and earlier results are passed over.
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,29 +17,11 @@ from chunkmeans.errors import ConfigError
 from chunkmeans.retry import is_transient
 from chunkmeans.sources.files.paths import absolute, inside, scheme, without_query
 from chunkmeans.sources.find.ids import safe_name, unique_ids
-from chunkmeans.sources.find.manifest import ManifestRow, is_manifest, read_manifest
+from chunkmeans.sources.find.manifest import Entry, ManifestRow, is_manifest, read_manifest
 from chunkmeans.sources.find.search import Found, find
 from chunkmeans.sources.registry import suffixes
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One image of a collection, before it is opened."""
-
-    id: str
-    """Its name in results: a relative path without suffix, unique, and safe to make files of."""
-    path: str
-    """Where it is: an absolute path or a URL, for `open_image`."""
-    mask: str | None = None
-    """Where its mask is."""
-    channels: tuple[int | str, ...] | None = None
-    """Its own choice of channels, from a manifest."""
-    group: str | None = None
-    """Its group, from a manifest."""
-    extra: Mapping[str, str] = field(default_factory=dict)
-    """Other columns of a manifest."""
 
 
 def collect_entries(
@@ -96,7 +78,7 @@ def collect_entries(
 
 
 _Listed = tuple[Found, ManifestRow]
-_NO_ROW = ManifestRow(line=0, listed="", path="")
+_NO_ROW = ManifestRow(id="", path="")
 """Of an image that no manifest lists."""
 
 

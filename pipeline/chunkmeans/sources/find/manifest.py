@@ -21,21 +21,31 @@ _NO_COLUMNS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestRow:
-    """One row of a manifest."""
+class Entry:
+    """One image of a collection, before it is opened."""
 
-    line: int
-    """Where it ends in the file, from 1; of a Parquet file, which row it is."""
-    listed: str
-    """The path as it is written there."""
+    id: str
+    """Its name in results: a relative path without suffix, unique, and safe to make files of."""
     path: str
-    """The path, absolute if it is local."""
-    id: str = ""
+    """Where it is: an absolute path or a URL, for `open_image`."""
     mask: str | None = None
+    """Where its mask is."""
     channels: tuple[int | str, ...] | None = None
+    """Its own choice of channels, from a manifest."""
     group: str | None = None
+    """Its group, from a manifest."""
     extra: Mapping[str, str] = field(default_factory=dict)
-    """All other columns."""
+    """Other columns of a manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow(Entry):
+    """One row of a manifest; its id is as given there, or empty."""
+
+    line: int = 0
+    """Where it ends in the file, from 1; of a Parquet file, which row it is."""
+    listed: str = ""
+    """The path as it is written there."""
 
 
 def is_manifest(path: str) -> bool:
@@ -162,30 +172,15 @@ def _rows(lines: Iterable[Line], path: str, folder: str) -> Iterator[ManifestRow
             raise ConfigError(f"{path}:{line}: {len(cells)} values for {len(names)} columns")
         values = ["" if i is None else cells[i].strip() for i in own]
         extra = {name: cells[i] for i, name in others} if others else _NO_COLUMNS
-        try:
-            row = _row(line, values, folder, extra)
-        except ConfigError as error:
-            raise ConfigError(f"{path}:{line}: {error}") from error
-        yield row
-
-
-def _row(line: int, values: Sequence[str], folder: str, extra: Mapping[str, str]) -> ManifestRow:
-    """Return a row, of the values of `MANIFEST_COLUMNS`; relative paths are seen from `folder`."""
-    listed, id, mask, channels, group = values
-    if not listed:
-        raise ConfigError("the path is empty")
-    if holds_password(listed) or holds_password(mask):
-        raise ConfigError(f"a URL {PASSWORD}")
-    return ManifestRow(
-        line,
-        listed,
-        _place(listed, folder),
-        id,
-        _place(mask, folder) if mask else None,
-        _channels(channels),
-        group or None,
-        extra,
-    )
+        listed, id, mask, channels, group = values
+        if not listed:
+            raise ConfigError(f"{path}:{line}: the path is empty")
+        if holds_password(listed) or holds_password(mask):
+            raise ConfigError(f"{path}:{line}: a URL {PASSWORD}")
+        place, mask_place = _place(listed, folder), _place(mask, folder) if mask else None
+        yield ManifestRow(
+            id, place, mask_place, _channels(channels), group or None, extra, line, listed
+        )
 
 
 def _place(path: str, folder: str) -> str:

@@ -4,9 +4,10 @@ import glob
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
+from itertools import takewhile
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -89,21 +90,14 @@ def is_record(content: bytes | Exception) -> bool:
     return isinstance(found, dict) and found.keys() >= _KEYS
 
 
-def outside_results(
-    paths: Iterable[str], outputs: Callable[[Sequence[str]], Container[str]]
-) -> list[str]:
-    """Return what a glob found that lies below no output.
+def _outside_results(folders: "_Disk | _Remote", paths: Iterable[str]) -> list[str]:
+    """Return what a glob found that lies below no output; each record is read once.
 
-    Parameters
-    ----------
-    paths
-        Seen from the folder where the glob begins; this folder may be an output too.
-    outputs
-        Which of some folders, seen from there, are outputs; called once, with each folder once.
+    The paths are seen from the root of `folders`, where the glob begins; it may be an output too.
     """
     paths = list(paths)
-    found = outputs(sorted({folder for path in paths for folder in _above(path)}))
-    return [path for path in paths if not any(folder in found for folder in _above(path))]
+    found = _outputs(folders, sorted({folder for path in paths for folder in _above(path)}))
+    return [path for path in paths if found.isdisjoint(_above(path))]
 
 
 def _above(path: str) -> Iterator[str]:
@@ -266,10 +260,11 @@ def _local(place: str, asked: str) -> Iterator[Found]:
         )
         images = (
             found
-            for name in outside_results(matches, partial(_outputs, _Disk(root, set())))
+            for name in _outside_results(_Disk(root, set()), matches)
             for found in _matched(os.path.join(root, name), name, asked)
+            if _is_plain(found.name)
         )
-        yield from _some(_plain(images), asked, root)
+        yield from _some(images, asked, root)
     else:
         raise ConfigError(f"images.path: {asked!r}: no such file or folder (looked at {place})")
 
@@ -298,18 +293,12 @@ def _matched(place: str, name: str, asked: str) -> Iterator[Found]:
 
 def _fixed(pattern: str) -> str:
     """Return the folder of a glob that has no wildcard."""
-    parts = pattern.split("/")
-    count = next(i for i, part in enumerate(parts) if any(c in part for c in _WILDCARDS))
-    return "/".join(parts[:count]) or "/"
-
-
-def _plain(images: Iterable[Found]) -> Iterator[Found]:
-    """Pass over hidden files, and files that a ``**`` found inside a zarr folder."""
-    return (image for image in images if _is_plain(image.name))
+    fixed = takewhile(lambda part: not any(c in part for c in _WILDCARDS), pattern.split("/"))
+    return "/".join(fixed) or "/"
 
 
 def _is_plain(path: str) -> bool:
-    """Whether a path is neither hidden nor inside a zarr folder."""
+    """Whether a path is neither hidden nor inside a zarr folder, as a ``**`` may find it."""
     *folders, name = path.split("/")
     in_zarr = any(part.lower().endswith(".zarr") for part in folders)
     return not in_zarr and not any(
@@ -337,16 +326,19 @@ def _remote(url: str, asked: str, storage_options: Mapping[str, Any]) -> Iterato
             kind = _Archive if scheme(url) == "zip" else _Remote
             return system, root, sorted(_searched(kind(system, root), known))
         found = sorted(str(path).removeprefix(root).lstrip("/") for path in system.glob(inner))
-        outputs = partial(_outputs, _Remote(system, root))
-        return system, root, outside_results(filter(_is_plain, found), outputs)
+        return system, root, _outside_results(_Remote(system, root), filter(_is_plain, found))
 
     try:
         system, root, paths = with_retries(listing)
     except Exception as error:  # file systems and archives have no common one
         reason = str(error) or type(error).__name__
         raise ConfigError(f"images.path: {asked!r} cannot be listed: {reason}") from error
-    images = (Found(placed(url, _join(root, path), system), path or name) for path in paths)
-    yield from _some(_plain(images), asked, placed(url, root, system))
+    images = (
+        Found(placed(url, _join(root, path), system), path or name)
+        for path in paths
+        if _is_plain(path or name)
+    )
+    yield from _some(images, asked, placed(url, root, system))
 
 
 # -- nothing there ----------------------------------------------------------------------------

@@ -75,21 +75,17 @@ class RasterImage(WholeImage):
             if opener is None:
                 raise SourceError("its first bytes are of no JPEG, WebP, BMP or GIF")
             with opener(file) as picture:
-                self._seek(picture)
+                try:
+                    picture.seek(self.options.series)
+                except EOFError:
+                    frames = getattr(picture, "n_frames", 1)
+                    raise SourceError(
+                        f"series {self.options.series} is out of range, the file has {frames} "
+                        f"frames (0 to {frames - 1})"
+                    ) from None
                 if any(tile.offset >= size for tile in getattr(picture, "tile", ())):
                     raise SourceError(f"is cut short: its pixels begin beyond its {size} bytes")
                 yield picture
-
-    def _seek(self, picture: Picture) -> None:
-        """Go to the requested frame."""
-        try:
-            picture.seek(self.options.series)
-        except EOFError:
-            frames = getattr(picture, "n_frames", 1)
-            raise SourceError(
-                f"series {self.options.series} is out of range, the file has {frames} frames "
-                f"(0 to {frames - 1})"
-            ) from None
 
 
 def channels_of(picture: Picture) -> tuple[int, bool]:

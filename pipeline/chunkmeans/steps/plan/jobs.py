@@ -22,7 +22,8 @@ from chunkmeans.results.read.open_results import open_run
 from chunkmeans.results.store.store import Store
 from chunkmeans.results.store.versions import versions_now
 from chunkmeans.sources.base import ReadOptions
-from chunkmeans.sources.find.collection import Entry, collect_entries
+from chunkmeans.sources.find.collection import collect_entries
+from chunkmeans.sources.find.manifest import Entry
 from chunkmeans.steps.job import Job, LabelOutput
 
 

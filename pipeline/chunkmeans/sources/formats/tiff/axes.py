@@ -168,12 +168,10 @@ def _letters(axes: str, shape: Sequence[int]) -> list[str]:
     known = {"T": "t", "Z": "z", "Y": "y", "X": "x", "C": "c", "S": "c"}
     letters = [known.get(a, "") for a in axes]
     unknown = [i for i, n in enumerate(shape) if not letters[i] and n > 1]
-    if len(unknown) == 1 and not any(
-        a == "z" and n > 1 for a, n in zip(letters, shape, strict=True)
-    ):
+    names = [a for a, n in zip(letters, shape, strict=True) if n > 1]
+    if len(unknown) == 1 and "z" not in names:
         letters[unknown[0]] = "z"
         unknown = []
-    names = [a for a, n in zip(letters, shape, strict=True) if n > 1]
     if unknown or any(names.count(a) > 1 for a in SAMPLE_AXES):
         raise SourceError(
             f"what the axes {axes} of {tuple(shape)} mean is not clear; set `axes:` to a letter "

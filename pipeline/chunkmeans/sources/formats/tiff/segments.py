@@ -122,13 +122,6 @@ class Segments:
             filled[:, :, -1] = self.shaped[2] - (down - 1) * rows
         return (filled * (depth * self.row_bytes)).reshape(-1)
 
-    def packed_bytes(self) -> NDArray[np.int64]:
-        """Return the bytes of each segment of a page before compression, as far as it is known."""
-        if not self.bits:
-            return np.zeros(self.shaped[0] * prod(self.grid), np.int64)
-        row = self.segment[2] * self.shaped[4]
-        return self.expected_bytes() // self.row_bytes * (-(-row * self.bits // 8))
-
     def check(self, sizes: Sequence[int], limits: Limits = DEFAULT_LIMITS) -> None:
         """Raise `SourceError` if the tables cannot be true.
 
@@ -152,7 +145,9 @@ class Segments:
             check_limit(
                 limits, "piece", pixels, f"{self.files[0]}: pixels of a {what}, decoded at once"
             )
-        packed = self.packed_bytes()
+        # Bytes of each segment before compression; 0 where bits are not known.
+        packed_row = -(-self.segment[2] * self.shaped[4] * self.bits // 8)
+        packed = self.expected_bytes() // self.row_bytes * packed_row
         if (most := MOST_FROM_A_BYTE.get(self.compression)) is not None:
             self._refuse(
                 ~sparse & (self.counts * most + (1024 if most > 1 else 0) < packed),

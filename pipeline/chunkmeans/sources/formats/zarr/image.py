@@ -75,7 +75,9 @@ class ZarrImage(Image):
 
     def decode(self, box: Box, channels: Sequence[int]) -> Pixels:
         """Decode the chunks that the box meets; of a sharded array, only the inner chunks."""
-        self._still_there()
+        folder = self._folder
+        if not is_url(folder) and not has_zarr_metadata(folder):  # it would read as fill values
+            raise SourceError("is gone since it was opened")
         array, layout = self._opened.array, self._layout
         index = layout.index(box, channels)
         listed = any(isinstance(part, list) for part in index)
@@ -185,12 +187,6 @@ class ZarrImage(Image):
     def _folder(self) -> str:
         """Folder or URL of the array itself."""
         return self._place(self._opened.level.path)
-
-    def _still_there(self) -> None:
-        """Refuse to read fill values out of a local array that is gone since it was opened."""
-        folder = self._folder
-        if not is_url(folder) and not has_zarr_metadata(folder):
-            raise SourceError("is gone since it was opened")
 
 
 def _is_blosc(array: "zarr.Array[Any]") -> bool:

@@ -48,7 +48,8 @@ def multiscale_level(attributes: Mapping[str, Any], series: int, level: int) -> 
     if not isinstance(path, str) or path.startswith("/") or ".." in path.split("/"):
         raise SourceError(f"its OME metadata name level {level} {path!r}, not a path inside it")
     axes = image.get("axes") or ()
-    scale = _product(_scale(image), _scale(dataset))
+    whole, own = _scale(image), _scale(dataset)  # either may be missing
+    scale = tuple(p * q for p, q in zip(whole, own, strict=True)) if whole and own else whole or own
     return OmeLevel(
         path=path,
         axes=_letters(axes),
@@ -106,11 +107,6 @@ def _scale(holder: Mapping[str, Any]) -> tuple[float, ...]:
         if transform.get("type") == "scale" and "scale" in transform:
             return tuple(float(s) for s in transform["scale"])
     return ()
-
-
-def _product(a: tuple[float, ...], b: tuple[float, ...]) -> tuple[float, ...]:
-    """Product of two scales, either of which may be missing."""
-    return tuple(p * q for p, q in zip(a, b, strict=True)) if a and b else a or b
 
 
 def _channel_names(omero: Any) -> tuple[str, ...]:
