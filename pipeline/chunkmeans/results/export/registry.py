@@ -10,9 +10,7 @@ from chunkmeans.seam import Seam
 EXPORTERS = Seam[Exporter](
     "exporter",
     Exporter,
-    {
-        "png": "chunkmeans.results.export.png:PngExporter",
-    },
+    {"png": "chunkmeans.results.export.png:PngExporter"},
     ("chunkmeans.exporters",),
 )
 """Module and class by name; those of other packages included."""

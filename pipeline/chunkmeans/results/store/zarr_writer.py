@@ -72,10 +72,7 @@ def array_json(array: ZarrArray) -> str:
     document = {
         "shape": list(array.shape),
         "data_type": array.dtype.name,
-        "chunk_grid": {
-            "name": "regular",
-            "configuration": {"chunk_shape": list(array.unit)},
-        },
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(array.unit)}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": 0.0 if array.dtype.kind == "f" else 0,
         "codecs": codecs,

@@ -23,12 +23,7 @@ from chunkmeans.features.validity import common
 from chunkmeans.kmeans.fit import check_channels
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.jobs import store_of
-from chunkmeans.steps.plan.memory import (
-    TooLittleMemory,
-    driver_bytes,
-    plan_chunks,
-    planned_bytes,
-)
+from chunkmeans.steps.plan.memory import TooLittleMemory, driver_bytes, plan_chunks, planned_bytes
 from chunkmeans.steps.resume.owner import previous_run
 
 
