@@ -8,7 +8,7 @@ very end.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -122,7 +122,7 @@ class Ledger:
             write_catalog(self.store, self.ordered())
             self.record_state()
 
-    def ordered(self) -> Sequence[Row]:
+    def ordered(self) -> Collection[Row]:
         """Return the rows in the order of the inputs; those of earlier images last."""
         named = {job.id for job in self.jobs}
         order = [job.id for job in self.jobs if job.id in self.rows]
