@@ -74,33 +74,6 @@ class RunRecord:
         document["config"] = _without_storage_options(plain(self.config))
         return to_json(document, indent=2) + "\n"
 
-    @classmethod
-    def from_json(cls, text: str, path: str = RECORD) -> "RunRecord":
-        """Return the record of a text; `path` is what errors name. Unknown keys are passed over.
-
-        Raises
-        ------
-        ResultError
-            If it is damaged, or of a newer format.
-        """
-        try:
-            data = json.loads(text)
-            refuse_newer(data["format"], path)
-            found: dict[str, Any] = {}
-            for name, place in _PLACES.items():
-                section, _, key = place.rpartition(".")
-                inside = data.get(section, {}) if section else data
-                found[name] = (_BEFORE | inside)[key]
-            found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
-            found |= {name: _number(found[name]) for name in ("inertia", "residual")}
-            return cls(**found)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ResultError(
-                f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
-                "another results.path; if all beside it is of chunkmeans, delete that folder and "
-                "run again"
-            ) from error
-
 
 _PLACES = {each.name: each.name for each in fields(RunRecord)} | {
     "images": "images.named",
@@ -124,14 +97,31 @@ def write_record(store: Store, record: RunRecord) -> None:
 
 
 def read_record(store: Store) -> RunRecord:
-    """Return what ``run.json`` holds.
+    """Return what ``run.json`` holds. Unknown keys are passed over.
 
     Raises
     ------
     ResultError
         If there is none, it is damaged, or written by a newer chunkmeans.
     """
-    return RunRecord.from_json(store.read_text(RECORD), store.join(RECORD))
+    text, path = store.read_text(RECORD), store.join(RECORD)
+    try:
+        data = json.loads(text)
+        refuse_newer(data["format"], path)
+        found: dict[str, Any] = {}
+        for name, place in _PLACES.items():
+            section, _, key = place.rpartition(".")
+            inside = data.get(section, {}) if section else data
+            found[name] = (_BEFORE | inside)[key]
+        found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
+        found |= {name: _number(found[name]) for name in ("inertia", "residual")}
+        return RunRecord(**found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ResultError(
+            f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
+            "another results.path; if all beside it is of chunkmeans, delete that folder and "
+            "run again"
+        ) from error
 
 
 def settings_fingerprint(settings: Mapping[str, Any]) -> str:
