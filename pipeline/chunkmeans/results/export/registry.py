@@ -14,14 +14,3 @@ EXPORTERS = Seam[Exporter](
     ("chunkmeans.exporters",),
 )
 """Module and class by name; those of other packages included."""
-
-
-def exporter_named(name: str) -> Exporter:
-    """Return the exporter `name`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none, it cannot be imported, or it is no `Exporter`.
-    """
-    return EXPORTERS.load(name)()
