@@ -356,7 +356,7 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> Iterator[End
 
 def report_redone(book: Ledger, log: Log, watch: Watcher) -> None:
     """Report why images that had ended are segmented again: how many, and each in the log."""
-    if book.lease is not None and book.lease.before is not None:
+    if book.lease.before is not None:
         watch(Note(f"the previous run was killed ({book.lease.before}); resuming"))
     if book.why:
         images = f"{len(book.why):,} image{'s' * (len(book.why) != 1)}"
