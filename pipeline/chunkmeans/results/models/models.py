@@ -139,8 +139,7 @@ def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
     """
     if not has_model(store, group):
         return {}
-    found: dict[str, Any] = group_attributes(store, model_path(group))["chunkmeans"]
-    return found
+    return dict(group_attributes(store, model_path(group))["chunkmeans"])
 
 
 def model_pool(store: Store, group: str | None = None) -> str | None:

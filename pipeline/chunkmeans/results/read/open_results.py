@@ -57,8 +57,7 @@ class SegmentedImage:
     @property
     def source(self) -> Mapping[str, Any]:
         """Where the pixels came from, and their georeferencing, as far as known."""
-        source: Mapping[str, Any] = self.attributes.get("source", {})
-        return source
+        return dict(self.attributes.get("source", {}))
 
     @property
     def axes(self) -> str:
@@ -165,8 +164,7 @@ class SegmentedImage:
     @property
     def _image(self) -> Mapping[str, Any]:
         self.refuse_incomplete()
-        image: Mapping[str, Any] = self.attributes["image"]
-        return image
+        return dict(self.attributes["image"])
 
     def refuse_incomplete(self) -> None:
         """Raise a `ResultError` unless the run finished this image."""
@@ -238,13 +236,11 @@ class _Images(Mapping[str, SegmentedImage]):
 
     def __init__(self, store: Store, allow_incomplete: bool) -> None:
         self._store, self._allow_incomplete = store, allow_incomplete
-
-    @cached_property
-    def _ids(self) -> dict[str, None]:
-        """Return the ids in the order of the catalogue, or of names while there is none."""
-        if self._store.exists(CATALOG) and not self._allow_incomplete:
-            return dict.fromkeys(row.id for row in read_catalog(self._store) if row.store)
-        return dict.fromkeys(self._store.image_names())
+        listed = store.exists(CATALOG) and not allow_incomplete
+        rows = read_catalog(store) if listed else ()
+        ids = (row.id for row in rows if row.store) if listed else store.image_names()
+        self._ids = dict.fromkeys(ids)
+        """In the order of the catalogue, or of names while there is none."""
 
     def __getitem__(self, image: str) -> SegmentedImage:
         if image not in self._ids:

@@ -114,7 +114,8 @@ def read_record(store: Store) -> RunRecord:
             inside = data.get(section, {}) if section else data
             found[name] = (_BEFORE | inside)[key]
         found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
-        found |= {name: _number(found[name]) for name in ("inertia", "residual")}
+        for name in ("inertia", "residual"):
+            found[name] = None if found[name] is None else float(found[name])
         return RunRecord(**found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultError(
@@ -178,7 +179,3 @@ def _without_storage_options(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_storage_options(v) for k, v in value.items() if k != "storage_options"}
     return value
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -75,10 +75,7 @@ def label_bundle(
     bundle: Bundle, labelling: Labelling, canvas: Canvas, count: bool
 ) -> Moments | None:
     """Label a few chunks: what one task does."""
-    total: Moments | None = None
-    for chunk in bundle:
-        total = merge_counted(total, label_chunk(chunk, labelling, canvas, count))
-    return total
+    return reduce(merge_counted, (label_chunk(c, labelling, canvas, count) for c in bundle))
 
 
 def merge_counted(a: Moments | None, b: Moments | None) -> Moments | None:
