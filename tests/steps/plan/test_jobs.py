@@ -67,9 +67,9 @@ def test_every_key_of_the_config_arrives(tmp_path):
     assert (fit.max_iterations, fit.empty, fit.seed, fit.scale) == (
         77, "keep", 12, FeatureChain((ChannelScale((2.0,)),))
     )  # fmt: skip
-    out = job.output
+    out = job.output.asked
     assert (out.chunk, out.shard, out.pyramid, out.mean_image) == (16, 64, "nearest", True)
-    assert out.attributes["settings"] == asked.settings()
+    assert job.output.attributes["settings"] == asked.settings()
 
 
 def test_given_means_are_an_array(tmp_path):

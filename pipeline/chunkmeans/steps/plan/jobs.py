@@ -1,6 +1,6 @@
 """From a config to the jobs of a run: what is segmented, how, and where it goes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from os.path import abspath
 from typing import Any
@@ -47,7 +47,8 @@ def jobs_of(config: Config) -> list[Job]:
             )
     settings = means_of(config, entries)
     # made once, as there may be a million jobs
-    shared, nodata, features = read_options(config), nodata_of(config), features_of(config)
+    shared, nodata = read_options(config), nodata_of(config)
+    features = make_features(config.features.use)
     named = catalogue_names({name: None for entry in entries for name in entry.extra})
     return [
         Job(
@@ -148,25 +149,15 @@ def settings_of(config: Config) -> FitSettings:
     elif isinstance(init, EarlierResults):
         init = "random"
     named = ("k", "restarts", "threshold", "max_iterations", "empty", "seed")
-    return FitSettings(
-        **{name: getattr(kmeans, name) for name in named},
-        init=init,
-        scale=FeatureChain((*features_of(config).steps, ChannelScale(config.features.scale))),
-    )
-
-
-def features_of(config: Config) -> FeatureChain:
-    """Return what samples are made of pixels by; raises a `ConfigError` if it is not known."""
-    return make_features(config.features.use)
+    steps = (*make_features(config.features.use).steps, ChannelScale(config.features.scale))
+    given = {name: getattr(kmeans, name) for name in named}
+    return FitSettings(**given, init=init, scale=FeatureChain(steps))
 
 
 def output_of(config: Config) -> LabelOutput:
     """Return where and how labels are stored."""
-    results = config.results
-    attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions_now()}
-    named = ("chunk", "shard", "pyramid", "mean_image", "samples")
-    keys = {name: getattr(results, name) for name in named}
-    return LabelOutput(store_of(config), attributes=attributes, **keys)
+    attributes = {"settings": config.settings(), "versions": versions_now()}
+    return LabelOutput(store_of(config), config.results, attributes)
 
 
 def store_of(config: Config) -> Store:

@@ -235,7 +235,7 @@ def cut(source: Input, shape: tuple[int, ...], cache_bytes: int, family: str) ->
 
 def planned_chunks(opened: Opened, size: Size, family: str, *, cached: bool = True) -> list[Chunk]:
     """Return the chunks of an opened image; errors as of `plan_chunks`."""
-    source, mean_image = opened.source, opened.job.output.mean_image
+    source, mean_image = opened.source, opened.job.output.asked.mean_image
     shape, need = plan_chunks(source, opened.layout, size, mean_image)
     return cut(source, shape, need.cache_bytes if cached else 0, family)
 

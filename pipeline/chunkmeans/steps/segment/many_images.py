@@ -54,7 +54,7 @@ def segment_large(opened: Opened, engine: Engine, watch: Watcher) -> Ending:
     written = segment_image(Opened(job, job.identify(source)), engine, watch, saved)
     (ending,) = completed(output.store, [written])
     if ending.row.state != "failed":
-        saved.finish(samples=output.samples)
+        saved.finish(samples=output.asked.samples)
     return ending
 
 

@@ -84,7 +84,7 @@ def write_labels(
     """
     job, source, layout = opened.job, opened.source, opened.layout
     output = job.output
-    writer = create_labels(output.store, job.id, layout, source.info, output.mean_image)
+    writer = create_labels(output.store, job.id, layout, source.info, output.asked.mean_image)
     try:
         counted = label(scan, fit, collected, writer.write, layout.dtype)
         write_pyramid(writer, fit.colours, scan)
