@@ -14,12 +14,7 @@ from chunkmeans.results.read.open_results import SegmentedImage, open_segmented
 from chunkmeans.results.store.plain_json import plain, to_json
 from chunkmeans.results.store.store import CATALOG, Store
 from chunkmeans.steps.job import Job
-from chunkmeans.steps.resume.verdict import (
-    Verdict,
-    verdict_of_other,
-    verdict_of_row,
-    verdict_of_store,
-)
+from chunkmeans.steps.resume.verdict import Verdict, verdict_of, verdict_of_other
 
 CHECKS_IN_FLIGHT = 16
 """Stores and inputs that are looked at side by side: an object store takes its time."""
@@ -132,10 +127,8 @@ def _judged(
     there = set(stored)
 
     def judge(job: Job) -> Verdict:
-        row = rows.get(job.id)
-        if job.id in there:
-            return verdict_of_store(store, job, row)
-        return verdict_of_row(job, row, retry_failed)
+        row, stored = rows.get(job.id), job.id in there
+        return verdict_of(store, job, row, stored=stored, retry_failed=retry_failed)
 
     if there:
         with ThreadPoolExecutor(CHECKS_IN_FLIGHT, thread_name_prefix="inventory") as threads:
