@@ -66,8 +66,7 @@ class RunRecord:
     def to_json(self) -> str:
         """Return the record as it stands in ``run.json``."""
         document: dict[str, Any] = {}
-        for name, place in _PLACES.items():
-            section, _, key = place.rpartition(".")
+        for name, (section, key) in _PLACES.items():
             inside = document.setdefault(section, {}) if section else document
             inside[key] = getattr(self, name)
         document["problems"] = [{"id": name, "reason": reason} for name, reason in self.problems]
@@ -75,18 +74,18 @@ class RunRecord:
         return to_json(document, indent=2) + "\n"
 
 
-_PLACES = {each.name: each.name for each in fields(RunRecord)} | {
-    "images": "images.named",
-    "pending": "images.pending",
-    "ended": "images.ended",
-    "others": "images.others",
-    "pixels": "totals.pixels",
-    "nbytes": "totals.bytes",
-    "seconds": "totals.seconds",
-    "memory_planned": "memory.planned",
-    "memory_peak": "memory.peak",
+_PLACES = {each.name: ("", each.name) for each in fields(RunRecord)} | {
+    "images": ("images", "named"),
+    "pending": ("images", "pending"),
+    "ended": ("images", "ended"),
+    "others": ("images", "others"),
+    "pixels": ("totals", "pixels"),
+    "nbytes": ("totals", "bytes"),
+    "seconds": ("totals", "seconds"),
+    "memory_planned": ("memory", "planned"),
+    "memory_peak": ("memory", "peak"),
 }
-"""Where each field stands in ``run.json``."""
+"""Where each field stands in ``run.json``: its section, none where that is empty, and its key."""
 _BEFORE: dict[str, Any] = {"format_minor": 0}
 """Fields that came after the first format, and what a record without them means."""
 
@@ -109,8 +108,7 @@ def read_record(store: Store) -> RunRecord:
         data = json.loads(text)
         refuse_newer(data["format"], path)
         found: dict[str, Any] = {}
-        for name, place in _PLACES.items():
-            section, _, key = place.rpartition(".")
+        for name, (section, key) in _PLACES.items():
             inside = data.get(section, {}) if section else data
             found[name] = (_BEFORE | inside)[key]
         found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
