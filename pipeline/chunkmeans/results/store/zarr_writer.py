@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -194,6 +193,5 @@ def _chunks(data: bytes, box: Box, array: ZarrArray) -> Iterator[tuple[Box, memo
 
 def object_names(array: ZarrArray) -> Iterator[str]:
     """Yield the name in its array of every object."""
-    counts = (-(-n // u) for n, u in zip(array.shape, array.unit, strict=True))
-    for at in product(*map(range, counts)):
-        yield "c/" + "/".join(map(str, at))
+    for box in split(Box.whole(array.shape), array.unit):
+        yield object_name(box.start, array.unit)
