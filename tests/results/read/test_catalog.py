@@ -9,8 +9,6 @@ from chunkmeans.results.read.catalog import (
     COLUMNS,
     STATES,
     Row,
-    catalog_lines,
-    labels_lines,
     read_catalog,
     write_catalog,
     write_labels_table,
@@ -53,7 +51,14 @@ rows = st.builds(
 
 def text_of(table):
     """Return the text of a catalogue."""
-    return "".join(catalog_lines(table))
+    return written(write_catalog, table, "catalog.csv")
+
+
+def written(write, table, name):
+    """Return the text of the file of this name that `write` writes."""
+    with TemporaryDirectory() as folder:
+        write(Store(folder), table)
+        return Path(folder, name).read_bytes().decode("utf-8", "surrogateescape")
 
 
 def rows_of(text):
@@ -135,7 +140,8 @@ COLOUR = Row(
 
 
 def test_each_label_of_each_image_is_a_row():
-    assert list(labels_lines([GREY, COLOUR, Row("d", "d.png", "failed", "why")])) == [
+    table = [GREY, COLOUR, Row("d", "d.png", "failed", "why")]
+    assert written(write_labels_table, table, "labels.csv").splitlines(keepends=True) == [
         "id,label,pixels,fraction,mean_0,mean_1\n",
         "a,1,4,0.5,1.5,\n",
         "a,2,2,0.25,9.0,\n",
@@ -155,4 +161,5 @@ def test_images_are_found_by_what_they_show(any_store):
 def test_fractions_tell_the_pixels_exactly(size, data):
     count = data.draw(st.integers(0, size))
     row = Row("a", "a", "done", pixels=size, nodata=0, fractions=(count / size,), means=((0.0,),))
-    assert list(labels_lines([row]))[1].split(",")[2] == str(count)
+    line = written(write_labels_table, [row], "labels.csv").splitlines()[1]
+    assert line.split(",")[2] == str(count)

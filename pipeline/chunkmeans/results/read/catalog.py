@@ -78,6 +78,9 @@ _ANEW = "delete this file and start the run again: it is made anew of the result
 def write_catalog(store: Store, rows: Collection[Row]) -> None:
     """Write `rows`, in their order, as the catalogue; the file appears whole or not at all.
 
+    Fixed columns come first, then extra ones as they first occur; of these none has the name of a
+    fixed one (`chunkmeans.steps.plan.jobs.catalogue_names`).
+
     Names stand in it as they are: a spreadsheet may take one that begins with ``=`` for a
     formula. Floats are written so that they are read again to the last bit.
 
@@ -86,7 +89,16 @@ def write_catalog(store: Store, rows: Collection[Row]) -> None:
     ResultError
         If the output cannot be written.
     """
-    store.write_lines(CATALOG, catalog_lines(rows))
+    extra: dict[str, None] = {}
+    odd = False
+    for row in rows:
+        extra |= dict.fromkeys(row.extra)
+        odd = odd or any("\r" in text for text in (*row.extra, *row.extra.values(), *_texts(row)))
+    cells = (
+        [_cell(getattr(row, name)) for name in COLUMNS] + [row.extra.get(n, "") for n in extra]
+        for row in rows
+    )
+    store.write_lines(CATALOG, _csv_lines(chain([[*COLUMNS, *extra]], cells), odd))
 
 
 def write_labels_table(store: Store, rows: Collection[Row]) -> None:
@@ -101,17 +113,10 @@ def write_labels_table(store: Store, rows: Collection[Row]) -> None:
     ResultError
         If the output cannot be written.
     """
-    store.write_lines(LABELS, labels_lines(rows))
-
-
-def labels_lines(rows: Collection[Row]) -> Iterator[str]:
-    """Yield the lines of ``labels.csv``: a row per image and label."""
     channels = max((len(means) for row in rows for means in row.means), default=0)
     header = ["id", "label", "pixels", "fraction", *(f"mean_{i}" for i in range(channels))]
-    yield from _csv_lines(
-        chain([header], (cells for row in rows for cells in _labels_of(row, channels))),
-        any("\r" in row.id for row in rows),
-    )
+    table = chain([header], (cells for row in rows for cells in _labels_of(row, channels)))
+    store.write_lines(LABELS, _csv_lines(table, any("\r" in row.id for row in rows)))
 
 
 def _labels_of(row: Row, channels: int) -> Iterator[list[str]]:
@@ -145,23 +150,6 @@ def read_catalog(store: Store) -> list[Row]:
         raise ResultError(
             f"{path}:{table.line_num}: cannot be understood: {error}; {_ANEW}"
         ) from error
-
-
-def catalog_lines(rows: Collection[Row]) -> Iterator[str]:
-    """Yield the lines of ``catalog.csv``: fixed columns first, then extra ones as they first occur.
-
-    No extra column has the name of a fixed one (`chunkmeans.steps.plan.jobs.catalogue_names`).
-    """
-    extra: dict[str, None] = {}
-    odd = False
-    for row in rows:
-        extra |= dict.fromkeys(row.extra)
-        odd = odd or any("\r" in text for text in (*row.extra, *row.extra.values(), *_texts(row)))
-    cells = (
-        [_cell(getattr(row, name)) for name in COLUMNS] + [row.extra.get(n, "") for n in extra]
-        for row in rows
-    )
-    yield from _csv_lines(chain([[*COLUMNS, *extra]], cells), odd)
 
 
 def _csv_lines(table: Iterable[list[str]], odd: bool) -> Iterator[str]:
