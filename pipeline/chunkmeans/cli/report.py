@@ -210,8 +210,7 @@ def export_line(file: "Exported") -> None:
 
 def image_as_json(path: str, info: "ImageInfo") -> None:
     """Print what an image is, for a program."""
-    fields = {name: getattr(info, name) for name in info.__dataclass_fields__}
-    as_json({"path": path, **fields, "dtype": str(info.dtype), "nbytes": info.nbytes})
+    as_json({"path": path, **asdict(info), "dtype": str(info.dtype), "nbytes": info.nbytes})
 
 
 def image_page(path: str, info: "ImageInfo") -> None:

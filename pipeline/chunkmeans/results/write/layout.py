@@ -172,7 +172,8 @@ def _edges(axes: str, chunk: Edge, shard: Edge | Literal["none"]) -> tuple[_Edge
         return asked_chunk, asked_chunk
     if asked_shard is None:
         asked_shard = tuple(
-            c if axis == "t" else _doubled(c, default["shard"])
+            # doubled as often as fits the default, so that halves fit too
+            c if axis == "t" else c << max(0, (default["shard"] // c).bit_length() - 1)
             for axis, c in zip(axes, asked_chunk, strict=True)
         )
     for axis, c, s in zip(axes, asked_chunk, asked_shard, strict=True):
@@ -183,13 +184,6 @@ def _edges(axes: str, chunk: Edge, shard: Edge | Literal["none"]) -> tuple[_Edge
                 f"{c} and {max(1, round(s / c)) * c}"
             )
     return asked_chunk, asked_shard
-
-
-def _doubled(chunk: int, limit: int) -> int:
-    """Return the largest of chunk, 2 chunk, 4 chunk, ... within `limit`, so that halves fit."""
-    while chunk * 2 <= limit:
-        chunk *= 2
-    return chunk
 
 
 def _per_axis(name: str, axes: str, edge: Edge) -> tuple[int, ...] | None:

@@ -37,7 +37,8 @@ def jobs_of(config: Config) -> list[Job]:
     """
     images = config.images
     entries = collect_entries(images.path, mask=images.mask, storage_options=images.storage_options)
-    output = output_of(config)
+    attributes = {"settings": config.settings(), "versions": versions_now()}
+    output = LabelOutput(store_of(config), config.results, attributes)
     if config.kmeans.scope == "group":
         without = [entry.path for entry in entries if entry.group is None]
         if without:
@@ -152,12 +153,6 @@ def settings_of(config: Config) -> FitSettings:
     steps = (*make_features(config.features.use).steps, ChannelScale(config.features.scale))
     given = {name: getattr(kmeans, name) for name in named}
     return FitSettings(**given, init=init, scale=FeatureChain(steps))
-
-
-def output_of(config: Config) -> LabelOutput:
-    """Return where and how labels are stored."""
-    attributes = {"settings": config.settings(), "versions": versions_now()}
-    return LabelOutput(store_of(config), config.results, attributes)
 
 
 def store_of(config: Config) -> Store:
