@@ -38,7 +38,7 @@ PATH = "images/a.ome.zarr"
 
 
 def level(store, name):
-    return np.asarray(zarr.open_array(store.zarr(PATH, read_only=True), path=name, mode="r")[...])
+    return np.asarray(zarr.open_array(store.zarr(PATH), path=name, mode="r")[...])
 
 
 # -- what is written ----------------------------------------------------------------------------

@@ -198,7 +198,7 @@ def read_model_at(store: Store, path: str) -> Model:
     import zarr  # a run that only writes does not wait for it
 
     data = dict(group_attributes(store, path)["chunkmeans"]["model"])
-    source = store.zarr(path, read_only=True)
+    source = store.zarr(path)
 
     def read(name: str) -> NDArray[Any]:
         array = zarr.open_array(source, path=name, mode="r")

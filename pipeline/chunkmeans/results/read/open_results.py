@@ -182,7 +182,7 @@ class SegmentedImage:
         import zarr  # a run looks at earlier results, but not at their labels
 
         try:
-            return zarr.open_array(self.store.zarr(self.path, read_only=True), path=name, mode="r")
+            return zarr.open_array(self.store.zarr(self.path), path=name, mode="r")
         except Exception as error:  # zarr's and the network's have no common base
             raise ResultError(f"{self.store.join(self._inside(name))}: {error}") from error
 

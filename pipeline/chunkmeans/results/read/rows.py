@@ -25,9 +25,7 @@ class Rows(UserDict[str, Row]):
     data: dict[str, Any]
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        super().__init__()
-        for row in rows:
-            self[row.id] = row
+        super().__init__((row.id, row) for row in rows)
 
     def __getitem__(self, name: str) -> Row:
         return Row(name, *pickle.loads(self.data[name]))

@@ -1,6 +1,6 @@
 """From a config to the jobs of a run: what is segmented, how, and where it goes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from os.path import abspath
 from typing import Any
@@ -71,7 +71,7 @@ def jobs_of(config: Config) -> list[Job]:
     ]
 
 
-def catalogue_names(columns: Iterable[str]) -> dict[str, str]:
+def catalogue_names(columns: Collection[str]) -> dict[str, str]:
     """Return what the catalogue calls the columns of a manifest, if any has to be renamed.
 
     A column that is called as one of the catalogue's own gets ``manifest_`` in front.
@@ -81,9 +81,8 @@ def catalogue_names(columns: Iterable[str]) -> dict[str, str]:
     ConfigError
         If there is a column of that name already.
     """
-    taken = list(columns)
-    named = {name: f"manifest_{name}" if name in COLUMNS else name for name in taken}
-    if clash := [name for name in taken if named[name] != name and named[name] in taken]:
+    named = {name: f"manifest_{name}" if name in COLUMNS else name for name in columns}
+    if clash := [name for name in columns if named[name] != name and named[name] in columns]:
         raise ConfigError(
             f"the manifest has columns {clash[0]!r} and {named[clash[0]]!r}, which would be one "
             "in the catalogue; rename one of them"
