@@ -31,11 +31,6 @@ class LabelOutput:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that every image's store carries: settings, versions."""
 
-    def layout(self, source: Input, k: int) -> LabelLayout:
-        """Return how the labels of an image are cut."""
-        how = self.asked
-        return plan_labels(source.info, k, chunk=how.chunk, shard=how.shard, pyramid=how.pyramid)
-
 
 @dataclass(frozen=True, repr=False, slots=True)
 class Job:
@@ -138,4 +133,5 @@ class Opened:
     @property
     def layout(self) -> LabelLayout:
         """How its labels are cut."""
-        return self.job.output.layout(self.source, self.job.settings.k)
+        info, k, how = self.source.info, self.job.settings.k, self.job.output.asked
+        return plan_labels(info, k, chunk=how.chunk, shard=how.shard, pyramid=how.pyramid)

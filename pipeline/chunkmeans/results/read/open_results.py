@@ -114,8 +114,7 @@ class SegmentedImage:
         """
         index = region.slices if isinstance(region, Box) else region if region else ...
         labels = np.asarray(self.labels(level)[index])
-        colours: NDArray[Any] = mean_table(self.model.means, self.dtype)[labels]
-        return colours
+        return np.asarray(mean_table(self.model.means, self.dtype)[labels])
 
     def check(self, *, read: bool = False) -> None:
         """Do nothing if every stored object is there.
@@ -133,11 +132,8 @@ class SegmentedImage:
             If an object is missing or damaged, naming it.
         """
         present = set(self.store.files(self.path))
-        levels = range(self.scales)
-        names = [str(n) for n in levels]
-        if self._image["mean_image"]:
-            names += [f"{MEAN}/{n}" for n in levels]
-        for name in names:
+        folders = ("", f"{MEAN}/") if self._image["mean_image"] else ("",)
+        for name in (f"{folder}{n}" for folder in folders for n in range(self.scales)):
             array = self._array(name, 0)
             unit = array.shards or array.chunks
             objects = [-(-s // u) for s, u in zip(array.shape, unit, strict=True)]

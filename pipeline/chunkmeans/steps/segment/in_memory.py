@@ -43,8 +43,7 @@ class Segmentation:
     def mean_image(self) -> Floats:
         """Each pixel replaced by its label's mean, shape of `labels` + (c,); NaN for no data."""
         table = np.vstack([np.full(self.means.shape[1], np.nan), self.means])
-        painted: Floats = table[self.labels]
-        return painted
+        return np.asarray(table[self.labels])
 
 
 def segment_array(
