@@ -20,6 +20,7 @@ from chunkmeans.engines.machine import PeakMemory, cores
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.errors import ConfigError
 from chunkmeans.events import Note, RunFinished, RunStarted, Watcher, both, ignore
+from chunkmeans.features.registry import make_features
 from chunkmeans.results.export import Exported, export_images
 from chunkmeans.results.read.open_results import Run, open_run
 from chunkmeans.results.read.record import RunRecord
@@ -28,14 +29,7 @@ from chunkmeans.sources import Image, ReadOptions, open_image
 from chunkmeans.sources.array import MemoryImage
 from chunkmeans.steps.chunk import open_input
 from chunkmeans.steps.job import Job
-from chunkmeans.steps.plan.jobs import (
-    features_of,
-    jobs_of,
-    nodata_of,
-    read_options,
-    settings_of,
-    store_of,
-)
+from chunkmeans.steps.plan.jobs import jobs_of, nodata_of, read_options, settings_of, store_of
 from chunkmeans.steps.plan.plan import Plan, plan_of, refuse_hopeless
 from chunkmeans.steps.resume.duplicates import BUDGET
 from chunkmeans.steps.resume.group_results import LedgerGroup
@@ -329,7 +323,8 @@ def segment(  # noqa: PLR0913
     options = read_options(config)
     masks = None if mask is None else _opened(mask, replace(options, channels=None, axes=None))
     opened = _opened(image, options)
-    source = open_input("array", opened, masks, nodata_of(config), features_of(config))
+    features = make_features(config.features.use)
+    source = open_input("array", opened, masks, nodata_of(config), features)
     with SerialEngine(threads=cores(), memory=config.memory) as engine:
         return segment_array(source, settings_of(config), engine, watch)
 
@@ -356,7 +351,7 @@ def segment_pooled(book: Ledger, engine: Engine, watch: Watcher) -> Iterator[End
 
 def report_redone(book: Ledger, log: Log, watch: Watcher) -> None:
     """Report why images that had ended are segmented again: how many, and each in the log."""
-    if book.lease is not None and book.lease.before is not None:
+    if book.lease.before is not None:
         watch(Note(f"the previous run was killed ({book.lease.before}); resuming"))
     if book.why:
         images = f"{len(book.why):,} image{'s' * (len(book.why) != 1)}"

@@ -19,6 +19,7 @@ from time import monotonic, perf_counter, sleep
 
 import numpy as np
 import psutil
+from chunkmeans.config.models import Results
 from chunkmeans.engines.base import Engine
 from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.image.grid import Box
@@ -104,7 +105,8 @@ def image(engine: Engine, count: int) -> None:
     """Segment an image from its plan to its finished store, bundled as ever."""
     source = image_of(count)
     with TemporaryDirectory() as folder:
-        output = LabelOutput(Store(folder), chunk=EDGE, shard=EDGE, pyramid="none")
+        asked = Results(path=folder, chunk=EDGE, shard=EDGE, pyramid="none")
+        output = LabelOutput(Store(folder), asked)
         job = Job(source.id, "", None, ReadOptions(), None, FitSettings(k=3), output)
         ending = segment_image(Opened(job, source), engine)
         row, mark = ending.row, ending.mark

@@ -75,7 +75,7 @@ def write_all(writer, labels, means=None):
         writer.write(box, labels[box.slices], means)
     for level in writer.layout.upper():
         for n, box in level:
-            writer.write_upper(n, box, means)
+            writer.write_upper((n, box), means)
 
 
 def finished(store, info, labels, k=4, image="a", mean_image=False, attributes=None, **layout):

@@ -130,8 +130,7 @@ def _apply(
     images: _Images,
     output: _Output,
     group: Annotated[
-        str | None,
-        typer.Option("--group", help="Whose means, if groups have their own."),
+        str | None, typer.Option("--group", help="Whose means, if groups have their own.")
     ] = None,
     *,
     options: Options,

@@ -4,7 +4,8 @@ Both write to stderr, so that stdout holds the result alone.
 """
 
 import sys
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Literal, Self, TextIO
 
@@ -26,7 +27,7 @@ _WIDE_TERMINAL = 102
 """Columns of a terminal that a row with such a name needs."""
 
 
-class Display(ABC):
+class Display(AbstractContextManager["Display"]):
     """A watcher that shows a run on stderr; a context that lasts as long as the run."""
 
     def __init__(self, tally: Tally) -> None:
@@ -100,9 +101,6 @@ class Display(ABC):
     @abstractmethod
     def end(self, phase: Phase, seconds: float) -> None:
         """Show that a phase is over, after `seconds`."""
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         return

@@ -77,8 +77,7 @@ def reporting_failures(
         raise
     except KeyboardInterrupt:
         hint = f"; what is finished is kept, {_again(overwrite)} resumes" if resumes else ""
-        _print_message("interrupted", f"{hint}", "")
-        raise _exit(INTERRUPTED, "interrupted", json) from None
+        raise _exit(INTERRUPTED, "interrupted", json, ("interrupted", hint)) from None
     except ChunkmeansError as error:
         lines = str(error).splitlines() or [type(error).__name__]
         if len(lines) > 1:
@@ -90,17 +89,16 @@ def reporting_failures(
             lines.append(f"this may be temporary{hint}")
         elif code == ClusterError.exit_code and overwrite:
             lines.append(f"to continue with what is written, give {_again(overwrite)}")
-        _print_message("error", "\n".join(lines))
-        raise _exit(code, str(error), json) from None
+        raise _exit(code, str(error), json, ("error", ": " + "\n".join(lines))) from None
     except Exception as error:
         if isinstance(error, OSError) or is_transient(error):
-            _print_message("error", message := f"cannot be read or written: {error}")
-            raise _exit(ClusterError.exit_code, message, json) from None
+            message = f"cannot be read or written: {error}"
+            raise _exit(ClusterError.exit_code, message, json, ("error", f": {message}")) from None
         sys.stderr.write(without_secrets(traceback.format_exc()))
         message = f"unexpected {type(error).__name__}: {error}"
         bug = "This is a bug in chunkmeans; please report it with the lines above."
-        _print_message("error", f"{message}\n{bug}")
-        raise _exit(ChunkmeansError.exit_code, message, json) from None
+        shown = "error", f": {message}\n{bug}"
+        raise _exit(ChunkmeansError.exit_code, message, json, shown) from None
 
 
 def _again(overwrite: bool) -> str:
@@ -108,8 +106,11 @@ def _again(overwrite: bool) -> str:
     return "the same command without --overwrite" if overwrite else "the same command"
 
 
-def _exit(code: int, message: str, json: bool) -> typer.Exit:
-    """Return the end of the program; with `json`, its reason is on stdout as well."""
+def _exit(code: int, message: str, json: bool, shown: tuple[str, str]) -> typer.Exit:
+    """Return the end of the program, `shown` on stderr; with `json`, it is on stdout as well."""
+    head, text = shown
+    line = Text.assemble((head, "bold red"), without_secrets(text))
+    Console(stderr=True).print(line, soft_wrap=True, highlight=False)
     if json:
         from chunkmeans.cli import report
 
@@ -120,8 +121,3 @@ def _exit(code: int, message: str, json: bool) -> typer.Exit:
 def _write_now(text: str) -> None:
     """Write a line to stderr from a signal handler, in which nothing buffered may be used."""
     os.write(2, f"\n{text}\n".encode())
-
-
-def _print_message(head: str, text: str, between: str = ": ") -> None:
-    message = Text.assemble((head, "bold red"), between, without_secrets(text))
-    Console(stderr=True).print(message, soft_wrap=True, highlight=False)

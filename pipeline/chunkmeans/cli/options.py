@@ -23,9 +23,7 @@ class Options:
     overrides: Annotated[
         list[str] | None,
         typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Replace a key, e.g. kmeans.k=8. Repeatable.",
+            "--set", metavar="KEY=VALUE", help="Replace a key, e.g. kmeans.k=8. Repeatable."
         ),
     ] = None
     cluster: Annotated[
@@ -43,8 +41,7 @@ class Options:
         ),
     ] = False
     retry_failed: Annotated[
-        bool,
-        typer.Option("--retry-failed", help="Try failed images again, changed or not."),
+        bool, typer.Option("--retry-failed", help="Try failed images again, changed or not.")
     ] = False
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document to stdout.")] = False
 

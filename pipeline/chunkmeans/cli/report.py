@@ -94,19 +94,17 @@ def run_page(results: str, record: "RunRecord", tally: Tally) -> None:
 
 def status_as_json(run: "Run", status: "Status") -> None:
     """Print a run and every row of its catalogue, for a program."""
+    record, known = run.record, asdict(status)
+    failures = [{"id": i, "reason": reason} for i, reason in reversed(record.problems)]
     as_json(
         {
-            "state": status.state,
-            "counts": dict(status.counts),
-            "named": status.images,
-            "pending": status.pending,
-            "others": status.others,
-            "seconds": status.seconds,
-            "rate": status.rate,
-            "seconds_left": status.seconds_left,
-            "driver": status.driver,
-            "doing": dict(status.doing),
-            "last_failures": [{"id": i, "reason": reason} for i, reason in status.problems],
+            "state": known.pop("state"),
+            "counts": dict(record.counts),
+            "named": record.images,
+            "pending": known.pop("pending"),
+            "others": record.others,
+            **known,
+            "last_failures": failures,
             "images": [asdict(row) for row in _rows(run)],
         }
     )
@@ -117,10 +115,10 @@ def status_page(path: str, run: "Run", status: "Status") -> None:
     page, record = Page(), run.record
     page.line("results", path)
     page.line("state", _state(status))
-    _counts(page, status.counts)
+    _counts(page, record.counts)
     if status.pending:
-        page.line("pending", f"{status.pending:,} of {status.images:,}")
-    _others(page, status.others)
+        page.line("pending", f"{status.pending:,} of {record.images:,}")
+    _others(page, record.others)
     if status.doing:
         page.line("now", _doing(status.doing))
     if record.pixels:
@@ -133,16 +131,10 @@ def status_page(path: str, run: "Run", status: "Status") -> None:
         page.line("left", duration(status.seconds_left))
     if record.inertia is not None:
         page.line("means", f"of the collection: inertia {record.inertia:.6g}")
-    latest = dict(status.problems)
-    rows = [row for row in _rows(run) if row.id not in latest]
-    _problems(
-        page,
-        [
-            *((name, "failed", reason) for name, reason in latest.items()),
-            *((r.id, r.state, r.reason) for r in rows),
-        ],
-        status.counts,
-    )
+    latest = dict(reversed(record.problems))
+    images = [(name, "failed", reason) for name, reason in latest.items()]
+    images += [(r.id, r.state, r.reason) for r in _rows(run) if r.id not in latest]
+    _problems(page, images, record.counts)
 
 
 def _others(page: Page, number: int) -> None:
@@ -218,8 +210,7 @@ def export_line(file: "Exported") -> None:
 
 def image_as_json(path: str, info: "ImageInfo") -> None:
     """Print what an image is, for a program."""
-    fields = {name: getattr(info, name) for name in info.__dataclass_fields__}
-    as_json({"path": path, **fields, "dtype": str(info.dtype), "nbytes": info.nbytes})
+    as_json({"path": path, **asdict(info), "dtype": str(info.dtype), "nbytes": info.nbytes})
 
 
 def image_page(path: str, info: "ImageInfo") -> None:

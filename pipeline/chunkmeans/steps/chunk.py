@@ -246,8 +246,4 @@ class Chunk:
 
 
 Bundle = tuple[Chunk, ...]
-
-
-def bundle_key(bundle: Bundle) -> tuple[str, str, Box]:
-    """Name of a bundle, the same in every phase."""
-    return bundle[0].key
+"""Chunks of one task; the key of the first names it, the same in every phase."""

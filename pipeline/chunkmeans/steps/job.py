@@ -7,12 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from chunkmeans.config.models import Fingerprint
+from chunkmeans.config.models import Fingerprint, Results
 from chunkmeans.features.base import FeatureChain
 from chunkmeans.features.validity import NO_FEATURES, Nodata
 from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.results.store.store import Store
-from chunkmeans.results.write.layout import LabelLayout, Pyramid, plan_labels
+from chunkmeans.results.write.layout import LabelLayout, plan_labels
 from chunkmeans.retry import with_retries
 from chunkmeans.secrets import without_secrets
 from chunkmeans.sources.base import ReadOptions
@@ -23,21 +23,13 @@ from chunkmeans.steps.tuning import Tuning, default_tuning
 
 @dataclass(frozen=True)
 class LabelOutput:
-    """Where and how labels are stored; names are those of the config."""
+    """Where and how labels are stored."""
 
     store: Store
-    chunk: int | tuple[int, ...] | None = None
-    shard: Any = None
-    pyramid: Pyramid = "mode"
-    mean_image: bool = False
+    asked: Results
+    """The config's section: how they are cut, what is stored beside them."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that every image's store carries: settings, versions."""
-    samples: bool = True
-    """Whether tables of pixels stay in the output when the run is done."""
-
-    def layout(self, source: Input, k: int) -> LabelLayout:
-        """Return how the labels of an image are cut."""
-        return plan_labels(source.info, k, chunk=self.chunk, shard=self.shard, pyramid=self.pyramid)
 
 
 @dataclass(frozen=True, repr=False, slots=True)
@@ -141,4 +133,5 @@ class Opened:
     @property
     def layout(self) -> LabelLayout:
         """How its labels are cut."""
-        return self.job.output.layout(self.source, self.job.settings.k)
+        info, k, how = self.source.info, self.job.settings.k, self.job.output.asked
+        return plan_labels(info, k, chunk=how.chunk, shard=how.shard, pyramid=how.pyramid)

@@ -5,7 +5,7 @@ import pytest
 from chunkmeans.errors import ConfigError
 from chunkmeans.results.export import Exporter, export_images, registry
 from chunkmeans.results.export.png import PngExporter
-from chunkmeans.results.export.registry import exporter_named
+from chunkmeans.results.export.registry import EXPORTERS
 from chunkmeans.results.read.catalog import Row, write_catalog
 from chunkmeans.results.read.open_results import Run
 from chunkmeans.results.store.store import Store
@@ -155,14 +155,14 @@ def test_an_export_that_is_interrupted_leaves_no_part_of_a_file(tmp_path, monkey
 
 def test_an_unknown_exporter_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match=r"there is no exporter 'pnq'; did you mean png\?"):
-        exporter_named("pnq")
+        EXPORTERS.load("pnq")
     with pytest.raises(ConfigError, match=r"there is no exporter 'tiff'; known are png"):
-        exporter_named("tiff")
+        EXPORTERS.load("tiff")
 
 
 def test_every_exporter_of_the_registry_can_be_imported():
     for name in registry.EXPORTERS.own:
-        exporter = exporter_named(name)
+        exporter = EXPORTERS.load(name)()
         assert isinstance(exporter, Exporter)
         assert exporter.name == name
 
@@ -175,7 +175,7 @@ def test_an_installed_exporter_that_cannot_be_imported_is_named(monkeypatch):
     with pytest.raises(
         ConfigError, match="exporter 'no_such_module:Svg' for 'svg' cannot be imported"
     ):
-        exporter_named("svg")
+        EXPORTERS.load("svg")
 
 
 def test_a_piece_is_of_whole_chunks_where_memory_allows_it(tmp_path):

@@ -38,7 +38,7 @@ PATH = "images/a.ome.zarr"
 
 
 def level(store, name):
-    return np.asarray(zarr.open_array(store.zarr(PATH, read_only=True), path=name, mode="r")[...])
+    return np.asarray(zarr.open_array(store.zarr(PATH), path=name, mode="r")[...])
 
 
 # -- what is written ----------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def test_any_grouping_and_order_of_blocks_gives_the_same_bytes(tmp_path_factory,
     for tasks in writer.layout.upper():
         shuffle.shuffle(tasks)
         for n, box in tasks:
-            writer.write_upper(n, box, fit.means)
+            writer.write_upper((n, box), fit.means)
     finish(writer, fit, {"source": {"path": "a.tif"}})
 
     one, other = stored_bytes(store), stored_bytes(store, "images/b.ome.zarr")
@@ -148,7 +148,7 @@ def test_tasks_may_write_at_the_same_time(tmp_path, kind):
     with pool:
         list(pool.map(writer.write, boxes, parts))
         for tasks in writer.layout.upper():
-            list(pool.map(writer.write_upper, *zip(*tasks, strict=True)))
+            list(pool.map(writer.write_upper, tasks))
     finish(writer, model(counts=counts(labels)), {"source": {"path": "a.tif"}})
     assert stored_bytes(store) == expected
 
@@ -338,10 +338,10 @@ def test_a_level_is_not_made_of_a_damaged_one(tmp_path):
     for keep in range(len(whole)):
         below.write_bytes(whole[:keep])
         with pytest.raises(ResultError, match="c/0/0: the object is damaged"):
-            writer.write_upper(*task)
+            writer.write_upper(task)
     below.unlink()
     with pytest.raises(ResultError, match="c/0/0: cannot be read"):
-        writer.write_upper(*task)
+        writer.write_upper(task)
 
 
 @pytest.mark.parametrize("shard", [8, "none"])

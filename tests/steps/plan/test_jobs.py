@@ -21,6 +21,19 @@ def test_a_job_per_image_in_the_order_of_their_names(tmp_path):
     assert [Path(job.path).name for job in found] == [f"image{i}.npy" for i in range(4)]
 
 
+def test_a_column_with_the_name_of_one_of_ours_keeps_its_values_under_another_head(tmp_path):
+    save_images(tmp_path, 1)
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("path,state,means,site\nin/image0.npy,Bavaria,of transport,north\n")
+    asked = make_config(images={"path": str(sheet)}, kmeans={"k": 2}, results={"path": "out"})
+    (job,) = jobs_of(asked)
+    named = {"manifest_state": "Bavaria", "manifest_means": "of transport", "site": "north"}
+    assert job.manifest == named
+    sheet.write_text("path,state,manifest_state\nin/image0.npy,Bavaria,Hesse\n")
+    with pytest.raises(ConfigError, match="columns 'state' and 'manifest_state', which would be"):
+        jobs_of(asked)
+
+
 def test_a_job_pickles_to_itself(tmp_path):
     (job,) = jobs(tmp_path, 1)
     again = pickle.loads(pickle.dumps(job))
@@ -54,9 +67,9 @@ def test_every_key_of_the_config_arrives(tmp_path):
     assert (fit.max_iterations, fit.empty, fit.seed, fit.scale) == (
         77, "keep", 12, FeatureChain((ChannelScale((2.0,)),))
     )  # fmt: skip
-    out = job.output
+    out = job.output.asked
     assert (out.chunk, out.shard, out.pyramid, out.mean_image) == (16, 64, "nearest", True)
-    assert out.attributes["settings"] == asked.settings()
+    assert job.output.attributes["settings"] == asked.settings()
 
 
 def test_given_means_are_an_array(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from chunkmeans import make_config, plan, run
 from chunkmeans.cli.commands import app
 from chunkmeans.engines.base import Size
-from chunkmeans.steps.job import Job, LabelOutput
+from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.plan import SAMPLE, plan_image
 from typer.testing import CliRunner
 
@@ -149,10 +149,10 @@ def test_a_plan_of_few_images_is_no_sample(tmp_path):
 def test_no_header_whatever_it_raises_is_the_plans_problem(tmp_path, monkeypatch):
     save_images(tmp_path, 2)
 
-    def broken(output, source, k):
+    def broken(opened):
         raise RecursionError("too deep")
 
-    monkeypatch.setattr(LabelOutput, "layout", broken)
+    monkeypatch.setattr(Opened, "layout", property(broken))
     found = plan(config(tmp_path))
     assert found.problems == ()
     assert all("npy: RecursionError: too deep" in image.problem for image in found.images)

@@ -7,14 +7,23 @@ from chunkmeans.engines.serial import SerialEngine
 from chunkmeans.steps.segment.batches import LEAST_PER_TASK, MOST_PER_TASK, batches_of, map_batches
 
 
+def refuse(thing, error):
+    raise AssertionError(f"{thing} failed: {error}")
+
+
 @pytest.mark.parametrize("number", [0, 1, 7, 1000])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_thing_is_done_once(number, threads):
-    outcomes = list(map_batches(SerialEngine(threads), sum, range(number), name="sum"))
-    done = Counter(thing for outcome in outcomes for thing in outcome.item)
-    assert done == Counter(range(number))
-    assert sum(outcome.unwrap() for outcome in outcomes) == sum(range(number))
-    assert all(len(outcome.item) <= MOST_PER_TASK for outcome in outcomes)
+    sizes = []
+
+    def double(things):
+        sizes.append(len(things))
+        return [2 * thing for thing in things]
+
+    found = map_batches(SerialEngine(threads), double, range(number), refuse, name="double")
+    assert Counter(found) == Counter(range(0, 2 * number, 2))
+    assert sum(sizes) == number
+    assert all(size <= MOST_PER_TASK for size in sizes)
 
 
 @pytest.mark.parametrize("number", [1, 5, 40, 200, 5000])
@@ -33,8 +42,10 @@ def test_an_error_is_of_a_single_thing_and_the_others_of_its_task_are_done():
             raise ValueError("40 is not liked")
         return things
 
-    outcomes = list(map_batches(SerialEngine(), but_not_40, range(100), name="all"))
-    failed = [outcome.item for outcome in outcomes if outcome.error is not None]
-    done = [thing for outcome in outcomes if outcome.error is None for thing in outcome.item]
-    assert failed == [(40,)]
+    def failed(thing, error):
+        return thing, str(error)
+
+    found = list(map_batches(SerialEngine(), but_not_40, range(100), failed, name="all"))
+    done = [thing for thing in found if isinstance(thing, int)]
+    assert [thing for thing in found if thing not in done] == [(40, "40 is not liked")]
     assert sorted(done) == [n for n in range(100) if n != 40]

@@ -7,7 +7,7 @@ from chunkmeans.events import Advanced, PhaseFinished, PhaseStarted
 from chunkmeans.kmeans.fit import FitSettings
 from chunkmeans.steps.plan.memory import bundled, cut
 from chunkmeans.steps.segment.collect import collect
-from chunkmeans.steps.segment.in_memory import ArrayCanvas, segment_array
+from chunkmeans.steps.segment.in_memory import segment_array
 from chunkmeans.steps.segment.iterate import iterate
 from chunkmeans.steps.segment.label import label, merge_counted
 from chunkmeans.steps.segment.scan import Scan
@@ -34,15 +34,18 @@ def test_labels_and_totals_are_those_of_brute_force(image, counted, edge):
     scan = Scan(engine, "array", bundles)
     collected = collect(scan)
     fit = iterate(scan, collected, FitSettings(3, START))
-    canvas = ArrayCanvas(np.full((13, 17), 99, np.uint8))
+    labels = np.full((13, 17), 99, np.uint8)
     seen = []
+
+    def write(box, values, colours):
+        labels[box.slices] = values
 
     table = None if counted else collected
     scan = Scan(engine, "array", bundles, seen.append)
-    total = label(scan, fit, table, canvas, np.dtype(np.uint8))
+    total = label(scan, fit, table, write, np.dtype(np.uint8))
 
     expected, _ = oracle.segment(image, START, nodata=(0,))
-    np.testing.assert_array_equal(canvas.labels, expected)
+    np.testing.assert_array_equal(labels, expected)
     by_mean = np.bincount(expected.ravel(), minlength=4)[fit.numbers]
     np.testing.assert_array_equal(total.counts, by_mean)
     assert total.sums.integers == [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chunkmeans.errors import ConfigError, ResultError
 from chunkmeans.results.export.base import Exporter, LabelView, label_view
-from chunkmeans.results.export.registry import exporter_named
+from chunkmeans.results.export.registry import EXPORTERS
 from chunkmeans.results.read.open_results import Run
 from chunkmeans.results.store.local_files import replacing, sync_path
 
@@ -62,7 +62,7 @@ def export_images(
     OSError
         If a file cannot be written.
     """
-    exporter = exporter_named(to)
+    exporter = EXPORTERS.load(to)()
     known = dict.fromkeys(run.images)
     for image in images:
         if image not in known:

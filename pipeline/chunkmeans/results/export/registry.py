@@ -10,20 +10,7 @@ from chunkmeans.seam import Seam
 EXPORTERS = Seam[Exporter](
     "exporter",
     Exporter,
-    {
-        "png": "chunkmeans.results.export.png:PngExporter",
-    },
+    {"png": "chunkmeans.results.export.png:PngExporter"},
     ("chunkmeans.exporters",),
 )
 """Module and class by name; those of other packages included."""
-
-
-def exporter_named(name: str) -> Exporter:
-    """Return the exporter `name`.
-
-    Raises
-    ------
-    ConfigError
-        If there is none, it cannot be imported, or it is no `Exporter`.
-    """
-    return EXPORTERS.load(name)()

@@ -7,7 +7,6 @@ attributes.
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -84,7 +83,7 @@ def write_group(
 
 def numbers(model: Model) -> int:
     """Return how many numbers a model holds."""
-    return sum(value.size for value in _arrays(model).values())
+    return sum(getattr(model, name).size for name in _AXES)
 
 
 def write_model(
@@ -140,8 +139,7 @@ def model_attributes(store: Store, group: str | None = None) -> dict[str, Any]:
     """
     if not has_model(store, group):
         return {}
-    found: dict[str, Any] = group_attributes(store, model_path(group))["chunkmeans"]
-    return found
+    return dict(group_attributes(store, model_path(group))["chunkmeans"])
 
 
 def model_pool(store: Store, group: str | None = None) -> str | None:
@@ -186,10 +184,11 @@ def write_model_at(
 ) -> None:
     """Write `model` as the zarr group `path`: an array per array, the rest as attributes."""
     arrays = {}
-    for name, values in _arrays(model).items():
+    for name, axes in _AXES.items():
+        values = getattr(model, name)
         rows = max(1, _NUMBERS_PER_CHUNK // max(1, values[:1].size))
         chunk = tuple(max(1, n) for n in (min(rows, len(values)), *values.shape[1:]))
-        arrays[name] = ZarrArray(values.shape, values.dtype, chunk, None, _AXES[name]), values
+        arrays[name] = ZarrArray(values.shape, values.dtype, chunk, None, axes), values
     rest = {k: v for k, v in model.to_dict().items() if k not in _AXES}
     write_group(store, path, "the model", arrays, {**attributes, "model": rest})
 
@@ -199,7 +198,7 @@ def read_model_at(store: Store, path: str) -> Model:
     import zarr  # a run that only writes does not wait for it
 
     data = dict(group_attributes(store, path)["chunkmeans"]["model"])
-    source = store.zarr(path, read_only=True)
+    source = store.zarr(path)
 
     def read(name: str) -> NDArray[Any]:
         array = zarr.open_array(source, path=name, mode="r")
@@ -228,9 +227,3 @@ _AXES = {
     "inertias": ("iteration",),
     "history": ("iteration", "label"),
 }
-
-
-def _arrays(model: Model) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of a model by name."""
-    values = {field.name: getattr(model, field.name) for field in fields(model)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

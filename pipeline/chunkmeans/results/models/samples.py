@@ -25,7 +25,6 @@ from chunkmeans.results.models.models import create_groups, group_attributes, wr
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
 from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import METADATA, SAMPLES, Store
-from chunkmeans.results.store.versions import FORMAT
 from chunkmeans.results.store.zarr_writer import ZarrArray, read_objects
 
 _NUMBERS_PER_CHUNK = 2**22
@@ -132,8 +131,7 @@ def _part(store: Store, path: str) -> SamplesPart:
     found = group_attributes(store, path)
     with reading(store.join(path)):
         about = dict(found["chunkmeans"])
-        if about.pop("format") != FORMAT:
-            raise ResultError(f"{store.join(path)}: is of another format")
+        del about["format"]  # which `group_attributes` has checked
         if about.pop("digest") != _hash(about, 16):
             raise ResultError(f"{store.join(path)}: is damaged: its checksum is another one")
         covers = {

@@ -6,9 +6,10 @@ so that images can be searched by what they show.
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from chunkmeans.errors import ResultError
@@ -68,14 +69,17 @@ class Row:
 COLUMNS = tuple(f.name for f in fields(Row) if f.name != "extra")
 _NEW = ("fractions", "means", "fingerprint", "duplicate_of", "choice")
 """Columns that the first catalogues did not have."""
+_texts = attrgetter("id", "source", "reason", "store", "fingerprint", "duplicate_of", "choice")
+"""What of a row's own columns is free text."""
 _NONE = "-"
 _ANEW = "delete this file and start the run again: it is made anew of the results"
-_THEIRS = "manifest."
-"""What a manifest's column is called by, if it has the name of one of ours."""
 
 
-def write_catalog(store: Store, rows: Sequence[Row]) -> None:
+def write_catalog(store: Store, rows: Collection[Row]) -> None:
     """Write `rows`, in their order, as the catalogue; the file appears whole or not at all.
+
+    Fixed columns come first, then extra ones as they first occur; of these none has the name of a
+    fixed one (`chunkmeans.steps.plan.jobs.catalogue_names`).
 
     Names stand in it as they are: a spreadsheet may take one that begins with ``=`` for a
     formula. Floats are written so that they are read again to the last bit.
@@ -85,10 +89,19 @@ def write_catalog(store: Store, rows: Sequence[Row]) -> None:
     ResultError
         If the output cannot be written.
     """
-    store.write_lines(CATALOG, catalog_lines(rows))
+    extra: dict[str, None] = {}
+    odd = False
+    for row in rows:
+        extra |= dict.fromkeys(row.extra)
+        odd = odd or any("\r" in text for text in (*row.extra, *row.extra.values(), *_texts(row)))
+    cells = (
+        [_cell(getattr(row, name)) for name in COLUMNS] + [row.extra.get(n, "") for n in extra]
+        for row in rows
+    )
+    store.write_lines(CATALOG, _csv_lines(chain([[*COLUMNS, *extra]], cells), odd))
 
 
-def write_labels_table(store: Store, rows: Sequence[Row]) -> None:
+def write_labels_table(store: Store, rows: Collection[Row]) -> None:
     """Write what each label of each image is: ``labels.csv``; whole or not at all.
 
     Columns: ``id``, ``label`` (from 1, dark to bright), ``pixels``, ``fraction`` of all pixels of
@@ -100,17 +113,10 @@ def write_labels_table(store: Store, rows: Sequence[Row]) -> None:
     ResultError
         If the output cannot be written.
     """
-    store.write_lines(LABELS, labels_lines(rows))
-
-
-def labels_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines of ``labels.csv``: a row per image and label."""
     channels = max((len(means) for row in rows for means in row.means), default=0)
     header = ["id", "label", "pixels", "fraction", *(f"mean_{i}" for i in range(channels))]
-    yield from _csv_lines(
-        chain([header], (cells for row in rows for cells in _labels_of(row, channels))),
-        any("\r" in row.id for row in rows),
-    )
+    table = chain([header], (cells for row in rows for cells in _labels_of(row, channels)))
+    store.write_lines(LABELS, _csv_lines(table, any("\r" in row.id for row in rows)))
 
 
 def _labels_of(row: Row, channels: int) -> Iterator[list[str]]:
@@ -128,51 +134,7 @@ def read_catalog(store: Store) -> list[Row]:
     ResultError
         If there is no catalogue, or it is damaged.
     """
-    return catalog_rows(store.read_text(CATALOG), store.join(CATALOG))
-
-
-def catalog_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines of ``catalog.csv``: fixed columns first, then extra ones as they first occur.
-
-    An extra column with the name of a fixed one is ``manifest.<name>``.
-    """
-    extra: dict[str, None] = {}
-    odd = False
-    for row in rows:
-        extra |= dict.fromkeys(row.extra)
-        odd = odd or any("\r" in text for text in (*row.extra, *_texts(row)))
-    heads = [f"{_THEIRS}{name}" if name in COLUMNS else name for name in extra]
-    cells = (
-        [_cell(getattr(row, name)) for name in COLUMNS] + [row.extra.get(n, "") for n in extra]
-        for row in rows
-    )
-    yield from _csv_lines(chain([[*COLUMNS, *heads]], cells), odd)
-
-
-def _csv_lines(table: Iterable[list[str]], odd: bool) -> Iterator[str]:
-    """Yield a table as CSV; `odd`: whether a cell holds a carriage return.
-
-    Python 3.11 does not quote a lone one, and could not read it again.
-    """
-    quoting: Any = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
-    buffer = io.StringIO(newline="")
-    lines = csv.writer(buffer, lineterminator="\n", quoting=quoting)
-    for cells in table:
-        lines.writerow(cells)
-        yield buffer.getvalue()
-        buffer.seek(0)
-        buffer.truncate()
-
-
-def _texts(row: Row) -> Iterator[str]:
-    """Yield what of a row is anybody's text."""
-    yield from (row.id, row.source, row.reason, row.store, row.fingerprint, row.duplicate_of)
-    yield row.choice
-    yield from row.extra.values()
-
-
-def catalog_rows(text: str, path: str) -> list[Row]:
-    """Return the rows of a catalogue's text; `path` is what errors name."""
+    text, path = store.read_text(CATALOG), store.join(CATALOG)
     # names and reasons have no limit of their own; csv's own limit is 131,072 characters
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     table = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -188,6 +150,21 @@ def catalog_rows(text: str, path: str) -> list[Row]:
         raise ResultError(
             f"{path}:{table.line_num}: cannot be understood: {error}; {_ANEW}"
         ) from error
+
+
+def _csv_lines(table: Iterable[list[str]], odd: bool) -> Iterator[str]:
+    """Yield a table as CSV; `odd`: whether a cell holds a carriage return.
+
+    Python 3.11 does not quote a lone one, and could not read it again.
+    """
+    quoting: Any = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+    buffer = io.StringIO(newline="")
+    lines = csv.writer(buffer, lineterminator="\n", quoting=quoting)
+    for cells in table:
+        lines.writerow(cells)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
 
 
 def _cell(value: Any) -> str:
@@ -219,10 +196,4 @@ _VALUE_OF: Mapping[str, Callable[[str], Any]] = {
 def _row(cells: dict[str, str]) -> Row:
     """Return the row of these cells; an older catalogue may lack some columns."""
     values = {name: _VALUE_OF.get(name, str)(cells.pop(name, "")) for name in COLUMNS}
-    return Row(**values, extra={_own(name): cell for name, cell in cells.items() if cell})
-
-
-def _own(name: str) -> str:
-    """Return the name of an extra column, as it was before it met one of ours."""
-    bare = name.removeprefix(_THEIRS)
-    return bare if bare in COLUMNS else name
+    return Row(**values, extra={name: cell for name, cell in cells.items() if cell})

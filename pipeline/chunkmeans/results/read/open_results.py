@@ -57,8 +57,7 @@ class SegmentedImage:
     @property
     def source(self) -> Mapping[str, Any]:
         """Where the pixels came from, and their georeferencing, as far as known."""
-        source: Mapping[str, Any] = self.attributes.get("source", {})
-        return source
+        return dict(self.attributes.get("source", {}))
 
     @property
     def axes(self) -> str:
@@ -115,8 +114,7 @@ class SegmentedImage:
         """
         index = region.slices if isinstance(region, Box) else region if region else ...
         labels = np.asarray(self.labels(level)[index])
-        colours: NDArray[Any] = mean_table(self.model.means, self.dtype)[labels]
-        return colours
+        return np.asarray(mean_table(self.model.means, self.dtype)[labels])
 
     def check(self, *, read: bool = False) -> None:
         """Do nothing if every stored object is there.
@@ -134,11 +132,8 @@ class SegmentedImage:
             If an object is missing or damaged, naming it.
         """
         present = set(self.store.files(self.path))
-        levels = range(self.scales)
-        names = [str(n) for n in levels]
-        if self._image["mean_image"]:
-            names += [f"{MEAN}/{n}" for n in levels]
-        for name in names:
+        folders = ("", f"{MEAN}/") if self._image["mean_image"] else ("",)
+        for name in (f"{folder}{n}" for folder in folders for n in range(self.scales)):
             array = self._array(name, 0)
             unit = array.shards or array.chunks
             objects = [-(-s // u) for s, u in zip(array.shape, unit, strict=True)]
@@ -165,8 +160,7 @@ class SegmentedImage:
     @property
     def _image(self) -> Mapping[str, Any]:
         self.refuse_incomplete()
-        image: Mapping[str, Any] = self.attributes["image"]
-        return image
+        return dict(self.attributes["image"])
 
     def refuse_incomplete(self) -> None:
         """Raise a `ResultError` unless the run finished this image."""
@@ -184,7 +178,7 @@ class SegmentedImage:
         import zarr  # a run looks at earlier results, but not at their labels
 
         try:
-            return zarr.open_array(self.store.zarr(self.path, read_only=True), path=name, mode="r")
+            return zarr.open_array(self.store.zarr(self.path), path=name, mode="r")
         except Exception as error:  # zarr's and the network's have no common base
             raise ResultError(f"{self.store.join(self._inside(name))}: {error}") from error
 
@@ -238,13 +232,11 @@ class _Images(Mapping[str, SegmentedImage]):
 
     def __init__(self, store: Store, allow_incomplete: bool) -> None:
         self._store, self._allow_incomplete = store, allow_incomplete
-
-    @cached_property
-    def _ids(self) -> dict[str, None]:
-        """Return the ids in the order of the catalogue, or of names while there is none."""
-        if self._store.exists(CATALOG) and not self._allow_incomplete:
-            return dict.fromkeys(row.id for row in read_catalog(self._store) if row.store)
-        return dict.fromkeys(self._store.image_names())
+        listed = store.exists(CATALOG) and not allow_incomplete
+        rows = read_catalog(store) if listed else ()
+        ids = (row.id for row in rows if row.store) if listed else store.image_names()
+        self._ids = dict.fromkeys(ids)
+        """In the order of the catalogue, or of names while there is none."""
 
     def __getitem__(self, image: str) -> SegmentedImage:
         if image not in self._ids:

@@ -66,54 +66,26 @@ class RunRecord:
     def to_json(self) -> str:
         """Return the record as it stands in ``run.json``."""
         document: dict[str, Any] = {}
-        for name, place in _PLACES.items():
-            section, _, key = place.rpartition(".")
+        for name, (section, key) in _PLACES.items():
             inside = document.setdefault(section, {}) if section else document
             inside[key] = getattr(self, name)
         document["problems"] = [{"id": name, "reason": reason} for name, reason in self.problems]
         document["config"] = _without_storage_options(plain(self.config))
         return to_json(document, indent=2) + "\n"
 
-    @classmethod
-    def from_json(cls, text: str, path: str = RECORD) -> "RunRecord":
-        """Return the record of a text; `path` is what errors name. Unknown keys are passed over.
 
-        Raises
-        ------
-        ResultError
-            If it is damaged, or of a newer format.
-        """
-        try:
-            data = json.loads(text)
-            refuse_newer(data["format"], path)
-            found: dict[str, Any] = {}
-            for name, place in _PLACES.items():
-                section, _, key = place.rpartition(".")
-                inside = data.get(section, {}) if section else data
-                found[name] = (_BEFORE | inside)[key]
-            found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
-            found |= {name: _number(found[name]) for name in ("inertia", "residual")}
-            return cls(**found)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ResultError(
-                f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
-                "another results.path; if all beside it is of chunkmeans, delete that folder and "
-                "run again"
-            ) from error
-
-
-_PLACES = {each.name: each.name for each in fields(RunRecord)} | {
-    "images": "images.named",
-    "pending": "images.pending",
-    "ended": "images.ended",
-    "others": "images.others",
-    "pixels": "totals.pixels",
-    "nbytes": "totals.bytes",
-    "seconds": "totals.seconds",
-    "memory_planned": "memory.planned",
-    "memory_peak": "memory.peak",
+_PLACES = {each.name: ("", each.name) for each in fields(RunRecord)} | {
+    "images": ("images", "named"),
+    "pending": ("images", "pending"),
+    "ended": ("images", "ended"),
+    "others": ("images", "others"),
+    "pixels": ("totals", "pixels"),
+    "nbytes": ("totals", "bytes"),
+    "seconds": ("totals", "seconds"),
+    "memory_planned": ("memory", "planned"),
+    "memory_peak": ("memory", "peak"),
 }
-"""Where each field stands in ``run.json``."""
+"""Where each field stands in ``run.json``: its section, none where that is empty, and its key."""
 _BEFORE: dict[str, Any] = {"format_minor": 0}
 """Fields that came after the first format, and what a record without them means."""
 
@@ -124,14 +96,31 @@ def write_record(store: Store, record: RunRecord) -> None:
 
 
 def read_record(store: Store) -> RunRecord:
-    """Return what ``run.json`` holds.
+    """Return what ``run.json`` holds. Unknown keys are passed over.
 
     Raises
     ------
     ResultError
         If there is none, it is damaged, or written by a newer chunkmeans.
     """
-    return RunRecord.from_json(store.read_text(RECORD), store.join(RECORD))
+    text, path = store.read_text(RECORD), store.join(RECORD)
+    try:
+        data = json.loads(text)
+        refuse_newer(data["format"], path)
+        found: dict[str, Any] = {}
+        for name, (section, key) in _PLACES.items():
+            inside = data.get(section, {}) if section else data
+            found[name] = (_BEFORE | inside)[key]
+        found["problems"] = tuple((each["id"], each["reason"]) for each in found["problems"])
+        for name in ("inertia", "residual"):
+            found[name] = None if found[name] is None else float(found[name])
+        return RunRecord(**found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ResultError(
+            f"{path}: is no record of a run, or is damaged: {error!r}; restore it, or choose "
+            "another results.path; if all beside it is of chunkmeans, delete that folder and "
+            "run again"
+        ) from error
 
 
 def settings_fingerprint(settings: Mapping[str, Any]) -> str:
@@ -188,7 +177,3 @@ def _without_storage_options(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_storage_options(v) for k, v in value.items() if k != "storage_options"}
     return value
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)

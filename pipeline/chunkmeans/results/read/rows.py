@@ -2,8 +2,8 @@
 
 import pickle
 from collections import UserDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
@@ -25,9 +25,7 @@ class Rows(UserDict[str, Row]):
     data: dict[str, Any]
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
-        super().__init__()
-        for row in rows:
-            self[row.id] = row
+        super().__init__((row.id, row) for row in rows)
 
     def __getitem__(self, name: str) -> Row:
         return Row(name, *pickle.loads(self.data[name]))
@@ -35,22 +33,8 @@ class Rows(UserDict[str, Row]):
     def __setitem__(self, name: str, row: Row) -> None:
         self.data[name] = pickle.dumps(_values(row), pickle.HIGHEST_PROTOCOL)
 
-    def listed(self, names: Sequence[str]) -> Sequence[Row]:
-        """Return the rows of these ids, in their order."""
-        return _InOrder(names, self)
-
-
-@dataclass(frozen=True, slots=True)
-class _InOrder(Sequence[Row]):
-    """Some rows in an order, each unpacked when it is looked at."""
-
-    names: Sequence[str]
-    rows: Rows
-
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self.rows[name] for name in self.names[at]]
-        return self.rows[self.names[at]]
-
-    def __len__(self) -> int:
-        return len(self.names)
+    def listed(self, names: Iterable[str]) -> Collection[Row]:
+        """Return the rows of these ids, in their order, each unpacked when it is looked at."""
+        ordered = Rows()
+        ordered.data = {name: self.data[name] for name in names}
+        return ordered.values()

@@ -11,15 +11,11 @@ from chunkmeans.results.store.store import Store
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a run."""
+    """What is known of a run beyond its record."""
 
     state: str
     """``running``, ``finished``, ``failed``, ``interrupted``; or ``killed``: by the
     record it runs, but its driver is gone."""
-    counts: Mapping[str, int]
-    """Inputs that have ended, by state."""
-    images: int
-    """Inputs of the run."""
     pending: int
     """Inputs that have not ended yet."""
     seconds: float
@@ -32,10 +28,6 @@ class Status:
     """The driver that runs it; empty if none does."""
     doing: Mapping[str, Any]
     """The running phase: its name and subject, how much of it is done, the latest iteration."""
-    others: int
-    """Images of earlier runs in the catalogue, which the run does not name."""
-    problems: tuple[tuple[str, str], ...]
-    """Id and reason of the images that failed last, the latest first."""
 
 
 def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
@@ -56,14 +48,10 @@ def status_of(store: Store, record: RunRecord, beat: float = BEAT) -> Status:
     known = doing.get("phase") == "images"
     return Status(
         state=state,
-        counts=dict(record.counts),
-        images=record.images,
         pending=pending,
         seconds=seconds,
         rate=rate,
         seconds_left=pending / rate if known and rate and pending else None,
         driver=str(driver or ""),
         doing=doing,
-        others=record.others,
-        problems=tuple(reversed(record.problems)),
     )

@@ -164,10 +164,7 @@ class Lease:
     """
 
     def __init__(
-        self,
-        store: Store,
-        progress: Callable[[], Mapping[str, Any]] = dict,
-        beat: float = BEAT,
+        self, store: Store, progress: Callable[[], Mapping[str, Any]] = dict, beat: float = BEAT
     ) -> None:
         self.store, self.progress, self.beat = store, progress, beat
         self.mine = Holder.here()

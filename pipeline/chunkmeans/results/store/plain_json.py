@@ -13,12 +13,12 @@ from chunkmeans.errors import ResultError
 
 
 @contextmanager
-def reading(where: str) -> Iterator[None]:
+def reading(where: str, what: str = "is damaged") -> Iterator[None]:
     """Turn what damaged values raise, while they are read, into a `ResultError` that says where."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, zlib.error) as error:
-        raise ResultError(f"{where}: is damaged: {error!r}") from error
+        raise ResultError(f"{where}: {what}: {error!r}") from error
 
 
 def to_json(value: Any, indent: int | None = None) -> str:

@@ -260,17 +260,15 @@ class Store:
         with self.naming(names[0] if len(names) == 1 else "", "cannot be synced to disk"):
             sync_under(map(self.join, names))
 
-    def zarr(self, name: str, *, read_only: bool = False) -> "ZarrStore":
-        """Return the zarr store at `name`."""
+    def zarr(self, name: str) -> "ZarrStore":
+        """Return the zarr store at `name`, to be read."""
         from zarr.storage import FsspecStore, LocalStore  # a run that only writes needs no zarr
 
-        path = self.join(name)
+        path, options = self.join(name), dict(self.storage_options)
         if self.folder is not None:
-            return LocalStore(path, read_only=read_only)
-        with explained(path, self.storage_options):
-            return FsspecStore.from_url(
-                path, storage_options=dict(self.storage_options), read_only=read_only
-            )
+            return LocalStore(path, read_only=True)
+        with explained(path, options):
+            return FsspecStore.from_url(path, storage_options=options, read_only=True)
 
     # -- errors ---------------------------------------------------------------------------------
 

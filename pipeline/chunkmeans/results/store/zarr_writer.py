@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -72,10 +71,7 @@ def array_json(array: ZarrArray) -> str:
     document = {
         "shape": list(array.shape),
         "data_type": array.dtype.name,
-        "chunk_grid": {
-            "name": "regular",
-            "configuration": {"chunk_shape": list(array.unit)},
-        },
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(array.unit)}},
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": 0.0 if array.dtype.kind == "f" else 0,
         "codecs": codecs,
@@ -197,6 +193,5 @@ def _chunks(data: bytes, box: Box, array: ZarrArray) -> Iterator[tuple[Box, memo
 
 def object_names(array: ZarrArray) -> Iterator[str]:
     """Yield the name in its array of every object."""
-    counts = (-(-n // u) for n, u in zip(array.shape, array.unit, strict=True))
-    for at in product(*map(range, counts)):
-        yield "c/" + "/".join(map(str, at))
+    for box in split(Box.whole(array.shape), array.unit):
+        yield object_name(box.start, array.unit)

@@ -106,8 +106,9 @@ class LabelWriter:
                 labels = halve(labels, self.layout.axes, self.layout.pyramid)
             self._put(n, self.layout.part(box, n), labels, table)
 
-    def write_upper(self, level: int, box: Box, colours: Floats | None = None) -> None:
-        """Write one object of a higher level from the level below; errors as of `write`."""
+    def write_upper(self, item: tuple[int, Box], colours: Floats | None = None) -> None:
+        """Write one object, of `LabelLayout.upper`, from the level below; errors as of `write`."""
+        level, box = item
         table = self._table(colours)
         labels = np.empty(box.shape, self.layout.dtype)
         below, _ = self.arrays(level - 1)
@@ -212,15 +213,9 @@ class LabelWriter:
             )
 
     def _image(self) -> dict[str, Any]:
-        info = self.info
-        return {
-            "axes": info.axes,
-            "shape": list(info.shape),
-            "channels": info.channels,
-            "channel_names": list(info.channel_names),
-            "dtype": info.dtype.name,
-            "mean_image": self.mean_image,
-        }
+        named = ("axes", "shape", "channels", "channel_names")
+        found = {name: getattr(self.info, name) for name in named}
+        return {**found, "dtype": self.info.dtype.name, "mean_image": self.mean_image}
 
 
 def create_labels(

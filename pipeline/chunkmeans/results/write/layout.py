@@ -16,7 +16,6 @@ _Edges = tuple[int, ...]
 """Pixels per axis."""
 Pyramid = Literal["mode", "nearest", "none"]
 
-MOST_LABELS = 65_535
 _FLAT = {"chunk": 512, "shard": 2048}
 _DEEP = {"chunk": 64, "shard": 256}
 
@@ -95,7 +94,7 @@ def plan_labels(
     info
         The image.
     k
-        Number of labels.
+        Number of labels, 1 to 65,535.
     chunk, shard
         _Edges in pixels: one for all axes of space, or one per axis of space, or one per axis.
         ``"none"`` stores each chunk as an object of its own. None: 512 and 2048 in 2-D, 64 and
@@ -107,10 +106,8 @@ def plan_labels(
     Raises
     ------
     ConfigError
-        If k does not fit a label, an edge is no edge, or a chunk does not divide its shard.
+        If the image has not as many axes as edges, or a chunk does not divide its shard.
     """
-    if not 1 <= k <= MOST_LABELS:
-        raise ConfigError(f"kmeans.k is {k}; it must be from 1 to {MOST_LABELS}, to fit a label")
     if 0 in info.shape:
         raise ValueError(f"an image of {info.shape} has no pixel to label")
     dtype = np.dtype(np.uint8 if k <= 255 else np.uint16)
@@ -175,7 +172,8 @@ def _edges(axes: str, chunk: Edge, shard: Edge | Literal["none"]) -> tuple[_Edge
         return asked_chunk, asked_chunk
     if asked_shard is None:
         asked_shard = tuple(
-            c if axis == "t" else _doubled(c, default["shard"])
+            # doubled as often as fits the default, so that halves fit too
+            c if axis == "t" else c << max(0, (default["shard"] // c).bit_length() - 1)
             for axis, c in zip(axes, asked_chunk, strict=True)
         )
     for axis, c, s in zip(axes, asked_chunk, asked_shard, strict=True):
@@ -186,13 +184,6 @@ def _edges(axes: str, chunk: Edge, shard: Edge | Literal["none"]) -> tuple[_Edge
                 f"{c} and {max(1, round(s / c)) * c}"
             )
     return asked_chunk, asked_shard
-
-
-def _doubled(chunk: int, limit: int) -> int:
-    """Return the largest of chunk, 2 chunk, 4 chunk, ... within `limit`, so that halves fit."""
-    while chunk * 2 <= limit:
-        chunk *= 2
-    return chunk
 
 
 def _per_axis(name: str, axes: str, edge: Edge) -> tuple[int, ...] | None:
@@ -207,9 +198,5 @@ def _per_axis(name: str, axes: str, edge: Edge) -> tuple[int, ...] | None:
         raise ConfigError(
             f"results.{name} has {len(given)} edges, the image has the axes {axes!r}; "
             f"give one edge, or {len(axes)}"
-        )
-    if any(isinstance(e, bool) or not isinstance(e, int) or e < 1 for e in given):
-        raise ConfigError(
-            f"results.{name} is {edge!r}; an edge is a whole number of pixels, from 1"
         )
     return tuple(given)

@@ -135,8 +135,6 @@ def _properties(info: ImageInfo, model: Model) -> list[dict[str, Any]]:
 
 def channel_keys(info: ImageInfo) -> list[str]:
     """Return what distinguishes the channels in keys: a name, else a number; "" if there is one."""
-    if info.channels == 1:
-        return [""]
-    names = info.channel_names
-    distinct = len(set(names)) == info.channels
-    return [f"_{name}" for name in (names if distinct else range(info.channels))]
+    distinct = len(set(info.channel_names)) == info.channels
+    keys = [f"_{name}" for name in (info.channel_names if distinct else range(info.channels))]
+    return keys if info.channels > 1 else [""]

@@ -7,19 +7,17 @@ again when a run is resumed.
 """
 
 import json
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from chunkmeans.errors import ResultError
 from chunkmeans.kmeans.exact.accumulator import Exact
 from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.store.packed_arrays import pack_array, unpack_array
-from chunkmeans.results.store.plain_json import to_json
+from chunkmeans.results.store.plain_json import reading, to_json
 from chunkmeans.results.store.store import Store
 
 TOTALS = "totals"
@@ -78,7 +76,7 @@ def totals_of(store: Store, path: str, attributes: Mapping[str, Any]) -> Moments
     found = attributes.get(TOTALS)
     if found is None:
         return None
-    try:
+    with reading(store.join(path), "the totals are damaged"):
         if "stored" in found:
             found = json.loads(store.read_text(f"{path}/{found['stored']}"))
         return Moments(
@@ -86,8 +84,6 @@ def totals_of(store: Store, path: str, attributes: Mapping[str, Any]) -> Moments
             _unpacked(found["sums"]),
             _unpacked(found["squares"]),
         )
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
-        raise ResultError(f"{store.join(path)}: the totals are damaged: {error!r}") from error
 
 
 def _packed(sums: Exact) -> dict[str, Any]:

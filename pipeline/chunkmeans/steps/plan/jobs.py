@@ -1,6 +1,6 @@
 """From a config to the jobs of a run: what is segmented, how, and where it goes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from os.path import abspath
 from typing import Any
@@ -38,7 +38,8 @@ def jobs_of(config: Config) -> list[Job]:
     """
     images = config.images
     entries = collect_entries(images.path, mask=images.mask, storage_options=images.storage_options)
-    output = output_of(config)
+    attributes = {"settings": config.settings(), "versions": versions_now()}
+    output = LabelOutput(store_of(config), config.results, attributes)
     if config.kmeans.scope == "group":
         without = [entry.path for entry in entries if entry.group is None]
         if without:
@@ -48,7 +49,8 @@ def jobs_of(config: Config) -> list[Job]:
             )
     settings = means_of(config, entries)
     # made once, as there may be a million jobs
-    shared, nodata, features = read_options(config), nodata_of(config), features_of(config)
+    shared, nodata = read_options(config), nodata_of(config)
+    features = make_features(config.features.use)
     named = catalogue_names({name: None for entry in entries for name in entry.extra})
     return [
         Job(
@@ -70,7 +72,7 @@ def jobs_of(config: Config) -> list[Job]:
     ]
 
 
-def catalogue_names(columns: Iterable[str]) -> dict[str, str]:
+def catalogue_names(columns: Collection[str]) -> dict[str, str]:
     """Return what the catalogue calls the columns of a manifest, if any has to be renamed.
 
     A column that is called as one of the catalogue's own gets ``manifest_`` in front.
@@ -80,9 +82,8 @@ def catalogue_names(columns: Iterable[str]) -> dict[str, str]:
     ConfigError
         If there is a column of that name already.
     """
-    taken = list(columns)
-    named = {name: f"manifest_{name}" if name in COLUMNS else name for name in taken}
-    if clash := [name for name in taken if named[name] != name and named[name] in taken]:
+    named = {name: f"manifest_{name}" if name in COLUMNS else name for name in columns}
+    if clash := [name for name in columns if named[name] != name and named[name] in columns]:
         raise ConfigError(
             f"the manifest has columns {clash[0]!r} and {named[clash[0]]!r}, which would be one "
             "in the catalogue; rename one of them"
@@ -149,25 +150,9 @@ def settings_of(config: Config) -> FitSettings:
     elif isinstance(init, EarlierResults):
         init = "random"
     named = ("k", "restarts", "threshold", "max_iterations", "empty", "seed")
-    return FitSettings(
-        **{name: getattr(kmeans, name) for name in named},
-        init=init,
-        scale=FeatureChain((*features_of(config).steps, ChannelScale(config.features.scale))),
-    )
-
-
-def features_of(config: Config) -> FeatureChain:
-    """Return what samples are made of pixels by; raises a `ConfigError` if it is not known."""
-    return make_features(config.features.use)
-
-
-def output_of(config: Config) -> LabelOutput:
-    """Return where and how labels are stored."""
-    results = config.results
-    attributes: Mapping[str, Any] = {"settings": config.settings(), "versions": versions_now()}
-    named = ("chunk", "shard", "pyramid", "mean_image", "samples")
-    keys = {name: getattr(results, name) for name in named}
-    return LabelOutput(store_of(config), attributes=attributes, **keys)
+    steps = (*make_features(config.features.use).steps, ChannelScale(config.features.scale))
+    given = {name: getattr(kmeans, name) for name in named}
+    return FitSettings(**given, init=init, scale=FeatureChain(steps))
 
 
 def store_of(config: Config) -> Store:

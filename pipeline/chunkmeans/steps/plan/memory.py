@@ -31,18 +31,12 @@ SKETCH_BYTES = 2**17 * 2 * 48
 class Need:
     """Bytes that a worker needs for an image, and what it has."""
 
-    tasks: int
-    """Of all its threads at their hungriest."""
-    libraries: int
+    total: int
+    """Of its libraries and all its threads at their hungriest, without what is merely held."""
     cache_bytes: int
     """Left to keep decoded pixels between the steps."""
     bound: int
     """What the worker may use."""
-
-    @property
-    def total(self) -> int:
-        """Bytes without what is merely held."""
-        return self.tasks + self.libraries
 
 
 class TooLittleMemory(ConfigError):
@@ -197,7 +191,7 @@ def plan_chunks(
     # a chunk is decoded before it is known whether there is room to keep it
     decoded = prod(chunk) * (sample_bytes(source) + 1)
     cache = max(left - threads * decoded, left // (threads + 1))
-    return chunk, Need(tasks, libraries, cache, room)
+    return chunk, Need(need, cache, room)
 
 
 def _stored(info: ImageInfo) -> str:
@@ -235,7 +229,7 @@ def cut(source: Input, shape: tuple[int, ...], cache_bytes: int, family: str) ->
 
 def planned_chunks(opened: Opened, size: Size, family: str, *, cached: bool = True) -> list[Chunk]:
     """Return the chunks of an opened image; errors as of `plan_chunks`."""
-    source, mean_image = opened.source, opened.job.output.mean_image
+    source, mean_image = opened.source, opened.job.output.asked.mean_image
     shape, need = plan_chunks(source, opened.layout, size, mean_image)
     return cut(source, shape, need.cache_bytes if cached else 0, family)
 

@@ -23,12 +23,7 @@ from chunkmeans.features.validity import common
 from chunkmeans.kmeans.fit import check_channels
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.jobs import store_of
-from chunkmeans.steps.plan.memory import (
-    TooLittleMemory,
-    driver_bytes,
-    plan_chunks,
-    planned_bytes,
-)
+from chunkmeans.steps.plan.memory import TooLittleMemory, driver_bytes, plan_chunks, planned_bytes
 from chunkmeans.steps.resume.owner import previous_run
 
 
@@ -194,7 +189,7 @@ def plan_image(
         layout = Opened(job, source).layout
         if info.pixels <= most:
             tasks, size = size.threads, size.of_one_task()
-        shape, need = plan_chunks(source, layout, size, job.output.mean_image)
+        shape, need = plan_chunks(source, layout, size, job.output.asked.mean_image)
     except ChunkmeansError as error:
         need_of_it = error.need if isinstance(error, TooLittleMemory) else 0
         return replace(image, need=need_of_it, problem=str(error)), error

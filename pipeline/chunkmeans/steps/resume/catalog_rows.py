@@ -1,11 +1,10 @@
 """The catalogue's row of an input: of a finished image, a skipped one, or one that failed.
 
-A finished image is described by the same value whether it was just written or is read back from
+The row of a finished image is made in one place whether it was just written or is read back from
 its store, so that both give the same row but for the time it took.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -22,44 +21,46 @@ from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.job import Job
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedImage:
-    """An image that has labels, as the catalogue describes it."""
+def finished_row(
+    inputs: Mapping[str, Any],
+    shape: tuple[int, ...],
+    model: Model,
+    averages: Floats,
+    reservations: Sequence[str],
+    seconds: float | None = None,
+) -> Row:
+    """Return the row of an image that has labels.
 
-    shape: tuple[int, ...]
-    """Pixels along each axis."""
-    model: Model
-    """Means that labelled it; counts are those of its own pixels."""
-    averages: Floats
-    """Average of the pixels of each label, (k, c); NaN where it has none."""
-    reservations: Sequence[str]
-    """What a user should know of it before trusting it."""
-    fingerprint: str
-    """Of its input."""
-
-    def row(self, inputs: Mapping[str, Any], seconds: float | None = None) -> Row:
-        """Return its row; `inputs` are the columns of the input alone (`inputs_of`)."""
-        model, size = self.model, prod(self.shape)
-        pixels = int(model.counts.sum())
-        return Row(
-            **inputs,
-            state="warned" if self.reservations else "done",
-            reason="; ".join(self.reservations),
-            shape=self.shape,
-            k=int((model.counts > 0).sum()),
-            iterations=len(model.residuals),
-            residual=float(model.residuals[-1]),
-            inertia=model.inertia,
-            pixels=pixels,
-            nodata=size - pixels,
-            seconds=seconds,
-            store=image_path(inputs["id"]),
-            fractions=tuple((model.counts / size).tolist()),
-            means=tuple(
-                () if any(m != m for m in row) else tuple(row) for row in self.averages.tolist()
-            ),
-            fingerprint=self.fingerprint,
-        )
+    Parameters
+    ----------
+    inputs
+        Columns of the input alone (`inputs_of`), and its fingerprint.
+    shape
+        Pixels along each axis.
+    model
+        Means that labelled it; counts are those of its own pixels.
+    averages
+        Average of the pixels of each label, (k, c); NaN where it has none.
+    reservations
+        What a user should know of it before trusting it.
+    """
+    pixels, size = int(model.counts.sum()), prod(shape)
+    return Row(
+        **inputs,
+        state="warned" if reservations else "done",
+        reason="; ".join(reservations),
+        shape=shape,
+        k=int((model.counts > 0).sum()),
+        iterations=len(model.residuals),
+        residual=float(model.residuals[-1]),
+        inertia=model.inertia,
+        pixels=pixels,
+        nodata=size - pixels,
+        seconds=seconds,
+        store=image_path(inputs["id"]),
+        fractions=tuple((model.counts / size).tolist()),
+        means=tuple(() if any(m != m for m in row) else tuple(row) for row in averages.tolist()),
+    )
 
 
 def inputs_of(what: Job | Row) -> dict[str, Any]:
@@ -90,9 +91,10 @@ def stored_row(image: SegmentedImage, name: str, job: Job | None = None) -> Row:
             means = np.where(model.counts[:, None] > 0, model.means, np.nan)
         else:
             means = averages(written, model)
-        source, fingerprint = str(made["source"]["path"]), str(made["source"]["fingerprint"])
-        found = FinishedImage(image.shape, model, means, list(made["reservations"]), fingerprint)
-        return found.row({"id": name, "source": source} if job is None else inputs_of(job))
+        source, reservations = made["source"], list(made["reservations"])
+        inputs = {"id": name, "source": str(source["path"])} if job is None else inputs_of(job)
+        inputs["fingerprint"] = str(source["fingerprint"])
+        return finished_row(inputs, image.shape, model, means, reservations)
 
 
 def skipped_row(job: Job, source: Input, seconds: float) -> Row:

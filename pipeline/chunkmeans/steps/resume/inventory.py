@@ -14,12 +14,7 @@ from chunkmeans.results.read.open_results import SegmentedImage, open_segmented
 from chunkmeans.results.store.plain_json import plain, to_json
 from chunkmeans.results.store.store import CATALOG, Store
 from chunkmeans.steps.job import Job
-from chunkmeans.steps.resume.verdict import (
-    Verdict,
-    verdict_of_other,
-    verdict_of_row,
-    verdict_of_store,
-)
+from chunkmeans.steps.resume.verdict import Verdict, verdict_of, verdict_of_other
 
 CHECKS_IN_FLIGHT = 16
 """Stores and inputs that are looked at side by side: an object store takes its time."""
@@ -57,14 +52,13 @@ def take_inventory(
         Whether images that failed are tried again though their files are the same.
     """
     rows = {row.id: row for row in read_catalog(store)} if store.exists(CATALOG) else {}
-    named, others = _judged(store, rows, jobs, retry_failed)
-    verdicts = named | others
-    alone = _rows(named)
-    kept = _rows_of_whole_groups(store, jobs, alone, settings) if pooled else _rows(verdicts)
+    verdicts = _judged(store, rows, jobs, retry_failed)
+    alone = {name: found.row for name, found in verdicts.items() if found.row is not None}
+    kept = _rows_of_whole_groups(store, jobs, alone, settings) if pooled else alone
     why = {
-        job.id: named[job.id].reason or "another image of its group is not as it was"
+        job.id: verdicts[job.id].reason or "another image of its group is not as it was"
         for job in jobs
-        if job.id not in kept and (job.id in alone or named[job.id].reason)
+        if job.id not in kept and (job.id in alone or verdicts[job.id].reason)
     }
     stale = tuple(found.stale for found in verdicts.values() if found.stale)
     return Inventory(kept, why, stale)
@@ -127,28 +121,20 @@ def labelled_in(store: Store, path: str, pool: str) -> SegmentedImage | None:
 
 def _judged(
     store: Store, rows: Mapping[str, Row], jobs: Sequence[Job], retry_failed: bool
-) -> tuple[dict[str, Verdict], dict[str, Verdict]]:
+) -> dict[str, Verdict]:
     """Return the verdicts of what jobs name, each for itself, and of stores that none names."""
     stored = store.image_names()
     there = set(stored)
 
     def judge(job: Job) -> Verdict:
-        row = rows.get(job.id)
-        if job.id in there:
-            return verdict_of_store(store, job, row)
-        return verdict_of_row(job, row, retry_failed)
+        row, stored = rows.get(job.id), job.id in there
+        return verdict_of(store, job, row, stored=stored, retry_failed=retry_failed)
 
     if there:
         with ThreadPoolExecutor(CHECKS_IN_FLIGHT, thread_name_prefix="inventory") as threads:
-            verdicts = list(threads.map(judge, jobs))
+            found = list(threads.map(judge, jobs))
     else:
-        verdicts = list(map(judge, jobs))
-    named = {job.id: verdict for job, verdict in zip(jobs, verdicts, strict=True)}
-    others = {
-        name: verdict_of_other(store, name, rows.get(name)) for name in stored if name not in named
-    }
-    return named, others
-
-
-def _rows(verdicts: Mapping[str, Verdict]) -> dict[str, Row]:
-    return {name: found.row for name, found in verdicts.items() if found.row is not None}
+        found = list(map(judge, jobs))
+    verdicts = {job.id: verdict for job, verdict in zip(jobs, found, strict=True)}
+    others = [name for name in stored if name not in verdicts]
+    return verdicts | {name: verdict_of_other(store, name, rows.get(name)) for name in others}

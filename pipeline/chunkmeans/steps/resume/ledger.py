@@ -8,7 +8,7 @@ very end.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -38,11 +38,11 @@ class Ledger:
     store: Store
     jobs: Sequence[Job]
     record: RunRecord
-    rows: Rows = field(default_factory=Rows)
+    rows: Rows
     """By id: of `jobs` that have ended, and of earlier images that are none of them."""
-    why: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, str]
     """Why images that had ended are done again, by id."""
-    lease: Lease | None = None
+    lease: Lease
     compared: bool = False
     """Whether the rows found name already which images repeat others: those of a finished run."""
     nbytes: int = 0
@@ -73,8 +73,7 @@ class Ledger:
         ResultError
             If another driver took this one for dead and writes the output now.
         """
-        if self.lease is not None:
-            self.lease.refuse_lost()
+        self.lease.refuse_lost()
         self.rows[row.id] = row
         self.nbytes += nbytes
         self._ended += 1
@@ -122,7 +121,7 @@ class Ledger:
             write_catalog(self.store, self.ordered())
             self.record_state()
 
-    def ordered(self) -> Sequence[Row]:
+    def ordered(self) -> Collection[Row]:
         """Return the rows in the order of the inputs; those of earlier images last."""
         named = {job.id for job in self.jobs}
         order = [job.id for job in self.jobs if job.id in self.rows]
@@ -144,8 +143,7 @@ class Ledger:
 
     def close(self, state: State, peak: PeakMemory) -> None:
         """Write everything for the last time, and how the run ended."""
-        if self.lease is not None:
-            self.lease.refuse_lost()
+        self.lease.refuse_lost()
         self.record = replace(self.record, memory_peak=peak.nbytes)
         write_catalog(self.store, self.ordered())
         write_labels_table(self.store, self.ordered())

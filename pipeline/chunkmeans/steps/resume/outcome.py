@@ -138,12 +138,12 @@ def failed_with(job: Job, begin: float | None = None, *, limit: str = "") -> str
         When the attempt began, by `perf_counter`. A file that changed since then may have been
         read half written, and is to be tried again.
     """
-    stamps = []
+    stamps, since = [], None if begin is None else time() - (perf_counter() - begin)
     for path in (job.path,) if job.mask is None else (job.path, job.mask):
         with suppress(Exception):  # whatever hides the file: then it is tried again
             if not os.path.isdir(path):
                 stamps.append(_mark(path, job))
-                if begin is None or not os.path.exists(path) or _is_older(path, begin):
+                if since is None or not os.path.exists(path) or os.stat(path).st_mtime < since:
                     continue
         return ""
     mark = ("" if job.fingerprint == "stat" else CONTENT) + " mask ".join(stamps)
@@ -158,7 +158,3 @@ def _mark(path: str, job: Job) -> str:
         return mark + read_by(open_image(path, job.options))
     except ChunkmeansError:  # no reader takes it
         return mark
-
-
-def _is_older(path: str, begin: float) -> bool:
-    return os.stat(path).st_mtime < time() - (perf_counter() - begin)

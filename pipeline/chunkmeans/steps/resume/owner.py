@@ -6,16 +6,7 @@ from chunkmeans.errors import ResultError
 from chunkmeans.results.read.record import RunRecord, differences, read_record
 from chunkmeans.results.store.local_files import PARTIAL
 from chunkmeans.results.store.log import is_log
-from chunkmeans.results.store.store import (
-    CATALOG,
-    FITS,
-    IMAGES,
-    LABELS,
-    LOGS,
-    MODEL,
-    RECORD,
-    Store,
-)
+from chunkmeans.results.store.store import CATALOG, FITS, IMAGES, LABELS, LOGS, MODEL, RECORD, Store
 from chunkmeans.steps.resume.saved import is_fit
 
 

@@ -15,12 +15,7 @@ from chunkmeans.errors import ResultError
 from chunkmeans.events import Note, Watcher
 from chunkmeans.image.grid import Box, merged_boxes
 from chunkmeans.kmeans.counting.collect import Collected
-from chunkmeans.results.models.samples import (
-    SamplesPart,
-    find_samples,
-    read_samples,
-    write_samples,
-)
+from chunkmeans.results.models.samples import SamplesPart, find_samples, read_samples, write_samples
 from chunkmeans.results.read.record import content_mark
 from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.steps.chunk import Bundle, Chunk, Input

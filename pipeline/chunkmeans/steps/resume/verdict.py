@@ -38,7 +38,14 @@ class Verdict:
     """Path of a store that is to be deleted: incomplete, or made of something else."""
 
 
-def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
+def verdict_of(
+    store: Store, job: Job, row: Row | None, *, stored: bool, retry_failed: bool
+) -> Verdict:
+    """Judge a job's image by its store, if there is one, else by its row of the catalogue."""
+    return _of_store(store, job, row) if stored else _of_row(job, row, retry_failed)
+
+
+def _of_store(store: Store, job: Job, row: Row | None) -> Verdict:
     """Judge the store of a job's image, complete or not; `row` is its row of the catalogue."""
     path = image_path(job.id)
     try:
@@ -53,7 +60,7 @@ def verdict_of_store(store: Store, job: Job, row: Row | None) -> Verdict:
         return Verdict(None, str(error), "" if is_transient(error) else path)
 
 
-def verdict_of_row(job: Job, row: Row | None, retry_failed: bool) -> Verdict:
+def _of_row(job: Job, row: Row | None, retry_failed: bool) -> Verdict:
     """Judge the row of a job's image that has no store."""
     if row is None:
         return Verdict()

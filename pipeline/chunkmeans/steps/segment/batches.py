@@ -1,11 +1,11 @@
 """Batches of a few small images per task; one that fails costs no other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from time import perf_counter
 from typing import TypeVar
 
-from chunkmeans.engines.base import Engine, Outcome
+from chunkmeans.engines.base import Engine
 from chunkmeans.errors import ClusterError
 from chunkmeans.sources.warnings import collecting_warnings
 from chunkmeans.steps.job import Job
@@ -21,24 +21,27 @@ LEAST_PER_TASK = 4
 
 def map_batches(
     engine: Engine,
-    task: Callable[[tuple[Thing, ...]], Result],
+    task: Callable[[tuple[Thing, ...]], Iterable[Result]],
     things: Sequence[Thing],
+    failed: Callable[[Thing, Exception], Result],
     *,
     name: str,
-) -> Iterator[Outcome[tuple[Thing, ...], Result]]:
-    """Yield the outcomes of `task` on a few things at a time.
+) -> Iterator[Result]:
+    """Yield what `task` returns of a few things at a time, and what `failed` does of the others.
 
     A batch that failed (one of it killed its worker, say) is run again thing by thing, so that
-    an outcome with an error is of a single thing.
+    an error is of a single thing.
     """
     again: list[tuple[Thing, ...]] = []
     for batches in (batches_of(things, engine.threads), again):
         with closing(engine.map(task, batches, name=name)) as outcomes:  # type: ignore[type-var]
             for outcome in outcomes:
-                if outcome.error is not None and len(outcome.item) > 1:
+                if outcome.error is None:
+                    yield from outcome.unwrap()
+                elif len(outcome.item) > 1:
                     again.extend((thing,) for thing in outcome.item)
                 else:
-                    yield outcome
+                    yield failed(outcome.item[0], outcome.error)
 
 
 def batches_of(things: Sequence[Thing], threads: int) -> Iterator[tuple[Thing, ...]]:

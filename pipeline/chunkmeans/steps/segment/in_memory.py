@@ -43,19 +43,7 @@ class Segmentation:
     def mean_image(self) -> Floats:
         """Each pixel replaced by its label's mean, shape of `labels` + (c,); NaN for no data."""
         table = np.vstack([np.full(self.means.shape[1], np.nan), self.means])
-        painted: Floats = table[self.labels]
-        return painted
-
-
-@dataclass(frozen=True)
-class ArrayCanvas:
-    """Takes labels into an array of this process."""
-
-    labels: NDArray[Any]
-
-    def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
-        """Take the labels of a box."""
-        self.labels[box.slices] = labels
+        return np.asarray(table[self.labels])
 
 
 def segment_array(
@@ -73,7 +61,11 @@ def segment_array(
     shape, need = plan_chunks(source, layout, engine.size, mean_image=False)
     bundles = bundled(cut(source, shape, need.cache_bytes, source.id), engine.size)
     scan = Scan(engine, source.id, bundles, watch)
-    canvas = ArrayCanvas(np.zeros(info.shape, layout.dtype))
+    labels = np.zeros(info.shape, layout.dtype)
+
+    def write(box: Box, values: NDArray[Any], colours: Floats) -> None:
+        labels[box.slices] = values
+
     try:
         collected = collect(scan)
         if not collected.pixels:
@@ -82,7 +74,7 @@ def segment_array(
                 "finite"
             )
         fit = iterate(scan, collected, settings)
-        counted = label(scan, fit, collected, canvas, layout.dtype)
+        counted = label(scan, fit, collected, write, layout.dtype)
     finally:
         engine.release(source.id)
-    return Segmentation(canvas.labels, info.axes, fit.model(counted))
+    return Segmentation(labels, info.axes, fit.model(counted))

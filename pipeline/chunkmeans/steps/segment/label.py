@@ -1,8 +1,9 @@
 """Third step: read (or find held) every pixel again and write its label."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Protocol
+from functools import partial, reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,8 @@ from chunkmeans.kmeans.tree import TableSource
 from chunkmeans.steps.chunk import Bundle, Chunk
 from chunkmeans.steps.segment.scan import Scan
 
-
-class Canvas(Protocol):
-    """Where labels go: a store on disk, or an array."""
-
-    def write(self, box: Box, labels: NDArray[Any], colours: Floats | None = None) -> None:
-        """Take the labels of a box; colours are the means in their order, (k, c)."""
-        ...
+Canvas = Callable[[Box, NDArray[Any], Floats], None]
+"""Takes the labels of a box, into a store or an array, with the means in their order, (k, c)."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def label_chunk(chunk: Chunk, labelling: Labelling, canvas: Canvas, count: bool)
             view[...] = found.reshape(sampled.shape)
         else:
             view[sampled.valid] = found
-    canvas.write(chunk.box, labels, labelling.colours)
+    canvas(chunk.box, labels, labelling.colours)
     return total
 
 
@@ -79,10 +75,7 @@ def label_bundle(
     bundle: Bundle, labelling: Labelling, canvas: Canvas, count: bool
 ) -> Moments | None:
     """Label a few chunks: what one task does."""
-    total: Moments | None = None
-    for chunk in bundle:
-        total = merge_counted(total, label_chunk(chunk, labelling, canvas, count))
-    return total
+    return reduce(merge_counted, (label_chunk(c, labelling, canvas, count) for c in bundle))
 
 
 def merge_counted(a: Moments | None, b: Moments | None) -> Moments | None:

@@ -54,7 +54,7 @@ def segment_large(opened: Opened, engine: Engine, watch: Watcher) -> Ending:
     written = segment_image(Opened(job, job.identify(source)), engine, watch, saved)
     (ending,) = completed(output.store, [written])
     if ending.row.state != "failed":
-        saved.finish(samples=output.samples)
+        saved.finish(samples=output.asked.samples)
     return ending
 
 
@@ -69,14 +69,10 @@ def _endings(jobs: Sequence[Job], engine: Engine, watch: Watcher) -> Iterator[En
     most = jobs[0].tuning.most_pixels_of_a_task(len(jobs), engine.size)
     task = partial(segment_batch, memory=engine.size.of_one_task().memory, most=most)
     large: list[Opened] = []
-    for outcome in map_batches(engine, task, jobs, name="segment"):
-        if outcome.error is not None:
-            yield failed(outcome.item[0], outcome.error)
-            continue
-        for found in outcome.unwrap():
-            if isinstance(found, Opened):
-                large.append(found)
-            else:
-                yield found
+    for found in map_batches(engine, task, jobs, failed, name="segment"):
+        if isinstance(found, Opened):
+            large.append(found)
+        else:
+            yield found
     for opened in large:  # after the small ones, which keep every thread busy by themselves
         yield guarded(opened.job, partial(segment_large, opened, engine, watch))

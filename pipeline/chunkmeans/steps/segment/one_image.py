@@ -10,7 +10,6 @@ from typing import Any
 
 from chunkmeans.engines.base import Engine
 from chunkmeans.events import Watcher, ignore
-from chunkmeans.image.grid import Box
 from chunkmeans.kmeans.counting.collect import Collected
 from chunkmeans.kmeans.fit import Fit
 from chunkmeans.kmeans.model import Model
@@ -23,7 +22,7 @@ from chunkmeans.sources.warnings import collected_warnings
 from chunkmeans.steps.chunk import Input
 from chunkmeans.steps.job import Job, Opened
 from chunkmeans.steps.plan.memory import bundled, planned_chunks
-from chunkmeans.steps.resume.catalog_rows import FinishedImage, inputs_of, skipped_row
+from chunkmeans.steps.resume.catalog_rows import finished_row, inputs_of, skipped_row
 from chunkmeans.steps.resume.outcome import Ending
 from chunkmeans.steps.resume.saved import Saved
 from chunkmeans.steps.segment.collect import collect
@@ -85,9 +84,9 @@ def write_labels(
     """
     job, source, layout = opened.job, opened.source, opened.layout
     output = job.output
-    writer = create_labels(output.store, job.id, layout, source.info, output.mean_image)
+    writer = create_labels(output.store, job.id, layout, source.info, output.asked.mean_image)
     try:
-        counted = label(scan, fit, collected, writer, layout.dtype)
+        counted = label(scan, fit, collected, writer.write, layout.dtype)
         write_pyramid(writer, fit.colours, scan)
         source.check_unchanged()
         model = fit.model(counted)
@@ -107,16 +106,10 @@ def write_labels(
     except BaseException:
         output.store.delete(image_path(job.id))
         raise
-    by_label = averages(counted, model)
-    finished = FinishedImage(source.info.shape, model, by_label, found, source.fingerprint)
-    row, totals = finished.row(inputs_of(job), perf_counter() - begin), counted if pooled else None
-    return Ending(row, source.image.info.nbytes, written=totals, mark=mark)
-
-
-def write_level(item: tuple[int, Box], writer: LabelWriter, colours: Floats) -> None:
-    """Write one object of a higher level: what one task does."""
-    level, box = item
-    writer.write_upper(level, box, colours)
+    inputs, by_label = inputs_of(job), averages(counted, model)
+    inputs["fingerprint"], seconds = source.fingerprint, perf_counter() - begin
+    row = finished_row(inputs, source.info.shape, model, by_label, found, seconds)
+    return Ending(row, source.image.info.nbytes, written=counted if pooled else None, mark=mark)
 
 
 def write_pyramid(writer: LabelWriter, colours: Floats, scan: Scan) -> None:
@@ -125,7 +118,7 @@ def write_pyramid(writer: LabelWriter, colours: Floats, scan: Scan) -> None:
     items = [item for level in levels for item in level]
     if not items:
         return
-    task = partial(write_level, writer=writer, colours=colours)
+    task = partial(writer.write_upper, colours=colours)
     total = sum(box.size for _, box in items)
     with phase(scan.watch, "pyramid", scan.subject, total, len(items)) as advance:
         for level in levels:  # each is made of the one before
@@ -138,20 +131,16 @@ def write_pyramid(writer: LabelWriter, colours: Floats, scan: Scan) -> None:
 
 def source_of(source: Input) -> dict[str, Any]:
     """Return what a result says of where it came from."""
-    info = source.info
-    options = source.image.options
+    info, options = source.info, source.image.options
+    chosen = ("series", "axes", "level", "region", "channels")
     return {
         "path": without_secrets(source.image.path),
         "mask": None if source.mask is None else without_secrets(source.mask.path),
         "fingerprint": source.fingerprint,
         "nodata": list(source.nodata),
         "dtype": str(info.dtype),
-        "channel_names": list(info.channel_names),
-        "series": options.series,
-        "axes": options.axes,
-        "level": options.level,
-        "region": None if options.region is None else [list(span) for span in options.region],
-        "channels": None if options.channels is None else list(options.channels),
+        "channel_names": info.channel_names,
+        **{name: getattr(options, name) for name in chosen},
     }
 
 

@@ -13,7 +13,7 @@ from time import perf_counter
 from chunkmeans.engines.base import Engine, Outcome, ValueT
 from chunkmeans.events import COLLECTION, Advanced, PhaseFinished, PhaseStarted, Watcher, ignore
 from chunkmeans.sources.warnings import add_warnings, collected_warnings, collecting_warnings
-from chunkmeans.steps.chunk import Bundle, bundle_key
+from chunkmeans.steps.chunk import Bundle
 from chunkmeans.steps.resume.outcome import Ending
 
 Warned = tuple[ValueT, tuple[str, ...]]
@@ -60,7 +60,7 @@ class Scan:
         """
         found: Warned[ValueT] = self.engine.map_reduce(
             partial(_with_warnings, task), self.bundles, partial(_merged, merge),
-            name=name, near=bundle_key, watch=watch,
+            name=name, near=lambda bundle: bundle[0].key, watch=watch,
         )  # fmt: skip
         add_warnings(found[1])
         return found[0]

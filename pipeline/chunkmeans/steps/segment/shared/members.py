@@ -20,15 +20,11 @@ from chunkmeans.steps.segment.scan import reported
 def open_all(jobs: Sequence[Job], engine: Engine) -> Generator[Ending, None, list[Opened]]:
     """Open images, headers only; returns them in the order of `jobs`, yields how others ended."""
     members: dict[str, Opened] = {}
-    for outcome in map_batches(engine, open_batch, jobs, name="open"):
-        if outcome.error is not None:
-            yield from (failed(job, outcome.error) for job in outcome.item)
-            continue
-        for found in outcome.unwrap():
-            if isinstance(found, Opened):
-                members[found.job.id] = found
-            else:
-                yield found
+    for found in map_batches(engine, open_batch, jobs, failed, name="open"):
+        if isinstance(found, Opened):
+            members[found.job.id] = found
+        else:
+            yield found
     return [members[job.id] for job in jobs if job.id in members]
 
 
@@ -70,11 +66,11 @@ def _labelled(
     most = members[0].job.tuning.most_pixels_of_a_task(len(members), engine.size)
     small = [m for m in members if m.source.info.pixels <= most]
     task = partial(label_small, fit=fit, memory=engine.size.of_one_task().memory)
-    for outcome in map_batches(engine, task, small, name="label"):
-        if outcome.error is not None:
-            yield failed(outcome.item[0].job, outcome.error, again=True)
-        else:
-            yield from outcome.unwrap()
+
+    def lost(member: Opened, error: Exception) -> Ending:
+        return failed(member.job, error, again=True)
+
+    yield from map_batches(engine, task, small, lost, name="label")
     for member in members:
         if member.source.info.pixels > most:
             yield from label_each([member], fit, engine, watch)

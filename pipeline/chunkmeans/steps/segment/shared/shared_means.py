@@ -126,7 +126,7 @@ def _segment(
     opened = yield from _poolable(opened, engine)
     if opened and (rows := results.whole(pool_name(opened), [m.job for m in opened])):
         yield from map(Ending, rows)  # others were tried again, and failed again
-        saved.finish(samples=output.samples)
+        saved.finish(samples=output.asked.samples)
         return
     members, collected = yield from read_members(opened, engine, watch, saved)
     if collected is None:
@@ -154,7 +154,7 @@ def _segment(
         pixels = {"dtype": str(source.dtype), "channels": source.info.channels}
         results.keep(fit.model(total), {POOL: pool, "pixels": pixels})
     if whole:  # else the next run labels the rest, by these means
-        saved.finish(samples=output.samples)
+        saved.finish(samples=output.asked.samples)
 
 
 def pool_name(members: Sequence[Opened]) -> str:
