@@ -15,16 +15,8 @@ from ruamel.yaml.composer import ComposerError
 from ruamel.yaml.parser import ParserError
 from ruamel.yaml.scanner import ScannerError
 
+from chunkmeans.config import positions
 from chunkmeans.config.models import WITH_SECRETS, Config
-from chunkmeans.config.positions import (
-    Document,
-    Key,
-    dotted,
-    parse_yaml,
-    plain_values,
-    read_yaml,
-    shown,
-)
 from chunkmeans.config.settings import section_of
 from chunkmeans.errors import ConfigError
 from chunkmeans.secrets import without_secrets
@@ -56,11 +48,11 @@ def load_config(
     ConfigError
         If anything is wrong; a line per error, ``file:line:column: key: what``.
     """
-    document = read_yaml(path)
+    document = positions.read_yaml(path)
     if not isinstance(document.values, dict):
         raise ConfigError(
             f"{fspath(path)}:1:1: must hold keys such as images:, kmeans:, results:; "
-            f"found {shown(document.values)}"
+            f"found {positions.shown(document.values)}"
         )
     return _config(document, overrides, cluster, Path(path).parent)
 
@@ -76,8 +68,10 @@ def make_config(*, overrides: Sequence[str] = (), cluster: Any = None, **section
     ConfigError
         As `load_config`, without file and line.
     """
-    values = plain_values(sections if cluster is None else {**sections, "cluster": cluster})
-    return _config(Document(values), overrides, None, Path())
+    values = positions.plain_values(
+        sections if cluster is None else {**sections, "cluster": cluster}
+    )
+    return _config(positions.Document(values), overrides, None, Path())
 
 
 def config_schema() -> dict[str, Any]:
@@ -93,10 +87,10 @@ def config_schema() -> dict[str, Any]:
 
 
 def _config(
-    document: Document, overrides: Sequence[str], cluster: str | None, folder: Path
+    document: positions.Document, overrides: Sequence[str], cluster: str | None, folder: Path
 ) -> Config:
     if cluster is not None:
-        document.put(("cluster",), Document(cluster, {(): f"--cluster {cluster}"}))
+        document.put(("cluster",), positions.Document(cluster, {(): f"--cluster {cluster}"}))
     _write_out_cluster(document, folder)
     for override in overrides:
         _override(document, override)
@@ -111,7 +105,7 @@ def _config(
         raise ConfigError("\n".join(_at(*line) for line in dict.fromkeys(found))) from None
 
 
-def _override(document: Document, text: str) -> None:
+def _override(document: positions.Document, text: str) -> None:
     """Put ``key=value`` into the document."""
     name, equals, value = text.partition("=")
     key = tuple(part.strip() for part in name.split("."))
@@ -122,7 +116,7 @@ def _override(document: Document, text: str) -> None:
     name = name if _DOTTED.fullmatch(name) else "KEY"  # all of a value may come before the =
     option = f"--set {text}" if repeated else f"--set {name}=..."
     try:
-        parsed = parse_yaml(value, option, lines=False)
+        parsed = positions.parse_yaml(value, option, lines=False)
     except ConfigError as error:
         if not isinstance(error.__cause__, ScannerError | ParserError | ComposerError):
             raise
@@ -135,7 +129,7 @@ def _override(document: Document, text: str) -> None:
     document.put(key, parsed)
 
 
-def _may_repeat(key: Key, value: str) -> bool:
+def _may_repeat(key: positions.Key, value: str) -> bool:
     """Whether an error may repeat what ``--set`` gives: of a key that is known to take no secret.
 
     Not of a section, of which any part may be one, nor of a key that is mistyped.
@@ -151,7 +145,7 @@ def _may_repeat(key: Key, value: str) -> bool:
     return len(value) <= _LONG and not hidden
 
 
-def _write_out_cluster(document: Document, folder: Path) -> None:
+def _write_out_cluster(document: positions.Document, folder: Path) -> None:
     """Replace a cluster that is a text by what it names; `folder` is that of the config."""
     text = document.values.get("cluster")
     if not isinstance(text, str):
@@ -167,10 +161,10 @@ def _write_out_cluster(document: Document, folder: Path) -> None:
     else:
         document.put(("cluster",), _cluster_file(text, preset, place))
         return
-    document.put(("cluster",), Document(section, {(): place}))
+    document.put(("cluster",), positions.Document(section, {(): place}))
 
 
-def _cluster_file(text: str, preset: Path | None, place: str) -> Document:
+def _cluster_file(text: str, preset: Path | None, place: str) -> positions.Document:
     """Read a file of the section ``cluster``, with or without that word above it."""
     if preset is None and not text.endswith((".yaml", ".yml")) and "/" not in text:
         raise ConfigError(
@@ -178,14 +172,14 @@ def _cluster_file(text: str, preset: Path | None, place: str) -> Document:
                 f"kind such as local; found {text!r}")
         )  # fmt: skip
     try:
-        named = read_yaml(preset or Path(text).expanduser())
+        named = positions.read_yaml(preset or Path(text).expanduser())
     except ConfigError as error:
         raise ConfigError(_at(place, f"cluster: {error}")) from error
     section = named.values
     if not isinstance(section, dict) or set(section) != {"cluster"}:
         return named
     places = {k[1:]: v for k, v in named.places.items() if k[:1] == ("cluster",)}
-    return Document(section["cluster"], places)
+    return positions.Document(section["cluster"], places)
 
 
 def _preset(text: str, folder: Path) -> Path | None:
@@ -202,9 +196,9 @@ def _preset(text: str, folder: Path) -> Path | None:
     return next((p for p in found if p.suffix != ".json" and p.is_file()), None)
 
 
-def _placed(document: Document, error: ErrorDetails) -> tuple[str, str]:
+def _placed(document: positions.Document, error: ErrorDetails) -> tuple[str, str]:
     """Return where an error is, and ``key: what was wrong``."""
-    key: Key = error["loc"]
+    key: positions.Key = error["loc"]
     if key and key[-1] == "[key]":
         key = key[:-1]
     cause = error.get("ctx", {}).get("error")
@@ -215,10 +209,10 @@ def _placed(document: Document, error: ErrorDetails) -> tuple[str, str]:
         place = document.place(next((k for k in document.places if k[: len(key)] == key), key))
     else:
         place = document.place(key)
-    return place, f"{dotted(key)}: {_problem(error)}" if key else _problem(error)
+    return place, f"{positions.dotted(key)}: {_problem(error)}" if key else _problem(error)
 
 
-def _secret(key: Key) -> bool:
+def _secret(key: positions.Key) -> bool:
     """Whether a value there may be a password, or hold one."""
     return not WITH_SECRETS.isdisjoint(key)
 
@@ -252,7 +246,7 @@ def _problem(error: ErrorDetails) -> str:
         return _unknown(key)
     if kind == "value_error":
         return str(context["error"])
-    found = "" if _secret(key) else f", found {shown(error['input'])}"
+    found = "" if _secret(key) else f", found {positions.shown(error['input'])}"
     if kind == "literal_error":
         words = list(map(str, get_args(_section(key).model_fields[str(key[-1])].annotation)))
         close = get_close_matches(str(error["input"]), words, n=1)
@@ -261,7 +255,7 @@ def _problem(error: ErrorDetails) -> str:
     return _PROBLEMS[kind].format(found=found, **context) if kind in _PROBLEMS else error["msg"]
 
 
-def _section(key: Key) -> type[BaseModel]:
+def _section(key: positions.Key) -> type[BaseModel]:
     """Return the model that holds the last part of `key`."""
     section: type[BaseModel] = Config
     for part in key[:-1]:
@@ -269,12 +263,12 @@ def _section(key: Key) -> type[BaseModel]:
     return section
 
 
-def _unknown(key: Key) -> str:
+def _unknown(key: positions.Key) -> str:
     """Return which key was meant, or which there are."""
     wrong, section = str(key[-1]), _section(key)
     known = list(section.model_fields)
     if close := get_close_matches(wrong, known, n=1):
-        return f"there is no such key; did you mean {dotted((*key[:-1], close[0]))}?"
+        return f"there is no such key; did you mean {positions.dotted((*key[:-1], close[0]))}?"
     for name, field in Config.model_fields.items():
         if (inner := section_of(field)) is not None and wrong in inner.model_fields:
             return f"there is no such key here; did you mean {name}.{wrong}?"

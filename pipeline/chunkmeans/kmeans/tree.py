@@ -15,17 +15,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from chunkmeans.kmeans.compiled import tree as loops
 from chunkmeans.kmeans.compiled.calls import addresses
 from chunkmeans.kmeans.compiled.columns import columns_bytes, columns_of
-from chunkmeans.kmeans.compiled.tree import (
-    TreeArrays,
-    describe,
-    learn,
-    permute,
-    route,
-    scatter,
-    walk_on,
-)
 from chunkmeans.kmeans.compiled.typed_bytes import as_bytes, read_only
 from chunkmeans.kmeans.exact.accumulator import form
 from chunkmeans.kmeans.exact.moments import Moments
@@ -58,7 +50,7 @@ class Tree:
     """Samples in the order of the leaves, with what is known of each node."""
 
     samples: Samples
-    arrays: TreeArrays = field(repr=False)
+    arrays: loops.TreeArrays = field(repr=False)
     """They, and what is known of each node, as compiled loops take them."""
 
     @classmethod
@@ -71,21 +63,21 @@ class Tree:
         step = max(1, n // (LEARNED * leaves))
         channels, cuts = np.zeros(leaves - 1, np.int32), np.zeros(leaves - 1)
         learned = values[::step].astype(np.float64)
-        learn(read_only(learned), read_only(metric.weights), channels, cuts)
+        loops.learn(read_only(learned), read_only(metric.weights), channels, cuts)
         leaf, sizes = np.empty(n, np.uint32), np.zeros(leaves, np.int64)
-        route(values, c, channels, cuts, depth, leaf, sizes)
+        loops.route(values, c, channels, cuts, depth, leaf, sizes)
         starts = np.concatenate([[0], np.cumsum(sizes)])
         sorted_values, sorted_weights = np.empty_like(values), np.empty_like(weights)
-        scatter(read_only(weights), leaf, starts[:-1].copy(), sorted_weights)
+        loops.scatter(read_only(weights), leaf, starts[:-1].copy(), sorted_weights)
         bits = f"u{values.itemsize}"  # so that no type of numbers is compiled for anew
-        permute(read_only(values).view(bits), leaf, sorted_values.view(bits))
+        loops.permute(read_only(values).view(bits), leaf, sorted_values.view(bits))
         ordered = Samples(sorted_values, None if samples.counts is None else sorted_weights)
         number, sums, exponent = empty_sums(leaves, values)
         lo, hi = np.full((2 * leaves - 1, c), np.inf), np.full((2 * leaves - 1, c), -np.inf)
-        describe(sorted_values, sorted_weights, starts, lo, hi, number, sums, exponent)
+        loops.describe(sorted_values, sorted_weights, starts, lo, hi, number, sums, exponent)
         columns = columns_of(ordered)
         arrays = sorted_weights, columns, starts, lo, hi, number, sums
-        return cls(ordered, TreeArrays(*as_bytes(sorted_values), *map(read_only, arrays)))
+        return cls(ordered, loops.TreeArrays(*as_bytes(sorted_values), *map(read_only, arrays)))
 
     def partial_sums(self, means: Floats, metric: Metric) -> PartialSums:
         """Return the exact sums and counts of the samples by nearest mean, (k, c)."""
@@ -112,7 +104,7 @@ class Tree:
         of_each, counts = np.empty((number, *means.shape)), np.zeros((number, len(means)), np.int64)
         totals = np.zeros((number, *sums.shape), np.int64)
         of_each[0] = means
-        done = walk_on(
+        done = loops.walk_on(
             addresses(), self.arrays, read_only(metric.weights), metric.scaled, of_each, counts,
             totals, exponent,
         )  # fmt: skip

@@ -9,34 +9,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chunkmeans.kmeans.compiled import calls
 from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, reach_of, workspace_for
-from chunkmeans.kmeans.compiled.calls import (
-    Addresses,
-    label_block,
-    over_samples,
-    prune_block,
-    steps_at,
-)
 from chunkmeans.kmeans.compiled.jit import compiled
 from chunkmeans.kmeans.samples import Bytes, Floats, Ints
 
 
-@over_samples(3)
+@calls.over_samples(3)
 def assign(
-    places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats,
+    places: calls.Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats,
     numbers: NDArray[np.uint16], scaled: bool, out: Bytes, width: int,
 ) -> None:  # fmt: skip
     """Write ``numbers[index of the nearest mean]`` of each sample, (n, c) and (k, c) to (n,).
 
     `out` is (n * width,), for numbers of 1 or 2 bytes.
     """
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     k, c = means.shape
     space, reach, every = workspace_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
     found = np.empty(k, np.uint16)
     for start in range(0, len(raw), BLOCK_SIZE):
         size = min(BLOCK_SIZE, len(raw) - start)
-        left, transposed = prune_block(
+        left, transposed = calls.prune_block(
             steps, raw, kind, start, size, means, weights, reach, every, space
         )
         for j in range(left):
@@ -49,7 +43,7 @@ def assign(
         else:
             if not transposed:
                 steps.transpose(raw, kind, start, size, space.transposed, space.words)
-            label_block(steps, size, means, weights, scaled, space.candidates, left, space)
+            calls.label_block(steps, size, means, weights, scaled, space.candidates, left, space)
             if width == 1:
                 pick(found, space.label[:size], part)
             else:
@@ -63,13 +57,13 @@ def pick(found: NDArray[np.uint16], label: Ints, out: NDArray[Any]) -> None:
         out[p] = found[label[p]]
 
 
-@over_samples(2)
+@calls.over_samples(2)
 def nearest_distances(
-    places: Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
+    places: calls.Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
     out: Floats,
 ) -> None:  # fmt: skip
     """Write the squared distance of each sample to its nearest mean, (n, c) and (k, c) to (n,)."""
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     space = workspace_for(means.shape[1], 1, kind)
     for start in range(0, len(raw), BLOCK_SIZE):
         size = min(BLOCK_SIZE, len(raw) - start)

@@ -3,30 +3,16 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from chunkmeans.kmeans.compiled import calls, groups
 from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, Workspace, reach_of, workspace_for
-from chunkmeans.kmeans.compiled.calls import (
-    Addresses,
-    label_block,
-    over_samples,
-    prune_block,
-    steps_at,
-    sum_block,
-)
-from chunkmeans.kmeans.compiled.groups import (
-    NO_QUANTUM,
-    PASSES,
-    number_parts,
-    quantum_of,
-    sum_where,
-)
 from chunkmeans.kmeans.compiled.jit import compiled
 from chunkmeans.kmeans.compiled.limbs import CARRY_EVERY, add, add_square, add_times, carry
 from chunkmeans.kmeans.samples import Bytes, Floats, Ints, Limbs, Values
 
 
-@over_samples(3)
+@calls.over_samples(3)
 def add_nearest(
-    places: Addresses, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats,
+    places: calls.Addresses, raw: Bytes, kind: int, counts: Ints, means: Floats, weights: Floats,
     scaled: bool, number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means (k, c).
@@ -34,13 +20,13 @@ def add_nearest(
     `counts` (n,) says how often each sample occurs; empty: once. One limb: int64 sums, which hold
     2**47 pixels of 16 bits; else limbs whose lowest bit is worth ``2**exponent``, not carried.
     """
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     k, c = means.shape
     space, reach, every = workspace_for(c, k, kind), reach_of(means), np.arange(k).astype(np.int32)
     flat = sums.reshape(-1)
     for start in range(0, len(raw), BLOCK_SIZE):
         size = min(BLOCK_SIZE, len(raw) - start)
-        left, transposed = prune_block(
+        left, transposed = calls.prune_block(
             steps, raw, kind, start, size, means, weights, reach, every, space
         )
         if left == 1 and sums.shape[2] == 1 and counts.size == 0:
@@ -52,8 +38,8 @@ def add_nearest(
         if not transposed:
             steps.transpose(raw, kind, start, size, space.transposed, space.words)
         if left > 1:
-            label_block(steps, size, means, weights, scaled, space.candidates, left, space)
-        sum_block(
+            calls.label_block(steps, size, means, weights, scaled, space.candidates, left, space)
+        calls.sum_block(
             steps, kind, size, counts[start : start + size], space.candidates, left, number, sums,
             exponent, space,
         )  # fmt: skip
@@ -71,10 +57,10 @@ def average_groups(totals: Values, counts: Ints, means: Floats, out: Floats) -> 
 # -- squares, for standard deviations and the inertia ----------------------------------------------
 
 
-@over_samples(2)
+@calls.over_samples(2)
 def add_moments(
-    places: Addresses, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16], number: Ints,
-    sums: Limbs, squares: Limbs, exponent: int,
+    places: calls.Addresses, raw: Bytes, kind: int, once: Ints, label: NDArray[np.uint16],
+    number: Ints, sums: Limbs, squares: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add samples (n, c) to the `number` (k,), `sums` and `squares` of the groups they are in.
 
@@ -82,7 +68,7 @@ def add_moments(
     (k, c, limbs) are as in `add_nearest`, the lowest bit of squares worth ``2**(2 * exponent)``;
     int64 squares hold 2**31 samples of 16 bits.
     """
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     k = len(number)
     space = workspace_for(sums.shape[1], k, kind)
     place = np.full(k, -1)
@@ -94,7 +80,9 @@ def add_moments(
         if label.size > 0:
             left = list_groups(label[start : start + size], place, space)
         steps.transpose(raw, kind, start, size, space.transposed, space.words)
-        sum_block(steps, kind, size, once, space.candidates, left, number, sums, exponent, space)
+        calls.sum_block(
+            steps, kind, size, once, space.candidates, left, number, sums, exponent, space
+        )
         add_squares(kind, size, left, space, squares, 2 * exponent)
         since += size
         if since >= CARRY_EVERY and squares.shape[2] > 1:
@@ -103,13 +91,13 @@ def add_moments(
             since = 0
 
 
-@over_samples(2)
+@calls.over_samples(2)
 def add_weighted_moments(
-    places: Addresses, raw: Bytes, kind: int, counts: Ints, label: NDArray[np.uint16],
+    places: calls.Addresses, raw: Bytes, kind: int, counts: Ints, label: NDArray[np.uint16],
     number: Ints, sums: Limbs, squares: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add samples that occur `counts` times each to the totals of their groups, `label` (n,)."""
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     c, limbs, more = sums.shape[1], sums.shape[2], squares.shape[2]
     flat, flat_squares = sums.reshape(-1), squares.reshape(-1)
     space = workspace_for(c, 1, kind)
@@ -129,7 +117,7 @@ def add_weighted_moments(
                     flat[i * c + ch] += x * count
                     flat_squares[i * c + ch] += x * x * count
                 else:
-                    magnitude, shift, sign = number_parts(
+                    magnitude, shift, sign = groups.number_parts(
                         space.transposed, space.words, kind, ch, p, exponent
                     )
                     add_times(flat, (i * c + ch) * limbs, magnitude, count, shift, sign)
@@ -187,15 +175,15 @@ def add_squares(
         if limbs == 1:
             for p in range(size):
                 squared[p] = row[p] * row[p]
-            if left <= PASSES:
+            if left <= groups.PASSES:
                 for j in range(left):
-                    squares[candidates[j], ch, 0] += np.int64(sum_where(squared, label, j))
+                    squares[candidates[j], ch, 0] += np.int64(groups.sum_where(squared, label, j))
             else:
                 for p in range(size):
                     squares[candidates[label[p]], ch, 0] += np.int64(squared[p])
             continue
-        quantum = quantum_of(row, size, kind, space.scratch)
-        if quantum != NO_QUANTUM and left <= PASSES:
+        quantum = groups.quantum_of(row, size, kind, space.scratch)
+        if quantum != groups.NO_QUANTUM and left <= groups.PASSES:
             # of numbers up to 2**45 quanta: (2**23 high + low)**2, each product below 2**46
             unit = 2.0**-quantum
             for p in range(size):
@@ -209,7 +197,7 @@ def add_squares(
                 add(flat, base, np.uint64(products(low, low, label, j)), shift, 1)
             continue
         for p in range(size):
-            magnitude, shift, _ = number_parts(
+            magnitude, shift, _ = groups.number_parts(
                 space.transposed, space.words, kind, ch, p, exponent // 2
             )
             add_square(flat, (candidates[label[p]] * c + ch) * limbs, magnitude, 1, 2 * shift)

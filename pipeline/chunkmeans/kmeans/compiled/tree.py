@@ -15,14 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from chunkmeans.kmeans.compiled import calls
 from chunkmeans.kmeans.compiled.blocks import BLOCK_SIZE, reach_of, workspace_for
-from chunkmeans.kmeans.compiled.calls import (
-    Addresses,
-    label_block,
-    over_samples,
-    steps_at,
-    sum_block,
-)
 from chunkmeans.kmeans.compiled.columns import move_nearer
 from chunkmeans.kmeans.compiled.groups import PASSES
 from chunkmeans.kmeans.compiled.jit import compiled
@@ -106,13 +100,13 @@ def partition(samples: Floats, ch: int, rows: Ints, start: int, stop: int) -> tu
     return i, cut
 
 
-@over_samples(0)
+@calls.over_samples(0)
 def route(
-    places: Addresses, raw: Bytes, kind: int, c: int, channels: Indices, cuts: Floats, depth: int,
-    leaf: NDArray[np.uint32], sizes: Ints,
+    places: calls.Addresses, raw: Bytes, kind: int, c: int, channels: Indices, cuts: Floats,
+    depth: int, leaf: NDArray[np.uint32], sizes: Ints,
 ) -> None:  # fmt: skip
     """Find the leaf of each sample, (n, c) to (n,), and add to the size of each leaf."""
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     space = workspace_for(c, 1, kind)
     flat = space.transposed.reshape(-1)
     rows = (channels * BLOCK_SIZE).astype(
@@ -159,13 +153,13 @@ def permute(rows: NDArray[Any], places: NDArray[np.uint32], to_rows: NDArray[Any
             to_rows[place, ch] = rows[p, ch]
 
 
-@over_samples(2)
+@calls.over_samples(2)
 def describe(
-    places: Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats, hi: Floats,
-    number: Ints, sums: Limbs, exponent: int,
+    places: calls.Addresses, raw: Bytes, kind: int, weights: Ints, starts: Ints, lo: Floats,
+    hi: Floats, number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Find the boxes of all nodes, and the numbers and sums of the leaves."""
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     c, leaves = lo.shape[1], len(starts) - 1
     space, flat = workspace_for(c, 1, kind), sums.reshape(-1)
     for leaf in range(leaves):
@@ -185,7 +179,7 @@ def describe(
                 number[leaf] += size
                 steps.add_all(raw, kind, start, size, space.lanes, flat[leaf * c : leaf * c + c])
             else:
-                sum_block(
+                calls.sum_block(
                     steps, kind, size, weights[start : start + size], space.candidates, 1, number,
                     sums, exponent, space,
                 )  # fmt: skip
@@ -199,7 +193,7 @@ def describe(
 
 @compiled
 def walk_on(
-    places: Addresses, tree: TreeArrays, factors: Floats, scaled: bool, means: Floats,
+    places: calls.Addresses, tree: TreeArrays, factors: Floats, scaled: bool, means: Floats,
     number: Ints, sums: Limbs, exponent: int,
 ) -> int:  # fmt: skip
     """Iterate: fill `number` (n, k) and `sums` (n, k, c, limbs), and `means` (n, k, c).
@@ -220,12 +214,12 @@ def walk_on(
 
 @compiled
 def walk(
-    places: Addresses, tree: TreeArrays, means: Floats, factors: Floats, scaled: bool, number: Ints,
-    sums: Limbs, exponent: int,
+    places: calls.Addresses, tree: TreeArrays, means: Floats, factors: Floats, scaled: bool,
+    number: Ints, sums: Limbs, exponent: int,
 ) -> None:  # fmt: skip
     """Add all samples to the `number` (k,) and `sums` (k, c, limbs) of their nearest means."""
     raw, kind, weights, columns, starts, lo, hi, leaf_number, leaf_sums = tree
-    steps = steps_at(places)
+    steps = calls.steps_at(places)
     k, leaves = len(means), len(starts) - 1
     depth = 0
     while 2**depth < leaves:
@@ -273,8 +267,10 @@ def walk(
             for start in range(starts[leaf], starts[leaf + 1], BLOCK_SIZE):
                 size = min(BLOCK_SIZE, starts[leaf + 1] - start)
                 steps.transpose(raw, kind, start, size, space.transposed, space.words)
-                label_block(steps, size, means, factors, scaled, candidates, left[level + 1], space)
-                sum_block(
+                calls.label_block(
+                    steps, size, means, factors, scaled, candidates, left[level + 1], space
+                )
+                calls.sum_block(
                     steps, kind, size, weights[start : start + size], candidates, left[level + 1],
                     number, sums, exponent, space,
                 )  # fmt: skip

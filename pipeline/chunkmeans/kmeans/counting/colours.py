@@ -13,18 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chunkmeans.kmeans.counting.codes import (
-    Codes,
-    add_digits,
-    add_plane,
-    count_colours,
-    count_narrow,
-    count_sorted,
-    decode,
-    encode,
-    sparse,
-    write_merged,
-)
+from chunkmeans.kmeans.counting import codes as loops
 from chunkmeans.kmeans.samples import Ints, Samples, Values
 
 TABLE_BITS = 24
@@ -58,7 +47,7 @@ class Table:
 
     planes: Planes
     """Digits of the counts of all codes, the lowest first."""
-    codes: Codes
+    codes: loops.Codes
     """Those that have a rest, (n,), ascending: the lexicographic order of the vectors."""
     rest: Ints
     """Above zero, in units of ``256**len(planes)``, (n,)."""
@@ -78,7 +67,7 @@ class Table:
         """Return the table of vectors in lexicographic order, with their counts."""
         values, counts = samples.values, samples.weights
         codes = np.empty(len(values), np.uint32)
-        encode(values, offset(values.dtype), 8 * values.dtype.itemsize, codes)
+        loops.encode(values, offset(values.dtype), 8 * values.dtype.itemsize, codes)
         table = cls((), codes, counts, int(counts.sum()), values.dtype, values.shape[1])
         return table.compact()
 
@@ -130,14 +119,16 @@ class Table:
             parts = [plane[start : start + CODES_AT_ONCE].astype(np.int64) for plane in self.planes]
             low = reduce(np.add, (part << 8 * i for i, part in enumerate(parts)))
             a, b = np.searchsorted(self.codes, [start, start + CODES_AT_ONCE])
-            found += sparse(low, start, self.codes[a:b], rest[a:b], codes[found:], counts[found:])
+            found += loops.sparse(
+                low, start, self.codes[a:b], rest[a:b], codes[found:], counts[found:]
+            )
         return replace(self, planes=(), codes=codes[:n], rest=counts[:n])
 
     def samples(self) -> Samples:
         """Return the vectors in lexicographic order."""
         listed = self.listed()
         values = np.empty((len(listed.codes), self.channels), self.dtype)
-        decode(listed.codes, offset(self.dtype), 8 * self.dtype.itemsize, values)
+        loops.decode(listed.codes, offset(self.dtype), 8 * self.dtype.itemsize, values)
         return Samples(values, listed.rest)
 
 
@@ -193,7 +184,7 @@ class NarrowCounter:
 
     def add(self, values: Values) -> None:
         """Count the samples (n, c)."""
-        count_narrow(values, offset(self._dtype), self._bits, self._counts)
+        loops.count_narrow(values, offset(self._dtype), self._bits, self._counts)
 
     def result(self) -> Table:
         """Return what was counted."""
@@ -210,8 +201,8 @@ class ColourCounter:
 
     def __init__(self) -> None:
         self._dense = np.empty(0, np.uint8)
-        self._full: list[Codes] = []
-        self._few: list[Codes] = []
+        self._full: list[loops.Codes] = []
+        self._few: list[loops.Codes] = []
         self._since = 0
         self._done: Table | None = None
 
@@ -219,7 +210,7 @@ class ColourCounter:
         """Count the samples (n, 3)."""
         if not self._dense.size and self._since + len(values) < 2**TABLE_BITS // LISTED:
             codes = np.empty(len(values), np.uint32)
-            encode(values, 0, 8, codes)
+            loops.encode(values, 0, 8, codes)
             self._few.append(codes)
             self._since += len(values)
             return
@@ -228,7 +219,7 @@ class ColourCounter:
             self._dense = np.zeros(2**TABLE_BITS, np.uint8)
         self._since += len(values)
         full = np.empty(len(values), np.uint32)  # touched as far as it is written
-        written = count_colours(values, self._dense, full)
+        written = loops.count_colours(values, self._dense, full)
         self._full.append(full[:written].copy())
 
     def result(self) -> Table:
@@ -240,17 +231,17 @@ class ColourCounter:
                 table = table.listed()
         else:
             every = np.concatenate([np.empty(0, np.uint32), *self._few])
-            table = self._table((), *count_sorted(every))
+            table = self._table((), *loops.count_sorted(every))
         if self._done is None or not self._done.pixels:
             return table.compact()
         return self._done.merge(table)
 
-    def _table(self, planes: Planes, codes: Codes, rest: NDArray[Any]) -> Table:
+    def _table(self, planes: Planes, codes: loops.Codes, rest: NDArray[Any]) -> Table:
         rest = rest.astype(np.int64, copy=False)
         return Table(planes, codes, rest, self._since, np.dtype(np.uint8), 3)
 
 
-def add_planes(a: Planes, b: Planes, total: Planes) -> Codes:
+def add_planes(a: Planes, b: Planes, total: Planes) -> loops.Codes:
     """Write the sum of two tables' planes; return the codes at which it is over in the last one.
 
     Of a plane that is not there all digits are zero.
@@ -261,27 +252,27 @@ def add_planes(a: Planes, b: Planes, total: Planes) -> Codes:
         carry = np.zeros(len(total[0][here]), np.uint8)
         for i, plane in enumerate(total):
             x, y = (part[i][here] if i < len(part) else none[: len(carry)] for part in (a, b))
-            add_plane(x, y, carry, plane[here])
+            loops.add_plane(x, y, carry, plane[here])
         over.append((start + np.flatnonzero(carry.view(bool))).astype(np.uint32))
     return np.concatenate(over)
 
 
-def add_list(codes: Codes, rest: Ints, planes: Planes) -> tuple[Codes, Ints]:
+def add_list(codes: loops.Codes, rest: Ints, planes: Planes) -> tuple[loops.Codes, Ints]:
     """Add listed counts to planes, lowest digits to the first; return what they cannot hold."""
     if planes:
         rest = rest.copy()
     for plane in planes:
-        kept = add_digits(plane, codes, rest)
+        kept = loops.add_digits(plane, codes, rest)
         codes, rest = codes[kept], rest[kept]
     return codes, rest
 
 
-def merge_sorted(a: Codes, na: Ints, b: Codes, nb: Ints) -> tuple[Codes, Ints]:
+def merge_sorted(a: loops.Codes, na: Ints, b: loops.Codes, nb: Ints) -> tuple[loops.Codes, Ints]:
     """Merge two ascending lists of codes, adding the counts of codes in both."""
     if not len(a) or not len(b):
         return (a, na) if len(a) else (b, nb)
     codes, counts = np.empty(len(a) + len(b), np.uint32), np.empty(len(a) + len(b), np.int64)
-    n = write_merged(a, na, b, nb, codes, counts)
+    n = loops.write_merged(a, na, b, nb, codes, counts)
     for array in (codes, counts):
         array.resize(n, refcheck=False)  # in place: a copy would take as much again
     return codes, counts

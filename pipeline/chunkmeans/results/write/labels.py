@@ -17,23 +17,12 @@ from chunkmeans.image.info import ImageInfo
 from chunkmeans.kmeans.model import Model
 from chunkmeans.kmeans.samples import Floats
 from chunkmeans.results.models.models import group_json, numbers, write_model_at
+from chunkmeans.results.store import zarr_writer
 from chunkmeans.results.store.store import METADATA, Store, image_path
 from chunkmeans.results.store.versions import FORMAT
-from chunkmeans.results.store.zarr_writer import (
-    ZarrArray,
-    create_array,
-    object_names,
-    read_objects,
-    write_objects,
-)
+from chunkmeans.results.write import ome_metadata
 from chunkmeans.results.write.complete import Mark
 from chunkmeans.results.write.layout import LabelLayout
-from chunkmeans.results.write.ome_metadata import (
-    MOST_NUMBERS,
-    channel_axis,
-    label_metadata,
-    mean_metadata,
-)
 from chunkmeans.results.write.pyramid import halve
 
 MEAN = "mean"
@@ -58,9 +47,9 @@ class LabelWriter:
     mean_image: bool
     """Whether each label's mean is written too, as an image."""
 
-    def arrays(self, level: int) -> tuple[ZarrArray, ZarrArray]:
+    def arrays(self, level: int) -> tuple[zarr_writer.ZarrArray, zarr_writer.ZarrArray]:
         """Return how the labels of a level are stored, and how the mean image is, if there is."""
-        labels, where = self.layout.levels[level], channel_axis(self.layout.axes)
+        labels, where = self.layout.levels[level], ome_metadata.channel_axis(self.layout.axes)
         return labels, replace(
             labels,
             shape=_inserted(labels.shape, where, self.info.channels),
@@ -70,7 +59,7 @@ class LabelWriter:
             axes=_inserted(labels.axes, where, "c"),
         )
 
-    def stored(self) -> Iterator[tuple[str, ZarrArray]]:
+    def stored(self) -> Iterator[tuple[str, zarr_writer.ZarrArray]]:
         """Yield every array of the store: its name, and how it is stored."""
         for level in range(len(self.layout.levels)):
             labels, mean = self.arrays(level)
@@ -116,7 +105,9 @@ class LabelWriter:
             # in parts, so that no more than one object's worth of pixels is read at a time
             for part in split(box, [-(-u // 2) for u in self.layout.levels[level].unit]):
                 covered = self.layout.below(part, level)
-                full = read_objects(self.store, f"{self.path}/{level - 1}", below, covered)
+                full = zarr_writer.read_objects(
+                    self.store, f"{self.path}/{level - 1}", below, covered
+                )
                 labels[part.within(box.start).slices] = halve(
                     full, self.layout.axes, self.layout.pyramid
                 )
@@ -149,9 +140,9 @@ class LabelWriter:
         self._refuse_holes()
         name = self.path.rsplit("/", 1)[-1].removesuffix(".ome.zarr")
         if self.mean_image:
-            mean = mean_metadata(f"{name} by mean", self.layout, self.info, model)
+            mean = ome_metadata.mean_metadata(f"{name} by mean", self.layout, self.info, model)
             self.store.write_text(f"{self.path}/{MEAN}/{METADATA}", group_json({"ome": mean}))
-        large = numbers(model) > MOST_NUMBERS
+        large = numbers(model) > ome_metadata.MOST_NUMBERS
         if large:
             write_model_at(self.store, f"{self.path}/{LARGE_MODEL}", model)
         own = {
@@ -163,7 +154,7 @@ class LabelWriter:
         }
         if self.info.tags:
             own["source"] = {**own.get("source", {}), "tags": self.info.tags}
-        ome = label_metadata(name, self.layout, self.info, model)
+        ome = ome_metadata.label_metadata(name, self.layout, self.info, model)
         return Mark(self.path, group_json({"ome": ome, "chunkmeans": own}))
 
     # -- inside ---------------------------------------------------------------------------------
@@ -194,17 +185,23 @@ class LabelWriter:
     def _put(self, level: int, box: Box, labels: NDArray[Any], table: NDArray[Any] | None) -> None:
         array, mean = self.arrays(level)
         with self.store.naming(self.path, "labels cannot be written", may_pass=True):
-            write_objects(self.store, f"{self.path}/{level}", array, box.start, labels)
+            zarr_writer.write_objects(self.store, f"{self.path}/{level}", array, box.start, labels)
             if table is None:
                 return
-            where = channel_axis(self.layout.axes)
+            where = ome_metadata.channel_axis(self.layout.axes)
             for channel in range(table.shape[1]):
                 values = np.expand_dims(np.take(table[:, channel], labels), where)
                 start = _inserted(box.start, where, channel)
-                write_objects(self.store, f"{self.path}/{MEAN}/{level}", mean, start, values)
+                zarr_writer.write_objects(
+                    self.store, f"{self.path}/{MEAN}/{level}", mean, start, values
+                )
 
     def _refuse_holes(self) -> None:
-        expected = [f"{name}/{key}" for name, array in self.stored() for key in object_names(array)]
+        expected = [
+            f"{name}/{key}"
+            for name, array in self.stored()
+            for key in zarr_writer.object_names(array)
+        ]
         missing = self.store.missing(self.path, expected)
         if missing:
             raise ResultError(
@@ -248,7 +245,7 @@ def create_labels(
     with store.naming(path, "labels cannot be created"):
         store.write_bytes(f"{path}/{METADATA}", begun.encode())
         for name, array in writer.stored():
-            create_array(store, f"{path}/{name}", array)
+            zarr_writer.create_array(store, f"{path}/{name}", array)
     return writer
 
 
