@@ -1,11 +1,11 @@
 """Killed at any moment, the same command ends with the same bytes, and does nothing twice."""
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,28 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@contextmanager
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Folders by scope, with four smaller images in ``in`` and what a run left, ``clean``."""
+    made = {scope: tmp_path_factory.mktemp(scope) for scope in SCOPES}
+    for scope, place in made.items():
+        with contextlib.chdir(place):
+            Path("in").mkdir()
+            for i, name in enumerate("abcd"):
+                np.save(f"in/{name}.npy", picture("uint8", 1, (11 + i, 15), seed=i))
+            run(config("clean", scope))
+    return made
+
+
+@pytest.fixture
+def clean(undisturbed, monkeypatch, scope):
+    """The current folder, of `undisturbed`; tests may write nothing but other outputs."""
+    monkeypatch.chdir(undisturbed[scope])
+    for out in ("out", "counted"):
+        Store(out).delete("")
+
+
+@contextlib.contextmanager
 def counted():
     """Yield the ids of the images that are read, and of those that are labelled."""
     found = {"read": set(), "labelled": set()}
@@ -120,16 +141,14 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_run_killed_after_any_step_goes_on_to_the_same_bytes(folder, scope, step):
+def test_a_run_killed_after_any_step_goes_on_to_the_same_bytes(clean, scope, step):
     way = WAYS["many tasks"]
-    run(config("clean", scope))
     assert killed_by(config(scope=scope), way, STEPS[step])
     goes_on(scope, way)
 
 
 def random_moments(scope, way, number, seed):
     """Kill a run at that many moments, each time in a fresh output."""
-    run(config("clean", scope))
     moments = moments_of(config("counted", scope), way)
     chosen = random.Random(seed).sample(range(len(moments)), number)
     kills = 0
@@ -143,7 +162,7 @@ def random_moments(scope, way, number, seed):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_run_killed_at_a_few_random_moments_goes_on_to_the_same_bytes(folder, scope, way):
+def test_a_run_killed_at_a_few_random_moments_goes_on_to_the_same_bytes(clean, scope, way):
     random_moments(scope, WAYS[way], 3, seed=1)
 
 
@@ -151,14 +170,13 @@ def test_a_run_killed_at_a_few_random_moments_goes_on_to_the_same_bytes(folder, 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_run_killed_at_fifty_random_moments_goes_on_to_the_same_bytes(folder, scope, way):
+def test_a_run_killed_at_fifty_random_moments_goes_on_to_the_same_bytes(clean, scope, way):
     random_moments(scope, WAYS[way], 50, seed=50)
 
 
 @pytest.mark.parametrize(("scope", "share"), [("image", 0.4), ("collection", 0.6)])
-def test_a_run_that_is_killed_again_and_again_comes_to_its_end(folder, scope, share):
+def test_a_run_that_is_killed_again_and_again_comes_to_its_end(clean, scope, share):
     """A fit of less than a second is made anew each time; labels are kept."""
-    run(config("clean", scope))
     way, kills = WAYS["one task"], 0
     part = int(len(moments_of(config("counted", scope), way)) * share)
     done = 0
@@ -170,9 +188,9 @@ def test_a_run_that_is_killed_again_and_again_comes_to_its_end(folder, scope, sh
     goes_on(scope, way)
 
 
-def test_a_run_killed_while_it_deletes_what_it_overwrites_begins_again(folder):
-    way, asked = WAYS["one task"], config(scope="collection")
-    run(config("clean", "collection"))
+@pytest.mark.parametrize("scope", ["collection"])
+def test_a_run_killed_while_it_deletes_what_it_overwrites_begins_again(clean, scope):
+    way, asked = WAYS["one task"], config(scope=scope)
     without_record = 0
     for moment in range(2, 26, 3):
         run(asked)
@@ -287,8 +305,7 @@ def test_the_log_says_why_images_are_done_again(folder):
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_what_a_killed_run_left_half_made_is_swept(folder, scope):
-    run(config("clean", scope))
+def test_what_a_killed_run_left_half_made_is_swept(clean, scope):
     killed_by(config(scope=scope), WAYS["one task"], STEPS["an image"])
     assert holder(Store("out")) is not None
     for name in ("run.json.1f.partial", "logs/x.2e.partial", "images/zz.ome.zarr/zarr.json"):

@@ -14,7 +14,10 @@ QUICKSTART = Path(__file__).parents[1] / "configs/quickstart.yaml"
 def test_a_default_run_listens_on_loopback_only(tmp_path):
     command = [sys.executable, "-c", "from chunkmeans.cli import main; main()", "run", QUICKSTART]
     process = subprocess.Popen(
-        [*map(str, command), "--set", f"results.path={tmp_path / 'out'}"],
+        [
+            *map(str, command), "--set", f"results.path={tmp_path / 'out'}",
+            "--set", "cluster.options.n_workers=1",
+        ],
         cwd=QUICKSTART.parents[1], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     found = set()

@@ -133,7 +133,7 @@ named = pytest.mark.parametrize(
     ("way", "scope"), CASES, ids=[f"{'whole' if w is WHOLE else 'chunks'}-{s}" for w, s in CASES]
 )
 EACH = pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
-numbered = pytest.mark.parametrize("every", [17, EACH])
+numbered = pytest.mark.parametrize("every", [37, pytest.param(17, marks=pytest.mark.full), EACH])
 """Of the requests of a run, the first, and so on; in the slow tests each."""
 
 
