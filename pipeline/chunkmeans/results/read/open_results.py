@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 from chunkmeans.errors import ResultError
 from chunkmeans.image.grid import Box, split
 from chunkmeans.kmeans.model import Model
-from chunkmeans.results.models.models import (
-    group_attributes,
-    model_names,
-    read_model,
-    read_model_at,
-)
+from chunkmeans.results.models import models
 from chunkmeans.results.read.catalog import Row, read_catalog
 from chunkmeans.results.read.record import RunRecord, read_record
 from chunkmeans.results.store.store import CATALOG, METADATA, RECORD, Store, image_path
@@ -51,7 +46,7 @@ class SegmentedImage:
         self.refuse_incomplete()
         model = self.attributes["model"]
         if "stored" in model:
-            return read_model_at(self.store, self._inside(model["stored"]))
+            return models.read_model_at(self.store, self._inside(model["stored"]))
         return Model.from_dict(model)
 
     @property
@@ -216,14 +211,14 @@ class Run:
         ResultError
             If each image or group has a model of its own.
         """
-        return read_model(self.store)
+        return models.read_model(self.store)
 
     @cached_property
     def models(self) -> Mapping[str, Model]:
         """Models of the groups by name, or of the ``collection``; none where images have theirs."""
         return {
-            "collection" if group is None else group: read_model(self.store, group)
-            for group in model_names(self.store)
+            "collection" if group is None else group: models.read_model(self.store, group)
+            for group in models.model_names(self.store)
         }
 
 
@@ -307,7 +302,7 @@ def open_segmented(store: Store, path: str, *, allow_incomplete: bool = False) -
     where = store.join(path)
     if not store.exists(f"{path}/{METADATA}" if path else METADATA):
         raise ResultError(f"{where}: there is no image's store")
-    attributes = group_attributes(store, path)
+    attributes = models.group_attributes(store, path)
     own = attributes.get("chunkmeans")
     if not isinstance(own, dict) or not {"format", "complete"} <= own.keys():
         raise ResultError(f"{where}: is a zarr group that chunkmeans did not write")

@@ -19,12 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from chunkmeans.errors import SourceError
 from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.formats.whole_picture import (
-    WholeImage,
-    exif_orientation,
-    picture_info,
-    upright,
-)
+from chunkmeans.sources.formats import whole_picture
 
 _OPENERS: dict[bytes, Callable[[BinaryIO], Picture]] = {
     b"\xff\xd8\xff": jpeg_factory,
@@ -39,7 +34,7 @@ _CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3, "CMY
 _ALPHA = {"LA", "PA", "RGBA"}
 
 
-class RasterImage(WholeImage):
+class RasterImage(whole_picture.WholeImage):
     """A picture that pillow decodes."""
 
     reader = "pillow 1"
@@ -49,20 +44,20 @@ class RasterImage(WholeImage):
         self.has_no("level")
         with self._picture() as picture:
             channels, alpha = channels_of(picture)
-            orientation, warnings = exif_orientation(picture.info.get("exif", b""))
+            orientation, warnings = whole_picture.exif_orientation(picture.info.get("exif", b""))
             several = picture.format in _ANIMATED and getattr(picture, "is_animated", False)
             if several and self.options.series == 0:
                 warnings += ("it has several frames; only the first is read (images.series)",)
             size = picture.height, picture.width
-            return picture_info(
+            return whole_picture.picture_info(
                 self.options, size, channels, orientation, alpha=alpha, warnings=warnings
             )
 
     def load(self) -> Pixels:
         """Decode the frame."""
         with self._picture() as picture:
-            orientation, _ = exif_orientation(picture.info.get("exif", b""))
-            return upright(decoded_picture(picture), orientation)
+            orientation, _ = whole_picture.exif_orientation(picture.info.get("exif", b""))
+            return whole_picture.upright(decoded_picture(picture), orientation)
 
     @contextmanager
     def _picture(self) -> Iterator[Picture]:

@@ -18,12 +18,7 @@ from chunkmeans.image.info import ImageInfo, Pixels
 from chunkmeans.sources.base import ReadOptions
 from chunkmeans.sources.decode.orientation import Orientation
 from chunkmeans.sources.files.byte_ranges import open_file
-from chunkmeans.sources.formats.whole_picture import (
-    WholeImage,
-    exif_orientation,
-    picture_info,
-    upright,
-)
+from chunkmeans.sources.formats import whole_picture
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
@@ -39,7 +34,7 @@ _KEY_BYTES = {_GREY: 2, _RGB: 6}
 """Bytes of a transparent colour (tRNS), by colour type; of a palette it is alpha by index."""
 
 
-class PngImage(WholeImage):
+class PngImage(whole_picture.WholeImage):
     """A PNG; of an animated one, the picture that is shown where there is no animation."""
 
     reader = "png 1"
@@ -62,7 +57,9 @@ class PngImage(WholeImage):
         if scale > 1:
             values = values // np.uint8(scale)
         alpha = stored.shape[-1] > info.channels
-        return upright(Pixels(values, stored[..., -1] != 0 if alpha else None), orientation)
+        return whole_picture.upright(
+            Pixels(values, stored[..., -1] != 0 if alpha else None), orientation
+        )
 
 
 def read_png_header(file: BinaryIO, options: ReadOptions) -> tuple[ImageInfo, Orientation, int]:
@@ -83,7 +80,7 @@ def read_png_header(file: BinaryIO, options: ReadOptions) -> tuple[ImageInfo, Or
         raise SourceError(f"its transparent colour (tRNS) has {len(key)} bytes")
     if colour == _PALETTE and b"PLTE" not in found:
         raise SourceError("its pixels are palette colours, but it has no palette (PLTE)")
-    orientation, warnings = exif_orientation(found.get(b"eXIf", b""))
+    orientation, warnings = whole_picture.exif_orientation(found.get(b"eXIf", b""))
     frames = int.from_bytes(found.get(b"acTL", b"\0\0\0\1")[:4], "big")
     if frames > 1:
         warnings += (f"it is animated ({frames} frames); only its still picture is read",)
@@ -92,7 +89,7 @@ def read_png_header(file: BinaryIO, options: ReadOptions) -> tuple[ImageInfo, Or
     plain = depth == 16 or (depth == 8 and colour != _PALETTE and (alpha or key is None))
     alpha = alpha or key is not None
     decoded = height * width * (channels + alpha) * depth // 8
-    info = picture_info(
+    info = whole_picture.picture_info(
         options,
         (height, width),
         channels,
