@@ -175,7 +175,7 @@ def test_a_dask_array_is_computed_box_by_box_and_never_whole():
         sizes.append(a.size)
         return a
 
-    pixels = picture("float32", 1, (256, 32))[..., 0]
+    pixels = picture("float32", 1, (128, 32))[..., 0]
     lazy = da.from_array(pixels, chunks=(32, 32)).map_blocks(
         block, dtype=pixels.dtype, meta=pixels[:0]
     )

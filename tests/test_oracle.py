@@ -360,9 +360,11 @@ def test_scikit_learn_finds_the_same_means_from_the_same_start(dtype, channels, 
     assert fit.converged
     assert fit.dropped == ()
     from sklearn.cluster import KMeans  # only here, as it takes a second
+    from threadpoolctl import threadpool_limits
 
     theirs = KMeans(k, init=initial, n_init=1, algorithm="lloyd", tol=0, max_iter=1000)
-    theirs.fit(samples.astype(np.float64))
+    with threadpool_limits(1):  # more threads would wait for each other, busily
+        theirs.fit(samples.astype(np.float64))
     np.testing.assert_allclose(fit.means, theirs.cluster_centers_, rtol=1e-9)
     np.testing.assert_array_equal(fit.labels, theirs.labels_)
     np.testing.assert_allclose(fit.iterations[-1].inertia, theirs.inertia_, rtol=1e-9)

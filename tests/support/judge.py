@@ -54,9 +54,9 @@ def deviations(samples):
 
 def variance(numbers):
     """Exact."""
-    exact = [Fraction(x) for x in numbers]
-    average = sum(exact) / len(exact)
-    return sum((x - average) ** 2 for x in exact) / len(exact)
+    exact, denominator = oracle.integers(numbers)
+    n, total = len(exact), sum(exact)
+    return Fraction(n * sum(x * x for x in exact) - total**2, (n * denominator) ** 2)
 
 
 def distinct(image, nodata=()):

@@ -94,11 +94,22 @@ def residual(old: Floats, new: Floats, weights: Floats) -> float:
 def inertia(samples: NDArray[Any], groups: Integers, means: Floats, weights: Floats) -> float:
     """Sum of the squared distances of samples to the means of their groups, rounded once."""
     total = Fraction(0)
-    members = Counter(zip(groups.tolist(), map(tuple, samples.tolist()), strict=True))
-    for (group, vector), count in members.items():
-        for x, m, w in zip(vector, means[group].tolist(), weights.tolist(), strict=True):
-            total += count * (Fraction(w) * (Fraction(x) - Fraction(m))) ** 2
+    for group in set(groups.tolist()):
+        members = samples[groups == group].T.tolist()
+        for channel, m, w in zip(members, means[group].tolist(), weights.tolist(), strict=True):
+            # x - m of all x over one denominator: integers add much faster than fractions
+            (center, *numbers), denominator = integers([m, *Counter(channel)])
+            counts = Counter(channel).values()
+            squares = sum(n * (x - center) ** 2 for n, x in zip(counts, numbers, strict=True))
+            total += Fraction(w) ** 2 * Fraction(squares, denominator**2)
     return float(total)
+
+
+def integers(numbers: Sequence[float]) -> tuple[list[int], int]:
+    """Return numbers as numerators over one denominator, exactly: that of each is a power of 2."""
+    ratios = [number.as_integer_ratio() for number in numbers]
+    largest = max(denominator for _, denominator in ratios)
+    return [n * (largest // denominator) for n, denominator in ratios], largest
 
 
 def lloyd(
@@ -137,7 +148,7 @@ def lloyd(
         new = current.copy()
         for group in np.flatnonzero(counts).tolist():
             new[group] = [mean(channel) for channel in samples[groups == group].T.tolist()]
-        far = _far_vectors(samples, current, factors) if empty == "farthest" else []
+        far = _far_vectors(samples, current, factors) if emptied and empty == "farthest" else []
         refills = dict(zip(emptied, far, strict=False))
         for group, vector in refills.items():
             new[group] = vector

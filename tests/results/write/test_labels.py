@@ -344,15 +344,16 @@ def test_a_level_is_not_made_of_a_damaged_one(tmp_path):
         writer.write_upper(task)
 
 
+@pytest.mark.parametrize("flips", [15, pytest.param(60, marks=pytest.mark.full)])
 @pytest.mark.parametrize("shard", [8, "none"])
-def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, shard):
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, shard, flips):
     store = Store(str(tmp_path))
     finished(store, image_info((13, 11)), image_labels((13, 11)), chunk=4, shard=shard)
     image = open_segmented(store, PATH)
     image.check(read=True)
     rng = np.random.default_rng(0)
     names = [name for name in store.files(PATH) if "/c/" in name]
-    for _ in range(60):
+    for _ in range(flips):
         path = tmp_path / PATH / rng.choice(names)
         place = rng.integers(0, path.stat().st_size)
         bit = 1 << rng.integers(0, 8)

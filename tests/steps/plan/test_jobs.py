@@ -95,6 +95,7 @@ def manifest(tmp_path, text, scope):
         images={"path": str(tmp_path / "manifest.csv"), "axes": "yxc", "channels": [0]},
         kmeans={"k": 2, "scope": scope},
         results={"path": str(tmp_path / "out")},
+        cluster={"kind": "serial"},
     )
 
 
