@@ -105,7 +105,7 @@ def segmented(out, scope, *paths, **cluster):
 def test_a_source_that_kills_costs_its_images_and_nothing_else(folder, monkeypatch, scope, kinds):
     # one death is enough to be suspected, as each takes a second
     monkeypatch.setitem(SETTINGS, "distributed.scheduler.allowed-failures", 0)
-    workers = {"n_workers": 3, "threads_per_worker": 1}
+    workers = {"n_workers": 2, "threads_per_worker": 1}
     for i, kind in enumerate(kinds):
         with open(f"bad/{kind}.poison", "wb") as file:
             np.save(file, picture("uint8", 1, (20, 24), seed=99 + i))

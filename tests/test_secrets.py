@@ -2,14 +2,19 @@
 
 import base64
 import json
+import logging
 import os
 import subprocess
 import sys
+import tempfile
+import traceback
+import warnings
 from pathlib import Path
 
 import pytest
 import tifffile
 from chunkmeans import secrets
+from chunkmeans.cli import main
 from chunkmeans.secrets import HIDDEN, holds_password, keep_secret, without_secrets
 
 from tests.support.places import PYTHONPATH
@@ -47,6 +52,48 @@ def command(*args, expected, prelude="", **environment):
     assert done.returncode in expected, said
     assert "This is a bug" not in said, said
     return said
+
+
+def command_in_a_copy(*args, expected, prelude=""):
+    """Do as `command` in a copy of this process, which has imported everything already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks: nothing is shared here
+        with tempfile.TemporaryFile() as file:
+            child = os.fork()
+            if child == 0:
+                code = 70
+                try:
+                    os.dup2(file.fileno(), 1)
+                    os.dup2(file.fileno(), 2)
+                    sys.stdout = os.fdopen(1, "w", closefd=False)
+                    sys.stderr = os.fdopen(2, "w", closefd=False)
+                    logging.getLogger().handlers.clear()  # pytest's
+                    sys.argv = ["-c", *map(str, args)]
+                    code = _called(prelude)
+                finally:
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                    os._exit(code)
+            _, status = os.waitpid(child, 0)
+            file.seek(0)
+            said = file.read().decode()
+    assert os.waitstatus_to_exitcode(status) in expected, said
+    assert "This is a bug" not in said, said
+    return said
+
+
+def _called(prelude):
+    """Return the status with which the command ends."""
+    warnings.resetwarnings()
+    try:
+        exec(prelude, {"__name__": "prelude"})
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 def left_in(folder):
@@ -157,12 +204,15 @@ def test_a_store_that_repeats_its_keys_in_every_error(here, failure, where):
         asked = config("told://in", options=options)
     else:
         asked = config(str(here / "in"), "told://WRONG", options)
-    said = command("run", asked, expected=(1, 2, 3), prelude=NASTY.replace("FAILURE", failure))
+    # one in a fresh process, where nothing of pytest receives warnings and logs
+    said = (command if failure == "PermissionError" else command_in_a_copy)(
+        "run", asked, expected=(1, 2, 3), prelude=NASTY.replace("FAILURE", failure)
+    )
     assert "refused" in said
     refuse_canary(said)
     if where == "images":
         assert b"refused" in left_in("out")
-        said = command("status", "out", "--json", expected=(0,))
+        said = command_in_a_copy("status", "out", "--json", expected=(0,))
         assert "refused" in said
         refuse_canary(said)
 
@@ -181,7 +231,7 @@ def test_urls_with_passwords_are_refused_everywhere(here, url, way):
         "status": lambda: ("status", url, "--json"),
         "manifest": lambda: ("run", config("list.csv")),
     }[way]()
-    said = command(*asked, expected=(1, 2))
+    said = command_in_a_copy(*asked, expected=(1, 2))
     assert "holds a password" in said
     assert CANARY not in said
     assert not Path("out").exists()

@@ -59,12 +59,13 @@ def test_everything_listens_on_loopback_only(in_processes):
     assert listening() <= before
 
 
-def test_closing_leaves_no_process_and_no_setting_behind():
+def test_memory_is_shared_with_the_workers_and_closing_leaves_no_process_and_no_setting_behind():
     before = set(processes())
     settings = dask.config.get("distributed.comm.retry.count")
     engine = open_engine("local", {"n_workers": 2, "threads_per_worker": 1}, memory=3 * GIB)
     started = set(processes()) - before
     assert len(started) == 2
+    assert (engine.workers, engine.threads, engine.memory) == (2, 2, GIB)
     assert dask.config.get("distributed.comm.retry.count") == 3
     engine.close()
     engine.close()
@@ -94,12 +95,6 @@ def test_closing_in_the_middle_of_the_work_does_not_wait_for_its_end():
     next(outcomes)
     outcomes.close()
     engine.close()
-
-
-def test_memory_is_shared_between_the_driver_and_the_workers():
-    options = {"n_workers": 2, "threads_per_worker": 1}
-    with open_engine("local", options, memory=3 * GIB) as engine:
-        assert (engine.workers, engine.threads, engine.memory) == (2, 2, GIB)
 
 
 def test_threads_in_this_process_have_all_the_memory():
