@@ -131,7 +131,7 @@ def test_any_grouping_and_order_of_blocks_gives_the_same_bytes(tmp_path_factory,
     assert one == other
 
 
-@pytest.mark.parametrize("kind", ["threads", "processes"])
+@pytest.mark.parametrize("kind", ["threads", pytest.param("processes", marks=pytest.mark.full)])
 def test_tasks_may_write_at_the_same_time(tmp_path, kind):
     store, labels = Store(str(tmp_path)), image_labels((90, 70))
     info = image_info((90, 70))
