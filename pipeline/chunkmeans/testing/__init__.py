@@ -1,43 +1,10 @@
 """Conformance classes for authors of plug-ins: inherit one, state what is yours, run pytest."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+import lazy_loader
 import pytest
 
-if TYPE_CHECKING:
-    from chunkmeans.testing.clusters import ClusterKindTests
-    from chunkmeans.testing.engines import EngineTests
-    from chunkmeans.testing.exporters import ExporterTests
-    from chunkmeans.testing.features import FeatureTests
-    from chunkmeans.testing.sources import FileSourceTests, SourceTests
+for _name in ("clusters", "engines", "exporters", "features", "sources"):
+    pytest.register_assert_rewrite(f"{__name__}.{_name}")  # so that failures show both values
 
-__all__ = [
-    "ClusterKindTests",
-    "EngineTests",
-    "ExporterTests",
-    "FeatureTests",
-    "FileSourceTests",
-    "SourceTests",
-]
-
-# Imported when first asked for: each needs what its seam needs.
-_HOMES = {
-    "ClusterKindTests": "chunkmeans.testing.clusters",
-    "EngineTests": "chunkmeans.testing.engines",
-    "ExporterTests": "chunkmeans.testing.exporters",
-    "FeatureTests": "chunkmeans.testing.features",
-    "FileSourceTests": "chunkmeans.testing.sources",
-    "SourceTests": "chunkmeans.testing.sources",
-}
-pytest.register_assert_rewrite(*set(_HOMES.values()))  # so that failures show both values
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'chunkmeans.testing' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Of `__init__.pyi`, when first asked for: each needs what its seam needs.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
