@@ -49,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
     CFunc.compile = _one_at_a_time(CFunc.compile)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half again as many processes as processors: tests wait for deadlines and for workers."""
+    return 3 * (os.cpu_count() or 1) // 2
+
+
 @pytest.fixture
 def foreground():
     """Requests to end are as in a shell's foreground, here and in what the test starts.
