@@ -38,13 +38,13 @@ class TestFarthest:
         expected = sorted((-d, vector) for vector, d in own.items())[:number]
         rows = data.draw(st.sampled_from([1, 3, 2**14]))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(module, "ROWS_SORTED", rows)
+            patch.setattr(module, "ROWS_LISTED", rows)
             found = Metric(weights).farthest(samples, means, number)
         assert found.distances.tolist() == [-d for d, _ in expected]
         assert list(map(tuple, found.values.tolist())) == [vector for _, vector in expected]
 
     def test_a_repeated_vector_is_one_candidate_even_across_sorted_parts(self):
-        samples = np.resize(column(9, 8, 9, 1), (3 * module.ROWS_SORTED, 1))
+        samples = np.resize(column(9, 8, 9, 1), (3 * module.ROWS_LISTED, 1))
         found = Metric(np.ones(1)).farthest(samples, np.zeros((1, 1)), 3)
         assert found.values[:, 0].tolist() == [9, 8, 1]
         assert found.distances.tolist() == [81.0, 64.0, 1.0]

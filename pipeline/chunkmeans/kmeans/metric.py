@@ -15,8 +15,8 @@ from chunkmeans.kmeans.exact.moments import Moments
 from chunkmeans.kmeans.partial_sums import Far, PartialSums, empty_sums
 from chunkmeans.kmeans.samples import Floats, Samples, Values
 
-ROWS_SORTED = 2**12
-"""Samples that are sorted by their distance at a time, to find the farthest."""
+ROWS_LISTED = 2**14
+"""Samples that may be among the farthest, listed before they are sorted, at most."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Metric:
 
     def farthest(self, values: Values, means: Floats, number: int) -> Far:
         """Return the `number` distinct samples farthest from their own mean, (n, c) and (k, c)."""
-        far = Far(values[:0], np.empty(0))
-        for start in range(0, len(values), ROWS_SORTED):
-            rows = values[start : start + ROWS_SORTED]
-            distances = self.squared_distances(rows, means)
-            if len(far.distances) == number:  # as most samples are nearer, they are not sorted
-                kept = distances >= far.distances[-1]
-                rows, distances = rows[kept], distances[kept]
-            far = far.merge(Far(rows, distances), number)
+        far, greatest, start = Far(values[:0], np.empty(0)), np.full(number, -1.0), 0
+        rows, distances = np.empty(ROWS_LISTED, np.int64), np.empty(ROWS_LISTED)
+        while start < len(values):
+            start, found = assign.list_far(
+                values, means, self.weights, self.scaled, start, greatest, rows, distances
+            )
+            kept = np.flatnonzero(distances[:found] >= greatest[0])
+            far = far.merge(Far(values[rows[kept]], distances[kept]), number)
         return far
 
     def squared_distances(self, values: Values, means: Floats) -> Floats:

@@ -26,7 +26,8 @@ def variants(array):
 def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
     rng = np.random.default_rng(0)
     loops = (
-        assign.assign.loop, assign.nearest_distances.loop, sums.add_nearest.loop,
+        assign.assign.loop, assign.nearest_distances.loop, assign.list_far.loop,
+        sums.add_nearest.loop,
         sums.add_moments.loop, sketch.insert, tree.learn, tree.route.loop, tree.scatter,
         tree.describe.loop, tree.walk_on,
     )  # fmt: skip
@@ -40,6 +41,7 @@ def test_no_type_of_pixels_and_no_layout_is_compiled_for_anew(dtype):
             metric.labels(seen, given, numbers, out)
         Moments.of(samples, out, 5)
         metric.farthest(seen, given, 2)
+        metric.squared_distances(seen, given)
         collect(np.ascontiguousarray(seen))
         found = metric.sums(samples, given)
         grown = Tree.of(samples, metric).partial_sums(given, metric)

@@ -70,3 +70,38 @@ def nearest_distances(
         steps.transpose(raw, kind, start, size, space.transposed, space.words)
         steps.measure(space.transposed, size, means, weights, scaled, space.scratch, space.label)
         out[start : start + size] = space.scratch[1, :size]
+
+
+@calls.over_samples(2)
+def list_far(
+    places: calls.Addresses, raw: Bytes, kind: int, means: Floats, weights: Floats, scaled: bool,
+    start: int, greatest: Floats, rows: Ints, distances: Floats,
+) -> tuple[int, int]:  # fmt: skip
+    """List the samples from `start` on that may be among the farthest, until `rows` is full.
+
+    `greatest` (number,) has different squared distances, ascending: the greatest so far. As many
+    samples at least are as far as the first of them, so what is nearer is not listed. Returns the
+    row to go on from, and how many are listed.
+    """
+    steps, found = calls.steps_at(places), 0
+    space = workspace_for(means.shape[1], 1, kind)
+    for first in range(start, len(raw), BLOCK_SIZE):
+        size = min(BLOCK_SIZE, len(raw) - first)
+        steps.transpose(raw, kind, first, size, space.transposed, space.words)
+        steps.measure(space.transposed, size, means, weights, scaled, space.scratch, space.label)
+        for p in range(size):
+            row, distance = first + p, space.scratch[1, p]
+            if distance < greatest[0]:
+                continue  # as nearly all samples do
+            same = found > 0 and distance == distances[found - 1]
+            if same and (raw[row] == raw[rows[found - 1]]).all():
+                continue  # as saturated pixels are, of which there may be many
+            if found == len(rows):
+                return row, found
+            rows[found], distances[found] = row, distance
+            found += 1
+            at = np.searchsorted(greatest, distance)
+            if at == len(greatest) or greatest[at] > distance:
+                greatest[: at - 1] = greatest[1:at]
+                greatest[at - 1] = distance
+    return len(raw), found

@@ -62,8 +62,9 @@ def over_samples(read: int) -> Callable[[Any], Any]:
         loop = compiled(function)
 
         @wraps(function)
-        def call(values: Values, *given: Any) -> None:
-            loop(addresses(), *as_bytes(values), *map(read_only, given[:read]), *given[read:])
+        def call(values: Values, *given: Any) -> Any:
+            only_read = map(read_only, given[:read])
+            return loop(addresses(), *as_bytes(values), *only_read, *given[read:])
 
         call.loop = loop  # type: ignore[attr-defined]
         return call

@@ -14,8 +14,9 @@ from chunkmeans.kmeans.counting.colours import fits, offset
 from chunkmeans.kmeans.metric import Metric
 from chunkmeans.kmeans.samples import Floats
 
-EDGE, DEPTH = 4, 16
-"""Reds and greens, and blues, of a box of colours: a block whose candidates are found together."""
+CUBE, EDGE, DEPTH = 16, 8, 4
+"""Edge of a cube of colours; reds and greens, and blues, of a box of it, which is a block. As even
+as may be: of many means fewer are near to a short box than to a long one."""
 
 
 def look_up_table(
@@ -41,7 +42,7 @@ def look_up_table(
     if c == 3:
         paint(
             addresses(), read_only(means), read_only(metric.weights), metric.scaled,
-            read_only(numbers), table,
+            read_only(numbers), table.reshape(256, 256, 256),
         )  # fmt: skip
         return table
     values = np.empty((len(table), c), dtype)
@@ -55,40 +56,40 @@ def paint(
     places: Addresses, means: Floats, weights: Floats, scaled: bool, numbers: NDArray[Any],
     table: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Write the table of three channels of 8 bits, box by box of colours."""
+    """Write the table of three channels of 8 bits, (256, 256, 256), cube by cube of colours."""
     steps = steps_at(places)
     k = len(means)
     space, reach, every = workspace_for(3, k, F8), reach_of(means), np.arange(k).astype(np.int32)
-    outer = np.empty(k, np.int32)
-    for column in range((256 // EDGE) ** 2):
-        r, g = column // (256 // EDGE) * EDGE, column % (256 // EDGE) * EDGE
-        space.lo[0], space.lo[1], space.lo[2] = r, g, 0
-        space.hi[0], space.hi[1], space.hi[2] = r + EDGE - 1, g + EDGE - 1, 255
-        among = steps.prune(space.lo, space.hi, means, weights, reach, every, k, outer)
-        for b in range(0, 256, DEPTH):
-            space.lo[2], space.hi[2] = b, b + DEPTH - 1
-            left = steps.prune(
-                space.lo, space.hi, means, weights, reach, outer, among, space.candidates
-            )
-            if left > 1:
-                list_box(r, g, b, space.transposed)
-                label_block(
-                    steps, BLOCK_SIZE, means, weights, scaled, space.candidates, left, space
-                )
-            for row in range(EDGE * EDGE):
-                code = ((r + row // EDGE) << 16) | ((g + row % EDGE) << 8) | b
-                if left == 1:
-                    table[code : code + DEPTH] = numbers[space.candidates[0]]
-                else:
-                    for p in range(DEPTH):
-                        label = space.label[row * DEPTH + p]
-                        table[code + p] = numbers[space.candidates[label]]
+    lo, hi, outer = space.lo, space.hi, np.empty(k, np.int32)
+    for red, green, blue in np.ndindex(256 // CUBE, 256 // CUBE, 256 // CUBE):
+        r, g, b = CUBE * red, CUBE * green, CUBE * blue
+        lo[0], lo[1], lo[2] = r, g, b
+        hi[0], hi[1], hi[2] = r + CUBE - 1, g + CUBE - 1, b + CUBE - 1
+        among = steps.prune(lo, hi, means, weights, reach, every, k, outer)
+        cube = table[r : r + CUBE, g : g + CUBE, b : b + CUBE]
+        if among == 1:
+            cube[:] = numbers[outer[0]]
+            continue
+        for x, y, z in np.ndindex(CUBE // EDGE, CUBE // EDGE, CUBE // DEPTH):
+            x, y, z = EDGE * x, EDGE * y, DEPTH * z
+            lo[0], lo[1], lo[2] = r + x, g + y, b + z
+            hi[0], hi[1], hi[2] = r + x + EDGE - 1, g + y + EDGE - 1, b + z + DEPTH - 1
+            left = steps.prune(lo, hi, means, weights, reach, outer, among, space.candidates)
+            box = cube[x : x + EDGE, y : y + EDGE, z : z + DEPTH]
+            if left == 1:
+                box[:] = numbers[space.candidates[0]]
+                continue
+            list_box(lo, space.transposed)
+            label_block(steps, BLOCK_SIZE, means, weights, scaled, space.candidates, left, space)
+            for p in range(BLOCK_SIZE):
+                number = numbers[space.candidates[space.label[p]]]
+                box[p // (EDGE * DEPTH), p // DEPTH % EDGE, p % DEPTH] = number
 
 
 @compiled
-def list_box(r: int, g: int, b: int, transposed: Floats) -> None:
-    """Write the colours of a box, a block with channels apart."""
+def list_box(first: Floats, transposed: Floats) -> None:
+    """Write the colours of a box from its first on, a block with channels apart."""
     for p in range(BLOCK_SIZE):
-        transposed[0, p] = r + p // (EDGE * DEPTH)
-        transposed[1, p] = g + p // DEPTH % EDGE
-        transposed[2, p] = b + p % DEPTH
+        transposed[0, p] = first[0] + p // (EDGE * DEPTH)
+        transposed[1, p] = first[1] + p // DEPTH % EDGE
+        transposed[2, p] = first[2] + p % DEPTH
