@@ -41,7 +41,7 @@ def test_every_public_name_is_there_and_listed():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="chunkmeans.*nothing"):
+    with pytest.raises(AttributeError, match=r"chunkmeans.*nothing"):
         chunkmeans.nothing  # noqa: B018
 
 
