@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from chunkmeans import make_config, run
+from chunkmeans.results.store.local_files import PARTIAL
 from chunkmeans.results.store.store import SAMPLES, Store
 from chunkmeans.results.write.labels import LabelWriter
 from chunkmeans.sources.formats.npy import NpyImage
@@ -161,10 +162,12 @@ def apart(work):
 def written(out):
     """Return the bytes of everything a run leaves but what tells of times and processes.
 
-    Nor are saved tables of pixels results: they are in as many parts as they were read.
+    Nor are saved tables of pixels results: they are in as many parts as they were read; nor what
+    a killed writer left under a temporary name, which no reader takes for a result.
     """
     root = Path(out)
-    found = {str(p.relative_to(root)): p for p in root.rglob("*") if p.is_file()}
+    files = (p for p in root.rglob("*") if p.is_file() and not p.name.endswith(PARTIAL))
+    found = {str(p.relative_to(root)): p for p in files}
     return {
         name: path.read_bytes()
         for name, path in found.items()
