@@ -91,8 +91,11 @@ def _positioned(path: str, descriptor: int) -> Fetch:
 
     def local(ranges: Sequence[tuple[int, int]]) -> Iterator[bytes]:
         for start, stop in ranges:
-            part = b""  # one call gives at most 2 GiB
-            while more := os.pread(descriptor, stop - start - len(part), start + len(part)):
+            part = os.pread(descriptor, stop - start, start)
+            while len(part) < stop - start:  # one call gives at most 2 GiB
+                more = os.pread(descriptor, stop - start - len(part), start + len(part))
+                if not more:
+                    break
                 part += more
             yield _complete(path, part, start, stop)
 
