@@ -8,6 +8,7 @@ from functools import wraps
 from pathlib import Path
 
 import pytest
+from chunkmeans.engines.machine import cores
 from hypothesis import HealthCheck, settings
 
 from tests.support.places import PYTHONPATH
@@ -51,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers() -> int:
     """Half again as many processes as processors: tests wait for deadlines and for workers."""
-    return 3 * (os.cpu_count() or 1) // 2
+    return 3 * cores() // 2
 
 
 @pytest.fixture
